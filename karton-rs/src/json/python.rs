@@ -1,0 +1,126 @@
+//! How Python compares and prints JSON values; filters and the hash of a config depend on it.
+
+use super::{Number, Value};
+
+/// Python's `==`.
+pub(super) fn equal(left: &Value, right: &Value) -> bool {
+    use std::cmp::Ordering::Equal;
+    match (left, right) {
+        (Value::Null, Value::Null) => true,
+        (Value::Bool(left), Value::Bool(right)) => left == right,
+        (Value::Number(left), Value::Number(right)) => left.python_cmp(right) == Some(Equal),
+        (Value::Bool(flag), Value::Number(number)) | (Value::Number(number), Value::Bool(flag)) => {
+            number.python_cmp(&Number::from(i64::from(*flag))) == Some(Equal)
+        }
+        (Value::String(left), Value::String(right)) => left == right,
+        (Value::Unpaired(left), Value::Unpaired(right)) => left == right,
+        (Value::Array(left), Value::Array(right)) => left == right,
+        (Value::Object(left), Value::Object(right)) => left == right,
+        _ => false,
+    }
+}
+
+/// Python's `str(value)`: a string is itself, everything else its literal form.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Unpaired(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => literal(value),
+    }
+}
+
+/// Python's `repr(value)`: `None`, `True`, `['x', 1]`, `{'k': 1.0}`.
+pub fn literal(value: &Value) -> String {
+    let mut out = String::new();
+    write_literal(&mut out, value);
+    out
+}
+
+fn write_literal(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("None"),
+        Value::Bool(true) => out.push_str("True"),
+        Value::Bool(false) => out.push_str("False"),
+        Value::Number(number) => out.push_str(&number_text(number)),
+        Value::String(text) => write_quoted(out, text),
+        Value::Unpaired(json) => {
+            out.push('\'');
+            out.push_str(json.trim_matches('"'));
+            out.push('\'');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                write_literal(out, item);
+            }
+            out.push(']');
+        }
+        Value::Object(map) => {
+            out.push('{');
+            for (index, (key, item)) in map.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                write_quoted(out, key);
+                out.push_str(": ");
+                write_literal(out, item);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_quoted(out: &mut String, text: &str) {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    out.push(quote);
+    for character in text.chars() {
+        match character {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if (0x80..0xa1).contains(&u32::from(c)) || u32::from(c) == 0xad => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+}
+
+/// `str()` of a number.
+pub(super) fn number_text(number: &Number) -> String {
+    if number.is_integer() {
+        let literal = number.literal();
+        return if literal == "-0" { "0" } else { literal }.to_owned();
+    }
+    let value = number.as_f64();
+    if value.is_nan() {
+        "nan".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "inf" } else { "-inf" }.to_owned()
+    } else {
+        float_text(value)
+    }
+}
+
+/// Python's `repr` of a finite float: the shortest digits that read back as the same double, in
+/// positional notation for exponents from -4 to 15.
+pub(crate) fn float_text(value: f64) -> String {
+    let scientific = format!("{value:e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        let text = value.to_string();
+        return if text.contains('.') { text } else { text + ".0" };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}

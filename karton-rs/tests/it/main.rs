@@ -1,0 +1,6 @@
+//! Integration tests of `karton-rs`: the shared truth tables, and services on real servers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod vectors;
+
+mod dhash;
