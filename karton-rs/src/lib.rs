@@ -1,6 +1,34 @@
-//! Karton in Rust.
+//! Karton in Rust: services, broker and tools for malware-analysis pipelines.
+//!
+//! Services exchange [`Task`]s over Redis and files over S3. A [`Consumer`] declares which tasks it
+//! wants and processes them; a [`Karton`] sends tasks and reads files; the broker in [`system`] routes
+//! tasks to consumers by their headers. The protocol is that of karton-core 5.9, so Python and Rust
+//! parts live in one pipeline.
+#![deny(missing_docs)]
+
+pub mod config;
+pub mod filters;
 pub mod json;
+pub mod service;
+pub mod task;
 
+mod backend;
+mod consumer;
 mod dhash;
+mod error;
+mod karton;
+mod logs;
+mod resource;
+mod storage;
 
+pub use backend::{Bind, KARTON_VERSION, ServiceInfo};
+pub use config::{Config, ConfigError, ConfigErrorKind, RedisSettings, S3Keys, S3Settings, ServiceSettings};
+pub use consumer::{Consumer, ConsumerBuilder, HandBack, StopReason};
 pub use dhash::config_dhash;
+pub use error::{Error, StorageErrorKind};
+pub use filters::{FilterError, Filters};
+pub use karton::Karton;
+pub use logs::PublishLayer;
+pub use resource::{LocalResource, Resource, ResourceError};
+pub use service::{ConsumerArgs, ServiceArgs};
+pub use task::{Task, TaskError, TaskPriority, TaskState};

@@ -1,0 +1,163 @@
+//! One named connection to Redis that comes back after a break.
+//!
+//! The one rule: the name is set again each time the connection is opened, because names are how
+//! Karton knows who is online. See Karton protocol §1.
+
+use std::time::Duration;
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection,
+};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::{
+    config::{ConfigError, ConfigErrorKind, RedisSettings},
+    error::Error,
+};
+
+/// How long [`Connection::retry`] tries before it gives up.
+const RETRY_FOR: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection with a name, opened when it is first used and again after each break.
+pub(crate) struct Connection {
+    client: Client,
+    config: AsyncConnectionConfig,
+    name: String,
+    /// The address without credentials, for messages.
+    server: String,
+    current: Mutex<Option<MultiplexedConnection>>,
+}
+
+impl Connection {
+    /// `reply_timeout` none: a reply may take for ever, which blocking pops need.
+    pub(crate) fn new(settings: &RedisSettings, name: &str, reply_timeout: Option<Duration>) -> Result<Self, ConfigError> {
+        let info = connection_info(settings)?;
+        let server = info.addr().to_string();
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(reply_timeout);
+        let client = Client::open(info).map_err(|error| bad_url(&error))?;
+        Ok(Self { client, config, name: name.to_owned(), server, current: Mutex::new(None) })
+    }
+
+    /// Runs a pipeline once. After a break the next call opens a new connection.
+    pub(crate) async fn run<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Error> {
+        let mut connection = self.open().await?;
+        let outcome = pipeline.query_async(&mut connection).await;
+        self.settle(outcome).await
+    }
+
+    /// Runs a pipeline, again and again while Redis is away. Only for what may happen twice.
+    pub(crate) async fn retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Error> {
+        let deadline = Instant::now() + RETRY_FOR;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.run(pipeline).await {
+                Err(error) if error.is_temporary() && Instant::now() + pause < deadline => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Turns an answer into a result, and forgets a connection that broke.
+    async fn settle<T>(&self, outcome: RedisResult<T>) -> Result<T, Error> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(source) => {
+                // A late reply must not be taken for the answer to another command, so a timeout drops the connection too.
+                if is_outage(&source) || source.is_unrecoverable_error() || source.is_timeout() {
+                    *self.current.lock().await = None;
+                }
+                Err(self.error(source))
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<MultiplexedConnection, Error> {
+        let mut current = self.current.lock().await;
+        if let Some(connection) = current.as_ref() {
+            return Ok(connection.clone());
+        }
+        let connection = self.connect().await.map_err(|source| self.error(source))?;
+        *current = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let connect = |client: Client| async move { client.get_multiplexed_async_connection_with_config(&self.config).await };
+        let mut connection = match connect(self.client.clone()).await {
+            // A server without users refuses credentials: the reference then goes in without.
+            Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {
+                connect(self.without_credentials()?).await.map_err(|_| error)?
+            }
+            outcome => outcome?,
+        };
+        if !self.name.is_empty() {
+            redis::cmd("CLIENT").arg("SETNAME").arg(&self.name).query_async::<()>(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+
+    fn without_credentials(&self) -> RedisResult<Client> {
+        let info = self.client.get_connection_info().clone();
+        let settings = RedisConnectionInfo::default().set_db(info.redis_settings().db());
+        Client::open(info.set_redis_settings(settings))
+    }
+
+    fn error(&self, source: RedisError) -> Error {
+        Error::Redis { server: self.server.clone(), source }
+    }
+
+    /// A connection of its own for a subscription; it is not named, and ends when it is dropped.
+    pub(crate) async fn subscribe(&self, pattern: &str) -> Result<redis::aio::PubSub, Error> {
+        let mut subscription = self.client.get_async_pubsub().await.map_err(|source| self.error(source))?;
+        subscription.psubscribe(pattern).await.map_err(|source| self.error(source))?;
+        Ok(subscription)
+    }
+}
+
+/// True when the server is away or not ready, rather than a command wrong.
+pub(crate) fn is_outage(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_connection_dropped()
+        || error.is_connection_refusal()
+        || error.is_timeout()
+        || matches!(
+            error.kind(),
+            ErrorKind::Server(
+                ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::TryAgain | ServerErrorKind::ReadOnly
+            )
+        )
+}
+
+fn bad_url(error: &RedisError) -> ConfigError {
+    ConfigError::new(ConfigErrorKind::BadRedisUrl, format!("[redis] url: {}", error.detail().unwrap_or("cannot be understood")))
+}
+
+fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, ConfigError> {
+    let info = match &settings.url {
+        Some(url) => url.as_str().into_connection_info(),
+        None if settings.ssl => {
+            ConnectionAddr::TcpTls { host: settings.host.clone(), port: settings.port, insecure: false, tls_params: None }
+                .into_connection_info()
+        }
+        None => ConnectionAddr::Tcp(settings.host.clone(), settings.port).into_connection_info(),
+    };
+    let info = info.map_err(|error| bad_url(&error))?;
+    // Credentials of the URL win over the options.
+    let mut redis = info.redis_settings().clone();
+    if settings.url.is_none() {
+        redis = redis.set_db(settings.db);
+    }
+    if let (None, Some(username)) = (redis.username(), &settings.username) {
+        redis = redis.set_username(username);
+    }
+    if let (None, Some(password)) = (redis.password(), &settings.password) {
+        redis = redis.set_password(password);
+    }
+    Ok(info.set_redis_settings(redis))
+}

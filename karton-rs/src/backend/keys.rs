@@ -1,0 +1,80 @@
+//! Every name in Redis. The one rule: no other file spells a key.
+//!
+//! Names without `karton.rs.` are the reference's (Karton protocol §2); those with it are ours and
+//! invisible to Python services (§16).
+
+use crate::task::TaskPriority;
+
+/// uids of unrouted tasks.
+pub(crate) const TASKS: &str = "karton.tasks";
+/// Status changes by consumers older than 4.4.
+pub(crate) const OPERATIONS: &str = "karton.operations";
+/// Identity → bind.
+pub(crate) const BINDS: &str = "karton.binds";
+/// Prefix of all task records.
+pub(crate) const TASK_PREFIX: &str = "karton.task:";
+/// Records, binds and entries that could not be read: field → JSON with reason and time.
+pub(crate) const QUARANTINE: &str = "karton.rs.quarantine";
+/// Routers that are alive: id → nothing, as keys with a time to live.
+pub(crate) const ROUTER_PREFIX: &str = "karton.rs.router:";
+/// uids that a router has taken and not finished, one list for each router.
+pub(crate) const IN_FLIGHT_PREFIX: &str = "karton.rs.inflight:";
+/// Held by the one collector that runs.
+pub(crate) const COLLECTOR_LOCK: &str = "karton.rs.collector";
+
+/// Record of a task.
+pub(crate) fn task(uid: &str) -> String {
+    format!("{TASK_PREFIX}{uid}")
+}
+
+/// Routed queue of an identity.
+pub(crate) fn queue(priority: TaskPriority, identity: &str) -> String {
+    format!("karton.queue.{priority}:{identity}")
+}
+
+/// The queues of an identity in the order in which they are served; the first is that of Karton 2.x.
+pub(crate) fn queues(identity: &str) -> [String; 4] {
+    [identity.to_owned(), queue(TaskPriority::High, identity), queue(TaskPriority::Normal, identity), queue(TaskPriority::Low, identity)]
+}
+
+/// Counters of the reference.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Metric {
+    Produced,
+    Assigned,
+    Consumed,
+    Crashed,
+    GarbageCollected,
+}
+
+impl Metric {
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Produced => "karton.metrics.produced",
+            Self::Assigned => "karton.metrics.assigned",
+            Self::Consumed => "karton.metrics.consumed",
+            Self::Crashed => "karton.metrics.crashed",
+            Self::GarbageCollected => "karton.metrics.garbage-collected",
+        }
+    }
+}
+
+/// Header sets seen from an origin.
+pub(crate) fn outputs(origin: &str) -> String {
+    format!("karton.outputs:{origin}")
+}
+
+/// Channel of log records.
+pub(crate) fn log_channel(level: &str, logger: &str) -> String {
+    format!("karton.log.{}.{logger}", level.to_lowercase())
+}
+
+/// Sign of life of a router.
+pub(crate) fn router(id: &str) -> String {
+    format!("{ROUTER_PREFIX}{id}")
+}
+
+/// What a router has taken.
+pub(crate) fn in_flight(id: &str) -> String {
+    format!("{IN_FLIGHT_PREFIX}{id}")
+}

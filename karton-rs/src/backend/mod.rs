@@ -1,0 +1,192 @@
+//! Redis and S3 as Karton uses them: the operations that producers, consumers and the broker share.
+//!
+//! The one rule: each operation is one round trip, and what belongs together is one transaction.
+//! See Karton protocol §3.
+
+mod bind;
+mod connection;
+pub(crate) mod keys;
+mod names;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+pub use bind::Bind;
+pub(crate) use connection::{Connection, is_outage};
+pub use names::{KARTON_VERSION, ServiceInfo};
+
+use crate::{
+    config::{Config, RedisSettings, S3Settings},
+    error::Error,
+    storage::Storage,
+    task::{Task, TaskState},
+};
+use keys::Metric;
+
+/// Shared access to Redis and S3 under one identity.
+#[derive(Clone)]
+pub(crate) struct Backend {
+    redis: Arc<Connection>,
+    storage: Storage,
+    identity: Arc<str>,
+}
+
+impl Backend {
+    /// Prepares access; nothing is contacted yet. `name` is the connection name.
+    pub(crate) fn new(config: &Config, identity: &str, name: &str) -> Result<Self, Error> {
+        let settings = RedisSettings::from_config(config)?;
+        Ok(Self {
+            redis: Arc::new(Connection::new(&settings, name, settings.socket_timeout)?),
+            storage: Storage::new(&S3Settings::from_config(config)?)?,
+            identity: identity.into(),
+        })
+    }
+
+    pub(crate) fn redis(&self) -> &Connection {
+        &self.redis
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.redis.run(redis::pipe().cmd("PING").ignore()).await
+    }
+
+    /// Sends a task: record, then objects, then the push, so that the collector sees the references
+    /// and no consumer sees a missing object.
+    pub(crate) async fn send_task(&self, mut task: Task, current: Option<&Task>) -> Result<Task, Error> {
+        if let Some(current) = current {
+            task.inherit(current);
+        }
+        task.set_header("origin", &*self.identity);
+        task.touch();
+        let uploads = if task.resources().is_empty() { Vec::new() } else { task.prepare_uploads(self.storage.bucket()?) };
+        let record = task.to_json();
+        if !uploads.is_empty() {
+            self.redis.retry::<()>(redis::pipe().set(keys::task(task.uid()), &record).ignore()).await?;
+            for (resource, source) in &uploads {
+                self.storage.upload(resource, source).await?;
+            }
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        if uploads.is_empty() {
+            pipeline.set(keys::task(task.uid()), &record).ignore();
+        }
+        pipeline.rpush(keys::TASKS, task.uid()).ignore().hincr(Metric::Produced.key(), &*self.identity, 1).ignore();
+        self.redis.retry::<()>(&pipeline).await?;
+        Ok(task)
+    }
+
+    /// Registers a bind and gives the one that was there.
+    pub(crate) async fn register_bind(&self, bind: &Bind) -> Result<Option<String>, Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.atomic().hget(keys::BINDS, &bind.identity).hset(keys::BINDS, &bind.identity, bind.to_json()).ignore();
+        let (old,): (Option<String>,) = self.redis.retry(&pipeline).await?;
+        Ok(old)
+    }
+
+    /// All binds as they are stored, in hash order.
+    pub(crate) async fn binds_raw(&self) -> Result<IndexMap<String, Vec<u8>>, Error> {
+        let (binds,): (Vec<(String, Vec<u8>)>,) = self.redis.run(redis::pipe().hgetall(keys::BINDS)).await?;
+        Ok(binds.into_iter().collect())
+    }
+
+    /// All binds that can be read; the others are logged and left out.
+    pub(crate) async fn binds(&self) -> Result<Vec<Bind>, Error> {
+        let raw = self.binds_raw().await?;
+        Ok(raw.into_iter().filter_map(|(identity, text)| readable_bind(&identity, &text)).collect())
+    }
+
+    /// The names of all connections.
+    pub(crate) async fn connection_names(&self) -> Result<Vec<String>, Error> {
+        let (list,): (String,) = self.redis.run(redis::pipe().cmd("CLIENT").arg("LIST")).await?;
+        Ok(list.lines().map(|line| client_field(line, "name").to_owned()).collect())
+    }
+
+    /// How many connections carry each identity.
+    pub(crate) async fn online_consumers(&self) -> Result<HashMap<String, usize>, Error> {
+        let mut online = HashMap::new();
+        for name in self.connection_names().await? {
+            let identity = name.split('?').next().unwrap_or_default().to_owned();
+            *online.entry(identity).or_insert(0) += 1;
+        }
+        Ok(online)
+    }
+
+    /// Records by uid; those that do not exist are absent. Bytes, because a record may be no text.
+    pub(crate) async fn records(&self, uids: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let mut records = Vec::with_capacity(uids.len());
+        for chunk in uids.chunks(1000) {
+            let task_keys: Vec<String> = chunk.iter().map(|uid| keys::task(uid)).collect();
+            let (found,): (Vec<Option<Vec<u8>>>,) = self.redis.run(redis::pipe().cmd("MGET").arg(task_keys)).await?;
+            records.extend(found);
+        }
+        Ok(records)
+    }
+
+    /// One slice of all task records: the next cursor (0: done) and `(uid, record)` pairs.
+    pub(crate) async fn scan_records(&self, cursor: u64, pattern: &str) -> Result<(u64, Vec<(String, Vec<u8>)>), Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
+        let ((next, found),): ((u64, Vec<String>),) = self.redis.run(&pipeline).await?;
+        let uids: Vec<String> = found.iter().filter_map(|key| key.strip_prefix(keys::TASK_PREFIX)).map(str::to_owned).collect();
+        if uids.is_empty() {
+            return Ok((next, Vec::new()));
+        }
+        let records = self.records(&uids).await?;
+        Ok((next, uids.into_iter().zip(records).filter_map(|(uid, record)| Some((uid, record?))).collect()))
+    }
+
+    /// Writes a record whose status has changed, unless it was removed meanwhile.
+    pub(crate) async fn write_status(&self, task: &Task, metrics: &[Metric]) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.atomic().cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
+        for metric in metrics {
+            pipeline.hincr(metric.key(), &*self.identity, 1).ignore();
+        }
+        self.redis.retry(&pipeline).await
+    }
+
+    /// Puts what cannot be read aside for an operator, with the reason.
+    pub(crate) async fn quarantine(&self, what: &str, reason: &str) -> Result<(), Error> {
+        let entry = serde_json::json!({ "reason": reason, "time": crate::task::now() }).to_string();
+        self.redis.run(redis::pipe().hset(keys::QUARANTINE, what, entry).ignore()).await
+    }
+
+    pub(crate) async fn publish(&self, channel: &str, message: &str) -> Result<u64, Error> {
+        let (receivers,): (u64,) = self.redis.run(redis::pipe().publish(channel, message)).await?;
+        Ok(receivers)
+    }
+}
+
+/// A bind, or nothing and a log line.
+pub(crate) fn readable_bind(identity: &str, text: &[u8]) -> Option<Bind> {
+    let text = std::str::from_utf8(text).map_err(|_| "is not text".to_owned());
+    let bind = text.and_then(|text| Bind::from_json(identity, text).map_err(|error| error.to_string()));
+    bind.inspect_err(|problem| tracing::warn!(identity, "bind cannot be read, left out: {problem}")).ok()
+}
+
+/// A `key=value` field of a line of `CLIENT LIST`.
+pub(crate) fn client_field<'a>(line: &'a str, key: &str) -> &'a str {
+    let mut fields = line.split(' ').filter_map(|field| field.split_once('='));
+    fields.find(|(name, _)| *name == key).map_or("", |(_, value)| value)
+}
+
+/// A record as a task, when it is one.
+pub(crate) fn readable_task(record: &[u8]) -> Option<Task> {
+    Task::from_json(std::str::from_utf8(record).ok()?).ok()
+}
+
+/// Status of a record, when it has a readable one.
+pub(crate) fn readable_status(record: &[u8]) -> Option<TaskState> {
+    crate::task::status_of(std::str::from_utf8(record).ok()?)
+}

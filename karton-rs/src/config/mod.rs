@@ -1,0 +1,187 @@
+//! Configuration: files, environment and flags, with the names and the precedence of karton-core.
+//!
+//! The one rule: nothing else in this crate reads the environment or a configuration file. Sources,
+//! weakest first: `/etc/karton/karton.ini`, `~/.config/karton/karton.ini`, `./karton.ini`, the file
+//! named by `KARTON_CONFIG_FILE`, the file given by argument, `KARTON_SECTION_KEY` variables, flags.
+//! See Karton protocol §11.
+
+mod error;
+mod ini;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+pub use error::{ConfigError, ConfigErrorKind};
+pub use settings::{RedisSettings, S3Keys, S3Settings, ServiceSettings};
+
+use ConfigErrorKind as Kind;
+use ini::Ini;
+
+/// All settings of a Karton process.
+///
+/// ```
+/// use karton_rs::Config;
+///
+/// let file = "[redis]\nhost = localhost\n[s3]\naddress = http://localhost:9000\naccess_key = a\nsecret_key = s\nbucket = karton\n";
+/// let config = Config::from_parts(&[("karton.ini", file)], [("KARTON_REDIS_PORT".into(), "6380".into())])?;
+/// assert_eq!(config.int("redis", "port")?, Some(6380));
+/// # Ok::<(), karton_rs::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    sections: IndexMap<String, IndexMap<String, String>>,
+    /// `AWS_*` variables that stand in for missing `[s3]` options.
+    aws: IndexMap<String, String>,
+}
+
+impl Config {
+    /// Reads the standard files, the file named by `KARTON_CONFIG_FILE`, `file`, and the environment.
+    ///
+    /// # Errors
+    /// When a named file is missing, a file cannot be read or understood, or `[redis]` or `[s3]` is absent.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        // Names and values that are not Unicode cannot be Karton settings.
+        let env: Vec<(String, String)> =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        let variable = |wanted: &str| env.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.clone());
+        let mut standard = vec![PathBuf::from("/etc/karton/karton.ini")];
+        if let Some(home) = variable("HOME") {
+            standard.push(Path::new(&home).join(".config/karton/karton.ini"));
+        }
+        standard.push(PathBuf::from("karton.ini"));
+        let named: Vec<PathBuf> = variable("KARTON_CONFIG_FILE").map(PathBuf::from).into_iter().chain(file.map(Path::to_owned)).collect();
+        Self::load_from(&standard, &named, env)
+    }
+
+    /// Like [`Config::load`] with every source given: files that may be absent, files that must exist, environment.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_from(
+        standard: &[PathBuf],
+        named: &[PathBuf],
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        if let Some(missing) = named.iter().find(|path| !path.is_file()) {
+            return Err(ConfigError::new(Kind::FileNotFound, format!("configuration file `{}` does not exist", missing.display())));
+        }
+        let mut files = Vec::new();
+        for path in standard.iter().filter(|path| path.is_file()).chain(named) {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError::new(Kind::Unreadable, format!("cannot read `{}`: {error}", path.display())))?;
+            files.push((path.display().to_string(), text));
+        }
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Self::from_parts(&files, env)
+    }
+
+    /// Builds the configuration from texts, weakest first, and an environment. Touches nothing of the process.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_parts(files: &[(&str, &str)], env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut ini = Ini::default();
+        for (name, text) in files {
+            ini.read(name, text)?;
+        }
+        let mut config = Self { sections: ini.resolve()?, aws: IndexMap::new() };
+        for (name, value) in env {
+            if let Some((section, option)) = variable_target(&name) {
+                config.set(&section, &option, value);
+            } else if name.starts_with("AWS_") {
+                config.aws.insert(name, value);
+            }
+        }
+        config.adopt_minio()?;
+        if !config.sections.contains_key("s3") {
+            return Err(ConfigError::new(Kind::MissingS3Section, "missing section `[s3]` in `karton.ini`: `karton configure` writes one"));
+        }
+        if !config.sections.contains_key("redis") {
+            return Err(ConfigError::new(
+                Kind::MissingRedisSection,
+                "missing section `[redis]` in `karton.ini`: `karton configure` writes one",
+            ));
+        }
+        Ok(config)
+    }
+
+    /// The text of an option; nothing when it is not set.
+    pub fn get(&self, section: &str, option: &str) -> Option<&str> {
+        self.sections.get(section)?.get(option).map(String::as_str)
+    }
+
+    /// A whole number in Python's notation.
+    ///
+    /// # Errors
+    /// When the option is set to something else.
+    pub fn int(&self, section: &str, option: &str) -> Result<Option<i64>, ConfigError> {
+        let Some(text) = self.get(section, option) else { return Ok(None) };
+        settings::parse_integer(text)
+            .map(Some)
+            .ok_or_else(|| ConfigError::new(Kind::BadInteger, format!("[{section}] {option}: `{text}` is not a whole number")))
+    }
+
+    /// A boolean: `1 yes true on` or `0 no false off`, in any case.
+    ///
+    /// # Errors
+    /// When the option is set to something else.
+    pub fn bool(&self, section: &str, option: &str) -> Result<Option<bool>, ConfigError> {
+        let Some(text) = self.get(section, option) else { return Ok(None) };
+        match text.to_lowercase().as_str() {
+            "1" | "yes" | "true" | "on" => Ok(Some(true)),
+            "0" | "no" | "false" | "off" => Ok(Some(false)),
+            _ => Err(ConfigError::new(
+                Kind::BadBoolean,
+                format!("[{section}] {option}: `{text}` is not one of yes, no, true, false, on, off, 1, 0"),
+            )),
+        }
+    }
+
+    /// Sets an option, over files and environment; what a command line flag does.
+    pub fn set(&mut self, section: &str, option: &str, value: impl Into<String>) {
+        self.sections.entry(section.to_owned()).or_default().insert(option.to_owned(), value.into());
+    }
+
+    /// All sections with their options, `DEFAULT` included.
+    pub fn sections(&self) -> impl Iterator<Item = (&str, &IndexMap<String, String>)> {
+        self.sections.iter().map(|(name, options)| (name.as_str(), options))
+    }
+
+    fn aws(&self, name: &str) -> Option<&str> {
+        self.aws.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Takes `[minio]` of older files as `[s3]` when there is no `[s3]` at all.
+    fn adopt_minio(&mut self) -> Result<(), ConfigError> {
+        if self.sections.contains_key("s3") || !self.sections.contains_key("minio") {
+            return Ok(());
+        }
+        let secure = self.bool("minio", "secure")?.unwrap_or(true);
+        let Some(address) = self.get("minio", "address").map(str::to_owned) else {
+            return Err(ConfigError::new(Kind::MinioWithoutAddress, "[minio] address is not set"));
+        };
+        let mut options = self.sections.get("minio").cloned().unwrap_or_default();
+        if !address.starts_with("http://") && !address.starts_with("https://") {
+            options.insert("address".to_owned(), format!("{}://{address}", if secure { "https" } else { "http" }));
+        }
+        self.sections.insert("s3".to_owned(), options);
+        Ok(())
+    }
+}
+
+/// Shows sections and names of options, never a value: they hold passwords.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.sections.iter().map(|(name, options)| (name, options.keys().collect::<Vec<_>>()))).finish()
+    }
+}
+
+/// `KARTON_SECTION_OPTION` → section and option in lower case.
+fn variable_target(name: &str) -> Option<(String, String)> {
+    let (section, option) = name.strip_prefix("KARTON_")?.split_once('_')?;
+    let section_fits = !section.is_empty() && section.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.'));
+    let option_fits = !option.is_empty() && option.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
+    (section_fits && option_fits).then(|| (section.to_lowercase(), option.to_lowercase()))
+}

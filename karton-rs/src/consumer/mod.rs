@@ -1,0 +1,65 @@
+//! The consumer: takes the tasks that its bind asks for and runs a handler on each.
+//!
+//! The one rule: a task that was taken is always accounted for. It ends Finished or Crashed, goes
+//! back to its queue, or is put into quarantine with the reason. See Karton protocol §8.
+
+mod builder;
+mod queue;
+mod run;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use builder::ConsumerBuilder;
+pub use run::StopReason;
+
+use crate::{json::Value, karton::Karton, task::Task};
+
+type Handler = dyn Fn(Karton, Task) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync;
+
+/// A service that processes tasks.
+///
+/// ```no_run
+/// use karton_rs::{Config, Consumer, Task};
+/// use serde_json::json;
+/// use tokio_util::sync::CancellationToken;
+///
+/// # async fn example() -> anyhow::Result<()> {
+/// Consumer::new("karton.demo")
+///     .filters(json!([{"type": "sample", "stage": "recognized"}]))
+///     .process(|karton, task| async move {
+///         let sample = task.resource("sample")?;
+///         let mut result = Task::new(json!({"type": "sample", "stage": "analyzed"}));
+///         result.set_payload("parent", sample.to_value());
+///         karton.send_task(result).await?;
+///         Ok(())
+///     })
+///     .run(&Config::load(None)?, CancellationToken::new())
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Consumer {
+    identity: String,
+    version: Option<String>,
+    info: Option<String>,
+    filters: Value,
+    persistent: bool,
+    task_timeout: Option<Duration>,
+    concurrency: usize,
+    handler: Arc<Handler>,
+}
+
+/// Returned by a handler that could not work on its task now, though nothing is wrong with it: the
+/// task goes back to the head of its queue instead of crashing. For use when the service stops.
+///
+/// ```
+/// # fn example() -> anyhow::Result<()> {
+/// return Err(karton_rs::HandBack("stopped while waiting for the server".into()).into());
+/// # }
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("handed back: {0}")]
+pub struct HandBack(pub String);

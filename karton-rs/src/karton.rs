@@ -1,0 +1,166 @@
+//! What a service works with: sending tasks and reading resources, under its identity.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::AsyncRead;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    backend::{Backend, ServiceInfo},
+    config::{Config, ServiceSettings},
+    error::Error,
+    resource::Resource,
+    task::Task,
+};
+
+/// A handle on Karton under one identity; cheap to clone.
+///
+/// Inside a handler it is bound to the task in progress: what is sent through it becomes a child of
+/// that task, with its persistent headers and payload. See Karton protocol §4.6.
+///
+/// ```no_run
+/// use karton_rs::{Config, Karton, Task};
+/// use serde_json::json;
+///
+/// # async fn example() -> Result<(), karton_rs::Error> {
+/// let karton = Karton::connect(&Config::load(None)?, "karton.feeder", None).await?;
+/// karton.send_task(Task::new(json!({"type": "sample", "kind": "raw"}))).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Karton {
+    backend: Backend,
+    config: Arc<Config>,
+    current: Option<Arc<Task>>,
+    stop: CancellationToken,
+}
+
+impl Karton {
+    /// A producer under `identity` (`[karton] identity` wins). With a version the connection carries
+    /// service information, so that dashboards list it among the services.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used or Redis does not answer.
+    pub async fn connect(config: &Config, identity: &str, version: Option<&str>) -> Result<Self, Error> {
+        let karton = Self::prepare(config, identity, version)?;
+        karton.backend.ping().await?;
+        Ok(karton)
+    }
+
+    /// Like [`Karton::connect`], but contacts nothing: the first use does.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn prepare(config: &Config, identity: &str, version: Option<&str>) -> Result<Self, Error> {
+        let identity = ServiceSettings::from_config(config, identity)?.identity;
+        let name = version.map_or_else(|| identity.clone(), |version| ServiceInfo::new(&identity, Some(version)).to_name());
+        Ok(Self {
+            backend: Backend::new(config, &identity, &name)?,
+            config: Arc::new(config.clone()),
+            current: None,
+            stop: CancellationToken::new(),
+        })
+    }
+
+    pub(crate) fn from_backend(backend: Backend, config: &Config) -> Self {
+        Self { backend, config: Arc::new(config.clone()), current: None, stop: CancellationToken::new() }
+    }
+
+    pub(crate) fn for_task(&self, task: Arc<Task>) -> Self {
+        Self { backend: self.backend.clone(), config: Arc::clone(&self.config), current: Some(task), stop: self.stop.clone() }
+    }
+
+    pub(crate) fn with_stop(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Cancelled when the service is told to stop. A handler that waits for something should watch it
+    /// and return [`HandBack`](crate::HandBack).
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// The configuration of the process.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Who sends.
+    pub fn identity(&self) -> &str {
+        self.backend.identity()
+    }
+
+    /// The task in progress, inside a handler.
+    pub fn current_task(&self) -> Option<&Task> {
+        self.current.as_deref()
+    }
+
+    /// Sends a task: writes its record, uploads what is attached, and hands it to the broker. Gives
+    /// the task as it was sent.
+    ///
+    /// # Errors
+    /// When Redis or S3 stay away for half a minute, or an attached file cannot be read. A task that
+    /// was not handed over is not processed; sending it again is safe.
+    pub async fn send_task(&self, task: Task) -> Result<Task, Error> {
+        self.backend.send_task(task, self.current.as_deref()).await
+    }
+
+    /// The record of a task; nothing when it is gone or cannot be read.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn task(&self, uid: &str) -> Result<Option<Task>, Error> {
+        let records = self.backend.records(&[uid.to_owned()]).await?;
+        Ok(records.into_iter().flatten().next().and_then(|record| crate::backend::readable_task(&record)))
+    }
+
+    /// Opens a resource for streaming.
+    ///
+    /// # Errors
+    /// When S3 does not answer or has no such object.
+    pub async fn open(&self, resource: &Resource) -> Result<impl AsyncRead + Send + Unpin + use<>, Error> {
+        self.backend.storage().open(resource).await
+    }
+
+    /// Reads a whole resource of at most `limit` bytes into memory.
+    ///
+    /// # Errors
+    /// When it is larger, or S3 does not answer or has no such object.
+    pub async fn read(&self, resource: &Resource, limit: u64) -> Result<Bytes, Error> {
+        self.backend.storage().read(resource, limit).await
+    }
+
+    /// Reads up to `length` bytes from `offset`.
+    ///
+    /// # Errors
+    /// When S3 does not answer or has no such object.
+    pub async fn read_range(&self, resource: &Resource, offset: u64, length: u64) -> Result<Bytes, Error> {
+        self.backend.storage().read_range(resource, offset, length).await
+    }
+
+    /// Streams a resource into a file; gives the number of bytes.
+    ///
+    /// # Errors
+    /// When S3 does not answer or has no such object, or the file cannot be written.
+    pub async fn download(&self, resource: &Resource, path: impl AsRef<Path>) -> Result<u64, Error> {
+        self.backend.storage().download(resource, path.as_ref()).await
+    }
+
+    /// Streams a resource into a temporary file, which is removed when the returned handle is dropped.
+    ///
+    /// # Errors
+    /// As [`Karton::download`].
+    pub async fn download_temp(&self, resource: &Resource) -> Result<tempfile::NamedTempFile, Error> {
+        let failed = |source| Error::File { path: std::env::temp_dir(), source };
+        let file = tempfile::NamedTempFile::new().map_err(failed)?;
+        self.download(resource, file.path()).await?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,102 @@
+//! Log records on Karton's channels, for `karton logs` and log consumers.
+//!
+//! The one rule: publishing never blocks and never fails a task. Records go through a bounded queue
+//! to one background task; when the queue is full, or Redis away, they are dropped. Who logs, and in
+//! which task, is known from the scope that the consumer runs in, so several services can live in one
+//! process. See Karton protocol §10.
+
+mod record;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{Layer, layer::Context};
+
+use crate::{
+    backend::{Backend, keys},
+    config::ServiceSettings,
+    task::Task,
+};
+
+/// Records that wait to be published; beyond this they are dropped.
+const QUEUE_LENGTH: usize = 1000;
+
+tokio::task_local! {
+    static SCOPE: Scope;
+}
+
+#[derive(Clone)]
+struct Scope {
+    publisher: Publisher,
+    task: Option<Arc<Task>>,
+}
+
+/// Publishes the records of one service.
+#[derive(Clone)]
+pub(crate) struct Publisher {
+    identity: Arc<str>,
+    /// Least number of a level that counts.
+    least: i64,
+    queue: mpsc::Sender<(String, String)>,
+}
+
+impl Publisher {
+    /// Starts the background task; it ends when the last publisher is gone. None when publishing is off.
+    pub(crate) fn start(backend: &Backend, settings: &ServiceSettings) -> Option<Self> {
+        if !settings.publish_logs {
+            return None;
+        }
+        let (queue, mut records) = mpsc::channel::<(String, String)>(QUEUE_LENGTH);
+        let backend = backend.clone();
+        tokio::spawn(async move {
+            while let Some((channel, record)) = records.recv().await {
+                // Nobody can be told: a failure is Redis being away, which the service itself reports.
+                let _ = backend.publish(&channel, &record).await;
+            }
+        });
+        Some(Self { identity: settings.identity.as_str().into(), least: settings.log_level, queue })
+    }
+}
+
+/// Runs `future` so that what it logs is published; `task` is the one in progress.
+pub(crate) async fn scope<F: Future>(publisher: Option<Publisher>, task: Option<Arc<Task>>, future: F) -> F::Output {
+    match publisher {
+        Some(publisher) => SCOPE.scope(Scope { publisher, task }, future).await,
+        None => future.await,
+    }
+}
+
+/// The layer of `tracing` that publishes what services log; installed by [`service`](crate::service).
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+///
+/// let subscriber = tracing_subscriber::registry().with(karton_rs::PublishLayer);
+/// # let _ = subscriber;
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PublishLayer;
+
+impl<S: Subscriber> Layer<S> for PublishLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let Ok(scope) = SCOPE.try_with(Clone::clone) else { return };
+        let (level_name, level_number) = python_level(*event.metadata().level());
+        if level_number < scope.publisher.least {
+            return;
+        }
+        let record = record::build(event, &scope.publisher.identity, level_name, level_number, scope.task.as_deref());
+        // A full queue means that Redis is slow or away: the record is still on stderr.
+        let _ = scope.publisher.queue.try_send((keys::log_channel(level_name, &scope.publisher.identity), record));
+    }
+}
+
+fn python_level(level: Level) -> (&'static str, i64) {
+    match level {
+        Level::ERROR => ("ERROR", 40),
+        Level::WARN => ("WARNING", 30),
+        Level::INFO => ("INFO", 20),
+        Level::DEBUG | Level::TRACE => ("DEBUG", 10),
+    }
+}

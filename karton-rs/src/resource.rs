@@ -1,0 +1,314 @@
+//! Resources: files that travel with a task by reference, kept in the object store.
+//!
+//! The one rule: content is streamed. Nothing here holds a whole file unless it was given in memory.
+//! See Karton protocol §5.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+
+use crate::{
+    json::{Map, Value},
+    task::new_uid,
+};
+
+/// The key that marks a resource inside a payload.
+const MARK: &str = "__karton_resource__";
+
+/// A file in the object store, as a payload refers to it.
+///
+/// ```
+/// use karton_rs::{Resource, json::Value};
+///
+/// let value = Value::parse(r#"{"__karton_resource__": {"uid": "u", "name": "a.bin", "bucket": "karton", "size": 3}}"#)?;
+/// let resource = Resource::from_value(&value).expect("a resource");
+/// assert_eq!((resource.name.as_str(), resource.size), ("a.bin", Some(3)));
+/// # Ok::<(), karton_rs::json::ParseError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Resource {
+    /// Key of the object in its bucket.
+    pub uid: String,
+    /// File name, free text.
+    pub name: String,
+    /// Bucket; none: the default bucket, filled in when the task is sent.
+    pub bucket: Option<String>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// Free data; always has `sha256`, which may be null.
+    pub metadata: Map,
+    /// `Directory` for a zipped folder.
+    pub flags: Vec<String>,
+}
+
+impl Resource {
+    /// The typed view of a payload value; nothing when it is no resource.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let fields = value.get(MARK)?.as_object()?;
+        Self::from_fields(fields).ok()
+    }
+
+    /// Digest of the content in lower-case hex, when the sender knew it.
+    pub fn sha256(&self) -> Option<&str> {
+        self.metadata.get("sha256").and_then(Value::as_str)
+    }
+
+    /// Records the digest of the content.
+    pub fn set_sha256(&mut self, sha256: &str) {
+        self.metadata.insert("sha256".to_owned(), sha256.into());
+    }
+
+    /// The JSON form that goes into a payload.
+    pub fn to_value(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("uid".to_owned(), self.uid.as_str().into());
+        fields.insert("name".to_owned(), self.name.as_str().into());
+        fields.insert("bucket".to_owned(), self.bucket.clone().into());
+        fields.insert("size".to_owned(), self.size.into());
+        fields.insert("metadata".to_owned(), self.metadata.clone().into());
+        fields.insert("flags".to_owned(), self.flags.clone().into());
+        fields.insert("sha256".to_owned(), self.metadata.get("sha256").cloned().unwrap_or_default());
+        let mut value = Map::new();
+        value.insert(MARK.to_owned(), fields.into());
+        value.into()
+    }
+
+    /// Reads the inner object, older forms included.
+    pub(crate) fn from_fields(fields: &Map) -> Result<Self, ResourceError> {
+        let required = |field: &'static str| fields.get(field).ok_or(ResourceError::Missing(field));
+        let text = |value: &Value, field| match value {
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(ResourceError::Invalid(field)),
+        };
+        let uid = match required("uid")? {
+            Value::Null => new_uid(),
+            uid => text(uid, "uid")?,
+        };
+        let name = match required("name")? {
+            Value::String(name) => name.clone(),
+            // A name that is not Unicode is shown by its JSON text.
+            Value::Unpaired(json) => json.trim_matches('"').to_owned(),
+            _ => return Err(ResourceError::Invalid("name")),
+        };
+        let bucket = match required("bucket")? {
+            Value::Null => None,
+            bucket => Some(text(bucket, "bucket")?),
+        };
+        let size = match fields.get("size") {
+            None | Some(Value::Null) => None,
+            Some(Value::Number(size)) => Some(size.as_u64().ok_or(ResourceError::Invalid("size"))?),
+            Some(_) => return Err(ResourceError::Invalid("size")),
+        };
+        let mut metadata = match fields.get("metadata") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(metadata)) => metadata.clone(),
+            Some(_) => return Err(ResourceError::Invalid("metadata")),
+        };
+        if let Some(sha256) = fields.get("sha256") {
+            metadata.insert("sha256".to_owned(), sha256.clone());
+        }
+        metadata.entry("sha256".to_owned()).or_default();
+        let flags = match fields.get("flags") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(flags)) => flags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(_) => return Err(ResourceError::Invalid("flags")),
+        };
+        Ok(Self { uid, name, bucket, size, metadata, flags })
+    }
+}
+
+/// Why an object with the mark of a resource is none, or a file cannot become one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResourceError {
+    /// A required field is missing.
+    #[error("resource has no `{0}`")]
+    Missing(&'static str),
+    /// A field has the wrong type.
+    #[error("resource field `{0}` has the wrong type")]
+    Invalid(&'static str),
+    /// Content given in memory is empty, which Karton refuses.
+    #[error("resource `{0}` has no content")]
+    Empty(String),
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A file or some bytes that a task brings along; uploaded when the task is sent.
+///
+/// ```
+/// use karton_rs::{LocalResource, Task};
+/// use serde_json::json;
+///
+/// let mut task = Task::new(json!({"type": "sample", "kind": "raw"}));
+/// task.attach("sample", LocalResource::from_bytes("hello.txt", "hello")?);
+/// # Ok::<(), karton_rs::ResourceError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct LocalResource {
+    resource: Resource,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Bytes(Bytes),
+    /// The file, and what keeps it alive when it is temporary.
+    File(PathBuf, Option<std::sync::Arc<tempfile::TempPath>>),
+}
+
+impl LocalResource {
+    /// Content that is in memory already.
+    ///
+    /// # Errors
+    /// When `content` is empty, as in the reference; an empty *file* is fine.
+    pub fn from_bytes(name: &str, content: impl Into<Bytes>) -> Result<Self, ResourceError> {
+        let content = content.into();
+        if content.is_empty() {
+            return Err(ResourceError::Empty(name.to_owned()));
+        }
+        let sha256 = hex(&Sha256::digest(&content));
+        Ok(Self::new(name, content.len() as u64, &sha256, Source::Bytes(content)))
+    }
+
+    /// A file on disk. It is read once now, for its digest, and once when the task is sent.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn from_path(name: &str, path: impl AsRef<Path>) -> Result<Self, ResourceError> {
+        let path = path.as_ref();
+        let (size, sha256) = digest(path).await.map_err(|source| ResourceError::Unreadable { path: path.to_owned(), source })?;
+        Ok(Self::new(name, size, &sha256, Source::File(path.to_owned(), None)))
+    }
+
+    /// A temporary file, which lives until the last copy of the resource is dropped.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn from_temp(name: &str, path: tempfile::TempPath) -> Result<Self, ResourceError> {
+        let mut resource = Self::from_path(name, &path).await?;
+        resource.source = Source::File(path.to_path_buf(), Some(std::sync::Arc::new(path)));
+        Ok(resource)
+    }
+
+    /// A file whose size and digest the caller knows, so that it is not read for them.
+    pub fn from_known_path(name: &str, path: impl Into<PathBuf>, size: u64, sha256: &str) -> Self {
+        Self::new(name, size, sha256, Source::File(path.into(), None))
+    }
+
+    fn new(name: &str, size: u64, sha256: &str, source: Source) -> Self {
+        let mut resource =
+            Resource { uid: new_uid(), name: name.to_owned(), bucket: None, size: Some(size), metadata: Map::new(), flags: Vec::new() };
+        resource.set_sha256(sha256);
+        Self { resource, source }
+    }
+
+    /// Adds free data that travels with the resource.
+    #[must_use]
+    pub fn with_metadata(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.resource.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Chooses a bucket other than the default one, which the collector does not clean.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: &str) -> Self {
+        self.resource.bucket = Some(bucket.to_owned());
+        self
+    }
+
+    /// Chooses the key of the object.
+    #[must_use]
+    pub fn with_uid(mut self, uid: &str) -> Self {
+        uid.clone_into(&mut self.resource.uid);
+        self
+    }
+
+    /// How the payload refers to it.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// Size and SHA-256 of a file, read in pieces.
+async fn digest(path: &Path) -> std::io::Result<(u64, String)> {
+    let mut file = tokio::fs::File::open(path).await?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        let count = file.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok((size, hex(&hasher.finalize())));
+        }
+        hasher.update(&buffer[..count]);
+        size += count as u64;
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Rewrites every resource below `value` in today's form.
+pub(crate) fn normalise(value: &mut Value) -> Result<(), ResourceError> {
+    match value {
+        Value::Array(items) => items.iter_mut().try_for_each(normalise),
+        Value::Object(map) => match map.get(MARK) {
+            Some(Value::Object(fields)) => {
+                *value = Resource::from_fields(fields)?.to_value();
+                Ok(())
+            }
+            Some(_) => Err(ResourceError::Invalid(MARK)),
+            None => map.values_mut().try_for_each(normalise),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Finds every resource below `value`, lists and objects in order.
+pub(crate) fn collect(value: &Value, found: &mut Vec<Resource>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::Object(map) => match Resource::from_value(value) {
+            Some(resource) => found.push(resource),
+            None => map.values().for_each(|item| collect(item, found)),
+        },
+        _ => {}
+    }
+}
+
+/// Sets the bucket of every resource below `value` that has none and that `is_local` knows.
+pub(crate) fn fill_bucket(value: &mut Value, bucket: &str, is_local: &impl Fn(&str) -> bool) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_bucket(item, bucket, is_local)),
+        Value::Object(map) => match map.get_mut(MARK).and_then(Value::as_object_mut) {
+            Some(fields) => {
+                let local = fields.get("uid").and_then(Value::as_str).is_some_and(is_local);
+                if local && fields.get("bucket").is_none_or(Value::is_null) {
+                    fields.insert("bucket".to_owned(), bucket.into());
+                }
+            }
+            None => map.values_mut().for_each(|item| fill_bucket(item, bucket, is_local)),
+        },
+        _ => {}
+    }
+}

@@ -1,0 +1,242 @@
+//! What the `main` of every Karton binary does: flags, logging, signals, exit codes.
+//!
+//! The one rule: libraries never exit the process or read its environment; this module and
+//! [`config`](crate::config) do. See Karton protocol §11.6.
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::{EnvFilter, prelude::*};
+
+use crate::{
+    config::{Config, ConfigError},
+    error::Error,
+    logs::PublishLayer,
+};
+
+/// The flags that every Karton service has. Flags that are not given change nothing.
+///
+/// ```
+/// use clap::Parser;
+/// use karton_rs::ServiceArgs;
+///
+/// #[derive(Parser)]
+/// struct Args {
+///     #[command(flatten)]
+///     service: ServiceArgs,
+/// }
+///
+/// let args = Args::parse_from(["demo", "--identity", "karton.demo"]);
+/// assert_eq!(args.service.identity.as_deref(), Some("karton.demo"));
+/// ```
+#[derive(Debug, Clone, Default, clap::Args)]
+#[non_exhaustive]
+pub struct ServiceArgs {
+    /// Configuration file, read after the standard ones
+    #[arg(long, value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// Identity of the service
+    #[arg(long, value_name = "IDENTITY")]
+    pub identity: Option<String>,
+    /// Least level of log records: DEBUG, INFO, WARNING, ERROR, CRITICAL or a number
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Run beside the real service: random identity, not persistent, no log publishing
+    #[arg(long)]
+    pub debug: bool,
+}
+
+/// The flags of a service that consumes tasks, beside [`ServiceArgs`].
+///
+/// ```
+/// use clap::Parser;
+/// use karton_rs::ConsumerArgs;
+///
+/// #[derive(Parser)]
+/// struct Args {
+///     #[command(flatten)]
+///     consumer: ConsumerArgs,
+/// }
+///
+/// assert!(Args::parse_from(["demo", "--non-persistent"]).consumer.non_persistent);
+/// ```
+#[derive(Debug, Clone, Default, clap::Args)]
+#[non_exhaustive]
+pub struct ConsumerArgs {
+    /// The flags of every service.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+    /// Do not queue tasks while no replica is online
+    #[arg(long)]
+    pub non_persistent: bool,
+    /// Longest time for one task, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub task_timeout: Option<String>,
+    /// How many tasks run at once
+    #[arg(long, value_name = "TASKS")]
+    pub concurrency_limit: Option<u32>,
+}
+
+impl ServiceArgs {
+    /// Loads the configuration and applies the flags over it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config_file.as_deref())?;
+        self.apply(&mut config);
+        Ok(config)
+    }
+
+    /// Applies the flags over a configuration.
+    pub fn apply(&self, config: &mut Config) {
+        if let Some(identity) = &self.identity {
+            config.set("karton", "identity", identity);
+        }
+        if let Some(level) = &self.log_level {
+            config.set("logging", "level", level);
+        }
+        if self.debug {
+            config.set("karton", "debug", "1");
+        }
+    }
+}
+
+impl ConsumerArgs {
+    /// Loads the configuration and applies the flags over it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.service.config_file.as_deref())?;
+        self.apply(&mut config);
+        Ok(config)
+    }
+
+    /// Applies the flags over a configuration.
+    pub fn apply(&self, config: &mut Config) {
+        self.service.apply(config);
+        if self.non_persistent {
+            config.set("karton", "persistent", "0");
+        }
+        if let Some(seconds) = &self.task_timeout {
+            config.set("karton", "task_timeout", seconds);
+        }
+        if let Some(tasks) = self.concurrency_limit {
+            config.set("karton", "concurrency_limit", tasks.to_string());
+        }
+    }
+}
+
+/// Runs a service until it ends or the process is told to stop, and gives the exit code.
+///
+/// SIGINT and SIGTERM cancel the token once; a second SIGINT ends the process at once. An error is
+/// logged, and is code 1, or 2 when it is one of configuration.
+pub fn run_main<F, S>(config: Result<Config, ConfigError>, service: S) -> ExitCode
+where
+    S: FnOnce(Config, CancellationToken) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    start_logging(config.as_ref().ok());
+    install_crypto();
+    let outcome = config.map_err(anyhow::Error::from).and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let outcome = runtime.block_on(async {
+            let shutdown = CancellationToken::new();
+            cancel_on_signal(shutdown.clone());
+            service(config, shutdown).await
+        });
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+/// 2 for a configuration that cannot be used, 1 for everything else.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let of_configuration =
+        error.chain().any(|cause| cause.is::<ConfigError>() || matches!(cause.downcast_ref(), Some(Error::Config(_) | Error::Filter(_))));
+    ExitCode::from(if of_configuration { 2 } else { 1 })
+}
+
+/// Logs to stderr, with colours on a terminal only, and to Karton's channels. `RUST_LOG` wins over `[logging] level`.
+pub fn start_logging(config: Option<&Config>) {
+    let level = match config.and_then(|config| config.get("logging", "level")) {
+        Some("DEBUG") => "debug",
+        Some("WARNING" | "WARN") => "warn",
+        Some("ERROR" | "CRITICAL" | "FATAL") => "error",
+        _ => "info",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let stderr =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
+    // A second start in one process (tests) keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(filter).with(stderr).with(PublishLayer).try_init();
+}
+
+/// Chooses the one TLS implementation of the process; call it before the first connection.
+pub fn install_crypto() {
+    // An error only says that it was done before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Cancels `shutdown` on the first SIGINT or SIGTERM.
+pub fn cancel_on_signal(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        tracing::warn!("signals cannot be watched: stop the process with SIGKILL");
+        return;
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("Got signal, shutting down");
+        shutdown.cancel();
+        interrupt.recv().await;
+        tracing::warn!("Got second interrupt, leaving at once");
+        std::process::exit(130);
+    });
+}
+
+/// A server that is away: says so once, waits longer each time, and says when it is over.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    failures: u32,
+}
+
+impl Outage {
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    pub(crate) async fn wait(&mut self, error: &Error, shutdown: &CancellationToken) {
+        if self.failures == 0 {
+            tracing::error!("{error}; trying again until it works");
+        } else {
+            tracing::debug!("{error}");
+        }
+        let pause = (Duration::from_millis(100) * 2_u32.saturating_pow(self.failures)).min(Self::LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    pub(crate) fn over(&mut self) {
+        if self.failures > 0 {
+            tracing::info!("back after {} failed attempts", self.failures);
+            self.failures = 0;
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The object store: S3, path style, streamed both ways.
+//!
+//! The one rule: content passes through in pieces. See Karton protocol §5.4.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_s3::{
+    Client,
+    config::{
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::get_object::GetObjectOutput,
+    primitives::ByteStream,
+    types::{Delete, ObjectIdentifier},
+};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWriteExt};
+
+use crate::{
+    config::{ConfigError, S3Settings},
+    error::{Error, StorageErrorKind},
+    resource::{LocalResource, Resource, Source},
+};
+
+/// Access to the bucket that `[s3]` names, and to the others of that server.
+#[derive(Clone)]
+pub struct Storage {
+    client: Client,
+    endpoint: String,
+    bucket: Result<String, ConfigError>,
+}
+
+/// One version of an object, for the collector.
+#[derive(Debug, Clone)]
+pub(crate) struct ObjectVersion {
+    pub(crate) key: String,
+    /// None on a bucket without versions.
+    pub(crate) version: Option<String>,
+}
+
+impl Storage {
+    /// Prepares access; nothing is contacted yet.
+    pub(crate) fn new(settings: &S3Settings) -> Result<Self, ConfigError> {
+        if settings.iam_auth {
+            tracing::warn!("[s3] iam_auth is set, but instance credentials are not read by this version: the key pair is used");
+        }
+        let keys = settings.keys()?;
+        let region =
+            std::env::var("AWS_REGION").or_else(|_| std::env::var("AWS_DEFAULT_REGION")).unwrap_or_else(|_| "us-east-1".to_owned());
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(&settings.endpoint)
+            .force_path_style(true)
+            .region(Region::new(region))
+            .credentials_provider(Credentials::new(&keys.access_key, &keys.secret_key, None, None, "karton.ini"))
+            // Servers older than 2025 know no other checksum than the one that a request requires.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)))
+            .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).read_timeout(Duration::from_secs(60)).build())
+            .build();
+        Ok(Self { client: Client::from_conf(config), endpoint: settings.endpoint.clone(), bucket: settings.bucket().map(str::to_owned) })
+    }
+
+    /// The default bucket.
+    pub(crate) fn bucket(&self) -> Result<&str, ConfigError> {
+        self.bucket.as_deref().map_err(Clone::clone)
+    }
+
+    /// Whether the default bucket exists; `create` makes it when it does not.
+    pub(crate) async fn check_bucket(&self, create: bool) -> Result<bool, Error> {
+        let bucket = self.bucket()?;
+        match self.client.head_bucket().bucket(bucket).send().await {
+            Ok(_) => return Ok(true),
+            Err(error) => {
+                let error = self.error(format!("look at bucket `{bucket}`"), &error);
+                if !matches!(error, Error::Storage { kind: StorageErrorKind::NotFound, .. }) {
+                    return Err(error);
+                }
+            }
+        }
+        if create {
+            let made = self.client.create_bucket().bucket(bucket).send().await;
+            made.map_err(|error| self.error(format!("create bucket `{bucket}`"), &error))?;
+        }
+        Ok(create)
+    }
+
+    /// Uploads the content of a local resource under the key of `resource`.
+    pub(crate) async fn upload(&self, resource: &Resource, local: &LocalResource) -> Result<(), Error> {
+        let body = match local.source() {
+            Source::Bytes(content) => ByteStream::from(content.clone()),
+            Source::File(path, _) => ByteStream::read_from()
+                .path(path)
+                .build()
+                .await
+                .map_err(|error| Error::File { path: path.clone(), source: std::io::Error::other(error) })?,
+        };
+        let bucket = self.bucket_of(resource)?;
+        let put = self.client.put_object().bucket(bucket).key(&resource.uid).body(body).send().await;
+        put.map_err(|error| self.error(format!("upload `{}` to {bucket}/{}", resource.name, resource.uid), &error))?;
+        Ok(())
+    }
+
+    /// Opens a resource for reading from its start.
+    pub(crate) async fn open(&self, resource: &Resource) -> Result<impl AsyncRead + Send + Unpin + use<>, Error> {
+        Ok(self.get(resource, None).await?.body.into_async_read())
+    }
+
+    /// The whole content, when it has at most `limit` bytes.
+    pub(crate) async fn read(&self, resource: &Resource, limit: u64) -> Result<Bytes, Error> {
+        let output = self.get(resource, None).await?;
+        self.collect(resource, output, limit).await
+    }
+
+    /// Up to `length` bytes from `offset`; fewer at the end, none behind it.
+    pub(crate) async fn read_range(&self, resource: &Resource, offset: u64, length: u64) -> Result<Bytes, Error> {
+        if length == 0 || resource.size.is_some_and(|size| offset >= size) {
+            return Ok(Bytes::new());
+        }
+        let range = format!("bytes={offset}-{}", offset.saturating_add(length - 1));
+        let output = self.get(resource, Some(range)).await?;
+        self.collect(resource, output, length).await
+    }
+
+    /// Streams the content into a file and gives the number of bytes.
+    pub(crate) async fn download(&self, resource: &Resource, path: &Path) -> Result<u64, Error> {
+        let failed = |source| Error::File { path: path.to_owned(), source };
+        let mut body = self.get(resource, None).await?.body;
+        let mut file = tokio::fs::File::create(path).await.map_err(failed)?;
+        let mut size = 0;
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| self.broken_off(resource, &error))?;
+            file.write_all(&piece).await.map_err(failed)?;
+            size += piece.len() as u64;
+        }
+        file.flush().await.map_err(failed)?;
+        Ok(size)
+    }
+
+    /// One page of all versions in the default bucket, and where the next one starts.
+    pub(crate) async fn list_versions(&self, after: Option<(String, Option<String>)>) -> Result<VersionPage, Error> {
+        let bucket = self.bucket()?;
+        let (key, version) = after.map_or((None, None), |(key, version)| (Some(key), version));
+        let listed = self.client.list_object_versions().bucket(bucket).set_key_marker(key).set_version_id_marker(version).send().await;
+        let listed = listed.map_err(|error| self.error(format!("list bucket `{bucket}`"), &error))?;
+        let real = |version: Option<&str>| version.filter(|version| *version != "null").map(str::to_owned);
+        let versions = listed.versions().iter().map(|found| (found.key(), found.version_id()));
+        let markers = listed.delete_markers().iter().map(|found| (found.key(), found.version_id()));
+        let objects = versions
+            .chain(markers)
+            .filter_map(|(key, version)| Some(ObjectVersion { key: key?.to_owned(), version: real(version) }))
+            .collect();
+        let next = listed
+            .is_truncated()
+            .unwrap_or(false)
+            .then(|| (listed.next_key_marker().unwrap_or_default().to_owned(), listed.next_version_id_marker().map(str::to_owned)));
+        Ok(VersionPage { objects, next })
+    }
+
+    /// Deletes up to 1000 versions of the default bucket; gives how many the server refused.
+    pub(crate) async fn delete(&self, objects: &[ObjectVersion], name_null_version: bool) -> Result<usize, Error> {
+        let bucket = self.bucket()?;
+        let action = || format!("delete {} objects from `{bucket}`", objects.len());
+        let broken = |error: aws_sdk_s3::error::BuildError| self.failure(action(), error.to_string(), StorageErrorKind::Refused);
+        let identifiers = objects.iter().map(|object| {
+            let version = object.version.clone().or_else(|| name_null_version.then(|| "null".to_owned()));
+            ObjectIdentifier::builder().key(&object.key).set_version_id(version).build()
+        });
+        let identifiers = identifiers.collect::<Result<Vec<_>, _>>().map_err(broken)?;
+        let delete = Delete::builder().set_objects(Some(identifiers)).quiet(true).build().map_err(broken)?;
+        let deleted = self.client.delete_objects().bucket(bucket).delete(delete).send().await;
+        Ok(deleted.map_err(|error| self.error(action(), &error))?.errors().len())
+    }
+
+    async fn get(&self, resource: &Resource, range: Option<String>) -> Result<GetObjectOutput, Error> {
+        let bucket = self.bucket_of(resource)?;
+        let got = self.client.get_object().bucket(bucket).key(&resource.uid).set_range(range).send().await;
+        got.map_err(|error| self.error(format!("read `{}` from {bucket}/{}", resource.name, resource.uid), &error))
+    }
+
+    async fn collect(&self, resource: &Resource, mut output: GetObjectOutput, limit: u64) -> Result<Bytes, Error> {
+        let expected = output.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+        let mut content = Vec::with_capacity(usize::try_from(expected.min(limit)).unwrap_or(0));
+        while let Some(piece) = output.body.next().await {
+            let piece = piece.map_err(|error| self.broken_off(resource, &error))?;
+            if content.len() as u64 + piece.len() as u64 > limit {
+                return Err(self.failure(
+                    format!("read `{}`", resource.name),
+                    format!("it is larger than {limit} bytes"),
+                    StorageErrorKind::TooLarge,
+                ));
+            }
+            content.extend_from_slice(&piece);
+        }
+        Ok(content.into())
+    }
+
+    fn bucket_of<'a>(&'a self, resource: &'a Resource) -> Result<&'a str, ConfigError> {
+        resource.bucket.as_deref().map_or_else(|| self.bucket(), Ok)
+    }
+
+    fn broken_off(&self, resource: &Resource, error: &dyn std::error::Error) -> Error {
+        self.failure(format!("read all of `{}`", resource.name), DisplayErrorContext(error).to_string(), StorageErrorKind::Unreachable)
+    }
+
+    fn failure(&self, action: String, reason: String, kind: StorageErrorKind) -> Error {
+        Error::Storage { server: self.endpoint.clone(), action, reason, kind }
+    }
+
+    fn error<E>(&self, action: String, error: &SdkError<E>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let kind = match (status, error.code()) {
+            (Some(404), _) | (_, Some("NoSuchKey" | "NoSuchBucket")) => StorageErrorKind::NotFound,
+            (None | Some(429 | 500..), _) => StorageErrorKind::Unreachable,
+            _ => StorageErrorKind::Refused,
+        };
+        let reason = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            // Without an answer of the server the chain of causes tells.
+            _ => match status {
+                Some(status) => format!("HTTP status {status}"),
+                None => causes(error),
+            },
+        };
+        self.failure(action, reason, kind)
+    }
+}
+
+/// The messages of an error and its causes, the outermost left out: it names only the layer.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut messages = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        messages.push(error.to_string());
+        cause = error.source();
+    }
+    if messages.is_empty() { error.to_string() } else { messages.join(": ") }
+}
+
+/// A page of [`Storage::list_versions`].
+pub(crate) struct VersionPage {
+    pub(crate) objects: Vec<ObjectVersion>,
+    pub(crate) next: Option<(String, Option<String>)>,
+}
