@@ -10,12 +10,16 @@ pub mod config;
 pub mod filters;
 pub mod json;
 pub mod service;
+pub mod system;
 pub mod task;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 mod backend;
 mod consumer;
 mod dhash;
 mod error;
+mod inspect;
 mod karton;
 mod logs;
 mod resource;
@@ -27,8 +31,9 @@ pub use consumer::{Consumer, ConsumerBuilder, HandBack, StopReason};
 pub use dhash::config_dhash;
 pub use error::{Error, StorageErrorKind};
 pub use filters::{FilterError, Filters};
+pub use inspect::{Analysis, Inspect, QueueStatus};
 pub use karton::Karton;
-pub use logs::PublishLayer;
+pub use logs::{LogConsumer, PublishLayer};
 pub use resource::{LocalResource, Resource, ResourceError};
 pub use service::{ConsumerArgs, ServiceArgs};
 pub use task::{Task, TaskError, TaskPriority, TaskState};

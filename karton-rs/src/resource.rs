@@ -163,8 +163,9 @@ pub struct LocalResource {
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Bytes(Bytes),
-    /// The file, and what keeps it alive when it is temporary.
-    File(PathBuf, Option<std::sync::Arc<tempfile::TempPath>>),
+    File(PathBuf),
+    /// A file that is removed with the last copy of this.
+    Temporary(std::sync::Arc<tempfile::TempPath>),
 }
 
 impl LocalResource {
@@ -188,7 +189,7 @@ impl LocalResource {
     pub async fn from_path(name: &str, path: impl AsRef<Path>) -> Result<Self, ResourceError> {
         let path = path.as_ref();
         let (size, sha256) = digest(path).await.map_err(|source| ResourceError::Unreadable { path: path.to_owned(), source })?;
-        Ok(Self::new(name, size, &sha256, Source::File(path.to_owned(), None)))
+        Ok(Self::new(name, size, &sha256, Source::File(path.to_owned())))
     }
 
     /// A temporary file, which lives until the last copy of the resource is dropped.
@@ -197,13 +198,13 @@ impl LocalResource {
     /// When the file cannot be read.
     pub async fn from_temp(name: &str, path: tempfile::TempPath) -> Result<Self, ResourceError> {
         let mut resource = Self::from_path(name, &path).await?;
-        resource.source = Source::File(path.to_path_buf(), Some(std::sync::Arc::new(path)));
+        resource.source = Source::Temporary(std::sync::Arc::new(path));
         Ok(resource)
     }
 
     /// A file whose size and digest the caller knows, so that it is not read for them.
     pub fn from_known_path(name: &str, path: impl Into<PathBuf>, size: u64, sha256: &str) -> Self {
-        Self::new(name, size, sha256, Source::File(path.into(), None))
+        Self::new(name, size, sha256, Source::File(path.into()))
     }
 
     fn new(name: &str, size: u64, sha256: &str, source: Source) -> Self {

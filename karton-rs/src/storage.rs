@@ -27,7 +27,7 @@ use crate::{
 
 /// Access to the bucket that `[s3]` names, and to the others of that server.
 #[derive(Clone)]
-pub struct Storage {
+pub(crate) struct Storage {
     client: Client,
     endpoint: String,
     bucket: Result<String, ConfigError>,
@@ -93,11 +93,8 @@ impl Storage {
     pub(crate) async fn upload(&self, resource: &Resource, local: &LocalResource) -> Result<(), Error> {
         let body = match local.source() {
             Source::Bytes(content) => ByteStream::from(content.clone()),
-            Source::File(path, _) => ByteStream::read_from()
-                .path(path)
-                .build()
-                .await
-                .map_err(|error| Error::File { path: path.clone(), source: std::io::Error::other(error) })?,
+            Source::File(path) => file_body(path).await?,
+            Source::Temporary(path) => file_body(path).await?,
         };
         let bucket = self.bucket_of(resource)?;
         let put = self.client.put_object().bucket(bucket).key(&resource.uid).body(body).send().await;
@@ -232,6 +229,12 @@ impl Storage {
         };
         self.failure(action, reason, kind)
     }
+}
+
+/// A file as the body of a request; it is read while it is sent.
+async fn file_body(path: &Path) -> Result<ByteStream, Error> {
+    let body = ByteStream::read_from().path(path).build().await;
+    body.map_err(|error| Error::File { path: path.to_owned(), source: std::io::Error::other(error) })
 }
 
 /// The messages of an error and its causes, the outermost left out: it names only the layer.

@@ -15,7 +15,9 @@ pub(crate) const BINDS: &str = "karton.binds";
 pub(crate) const TASK_PREFIX: &str = "karton.task:";
 /// Records, binds and entries that could not be read: field → JSON with reason and time.
 pub(crate) const QUARANTINE: &str = "karton.rs.quarantine";
-/// Routers that are alive: id → nothing, as keys with a time to live.
+/// Ids of all routers that may have taken something.
+pub(crate) const ROUTERS: &str = "karton.rs.routers";
+/// Sign of life of a router, with a time to live.
 pub(crate) const ROUTER_PREFIX: &str = "karton.rs.router:";
 /// uids that a router has taken and not finished, one list for each router.
 pub(crate) const IN_FLIGHT_PREFIX: &str = "karton.rs.inflight:";

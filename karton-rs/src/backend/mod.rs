@@ -21,7 +21,7 @@ use crate::{
     config::{Config, RedisSettings, S3Settings},
     error::Error,
     storage::Storage,
-    task::{Task, TaskState},
+    task::Task,
 };
 use keys::Metric;
 
@@ -158,14 +158,18 @@ impl Backend {
 
     /// Puts what cannot be read aside for an operator, with the reason.
     pub(crate) async fn quarantine(&self, what: &str, reason: &str) -> Result<(), Error> {
-        let entry = serde_json::json!({ "reason": reason, "time": crate::task::now() }).to_string();
-        self.redis.run(redis::pipe().hset(keys::QUARANTINE, what, entry).ignore()).await
+        self.redis.run(redis::pipe().hset(keys::QUARANTINE, what, quarantine_entry(reason)).ignore()).await
     }
 
     pub(crate) async fn publish(&self, channel: &str, message: &str) -> Result<u64, Error> {
         let (receivers,): (u64,) = self.redis.run(redis::pipe().publish(channel, message)).await?;
         Ok(receivers)
     }
+}
+
+/// What the quarantine keeps of something that cannot be read.
+pub(crate) fn quarantine_entry(reason: &str) -> String {
+    serde_json::json!({ "reason": reason, "time": crate::task::now() }).to_string()
 }
 
 /// A bind, or nothing and a log line.
@@ -184,9 +188,4 @@ pub(crate) fn client_field<'a>(line: &'a str, key: &str) -> &'a str {
 /// A record as a task, when it is one.
 pub(crate) fn readable_task(record: &[u8]) -> Option<Task> {
     Task::from_json(std::str::from_utf8(record).ok()?).ok()
-}
-
-/// Status of a record, when it has a readable one.
-pub(crate) fn readable_status(record: &[u8]) -> Option<TaskState> {
-    crate::task::status_of(std::str::from_utf8(record).ok()?)
 }

@@ -50,10 +50,6 @@ impl Number {
         self.is_integer().then(|| self.0.parse().ok()).flatten()
     }
 
-    pub(crate) fn as_i128(&self) -> Option<i128> {
-        self.is_integer().then(|| self.0.parse().ok()).flatten()
-    }
-
     /// Order by exact value; nothing when one of them is `NaN`.
     pub fn python_cmp(&self, other: &Self) -> Option<Ordering> {
         match (self.is_integer(), other.is_integer()) {

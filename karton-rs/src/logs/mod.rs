@@ -5,6 +5,7 @@
 //! which task, is known from the scope that the consumer runs in, so several services can live in one
 //! process. See Karton protocol §10.
 
+mod consumer;
 mod record;
 
 use std::future::Future;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{Layer, layer::Context};
+
+pub use consumer::LogConsumer;
 
 use crate::{
     backend::{Backend, keys},

@@ -4,7 +4,7 @@
 
 use indexmap::IndexSet;
 
-use super::{HIDDEN_PERSISTENT_HEADERS, Task, TaskPriority, TaskState, new_uid, now};
+use super::{HIDDEN_PERSISTENT_HEADERS, Task, TaskPriority, new_uid, now};
 use crate::{
     json::{Map, ParseError, Value, write_sorted, write_string},
     resource::{self, ResourceError},
@@ -203,13 +203,4 @@ fn last_update(record: &Map) -> Result<f64, TaskError> {
         Some(other) => return Err(TaskError::Invalid { field: "last_update", problem: format!("is {other}, not a number") }),
     };
     Ok(if seconds == 0.0 { now() } else { seconds })
-}
-
-/// Status of a record, read without building anything else.
-pub(crate) fn status_of(record: &str) -> Option<TaskState> {
-    let raw = crate::json::RawObject::parse(record).ok()?;
-    match Value::parse(raw.get("status")?).ok()? {
-        Value::String(word) => word.parse().ok(),
-        _ => None,
-    }
 }

@@ -16,7 +16,6 @@ use indexmap::IndexSet;
 use serde::de::DeserializeOwned;
 
 pub use codec::TaskError;
-pub(crate) use codec::status_of;
 pub use state::{TaskPriority, TaskState};
 
 use crate::{

@@ -1,0 +1,284 @@
+//! The collector: removes what is done with.
+//!
+//! The one rule: an object is deleted only when no record that exists refers to it. Objects are
+//! listed before records are read, because a producer writes the record before it uploads. Records
+//! are read in slices, and one that cannot be read is kept, with every object it may refer to. A lock
+//! in Redis lets one collector of ours run at a time. See Karton protocol §12.3 and §12.4.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+use tokio_util::sync::CancellationToken;
+
+use super::SystemSettings;
+use crate::{
+    backend::{Backend, keys, keys::Metric, readable_task},
+    error::Error,
+    service::Outage,
+    storage::ObjectVersion,
+    task::{Task, TaskState, new_uid, now},
+};
+
+/// How many objects are deleted by one request.
+const DELETE_BATCH: usize = 100;
+/// Seconds that the lock outlives its last renewal.
+const LOCK_FOR: u64 = 120;
+const EVERY_TASK: &str = "karton.task:*";
+
+/// Waits for the bucket, then collects every `gc_interval`.
+pub(super) async fn run(
+    backend: &Backend,
+    settings: &SystemSettings,
+    setup_bucket: bool,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
+    let mut outage = Outage::default();
+    loop {
+        match backend.storage().check_bucket(setup_bucket).await {
+            Ok(true) => break,
+            Ok(false) => {
+                let bucket = backend.storage().bucket()?.to_owned();
+                return Err(crate::ConfigError::new(
+                    crate::ConfigErrorKind::Unusable,
+                    format!("[s3] bucket: `{bucket}` does not exist; `karton-system --setup-bucket` creates it"),
+                )
+                .into());
+            }
+            Err(error) if error.is_temporary() => outage.wait(&error, shutdown).await,
+            Err(error) => return Err(error),
+        }
+        if shutdown.is_cancelled() {
+            return Ok(());
+        }
+    }
+    outage.over();
+    let collector = Collector { backend, settings, owner: new_uid() };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(settings.gc_interval), if settings.enable_gc => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        // A collection may be left at any point: the next one starts from what is there.
+        let outcome = tokio::select! {
+            outcome = collector.collect() => outcome,
+            () = shutdown.cancelled() => return collector.unlock().await,
+        };
+        if let Err(error) = outcome {
+            tracing::error!("collection failed: {error}");
+        }
+    }
+}
+
+struct Collector<'a> {
+    backend: &'a Backend,
+    settings: &'a SystemSettings,
+    owner: String,
+}
+
+impl Collector<'_> {
+    async fn collect(&self) -> Result<(), Error> {
+        if !self.lock().await? {
+            tracing::debug!("another collector is at work");
+            return Ok(());
+        }
+        let outcome = async {
+            let tasks = self.collect_tasks().await?;
+            let objects = self.collect_objects().await?;
+            if tasks + objects > 0 {
+                tracing::info!("collected {tasks} tasks and {objects} objects");
+            }
+            Ok(())
+        }
+        .await;
+        self.unlock().await?;
+        outcome
+    }
+
+    async fn lock(&self) -> Result<bool, Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SET").arg(keys::COLLECTOR_LOCK).arg(&self.owner).arg("NX").arg("EX").arg(LOCK_FOR);
+        let (taken,): (Option<String>,) = self.backend.redis().run(&pipeline).await?;
+        Ok(taken.is_some())
+    }
+
+    /// Keeps the lock for another while; an error when it was lost to somebody else.
+    async fn renew(&self) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SET").arg(keys::COLLECTOR_LOCK).arg(&self.owner).arg("XX").arg("GET").arg("EX").arg(LOCK_FOR);
+        let (holder,): (Option<String>,) = self.backend.redis().run(&pipeline).await?;
+        if holder.as_deref() == Some(&self.owner) { Ok(()) } else { Err(Error::Stopped("collecting: the lock was lost".to_owned())) }
+    }
+
+    async fn unlock(&self) -> Result<(), Error> {
+        const UNLOCK: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("EVAL").arg(UNLOCK).arg(1).arg(keys::COLLECTOR_LOCK).arg(&self.owner).ignore();
+        self.backend.redis().run(&pipeline).await
+    }
+
+    async fn collect_tasks(&self) -> Result<usize, Error> {
+        let queued = self.queued().await?;
+        let gone = self.remove_offline_binds().await?;
+        let mut cursor = 0;
+        let mut collected = 0;
+        loop {
+            self.renew().await?;
+            let (next, records) = self.backend.scan_records(cursor, EVERY_TASK).await?;
+            let mut slice = Slice::default();
+            for (uid, record) in records {
+                match readable_task(&record) {
+                    Some(task) => self.decide(task, &queued, &gone, &mut slice),
+                    None => self.backend.quarantine(&uid, "record cannot be read").await?,
+                }
+            }
+            collected += slice.deleted.len();
+            self.apply(slice).await?;
+            cursor = next;
+            if cursor == 0 {
+                return Ok(collected);
+            }
+        }
+    }
+
+    /// uids that wait to be routed, those in the hands of a router included.
+    async fn queued(&self) -> Result<HashSet<String>, Error> {
+        let (tasks, routers): (Vec<String>, Vec<String>) =
+            self.backend.redis().run(redis::pipe().atomic().lrange(keys::TASKS, 0, -1).smembers(keys::ROUTERS)).await?;
+        let mut queued: HashSet<String> = tasks.into_iter().collect();
+        for router in routers {
+            let (uids,): (Vec<String>,) = self.backend.redis().run(redis::pipe().lrange(keys::in_flight(&router), 0, -1)).await?;
+            queued.extend(uids);
+        }
+        // A uid may have moved from the one to the other between the two reads.
+        let (tasks,): (Vec<String>,) = self.backend.redis().run(redis::pipe().lrange(keys::TASKS, 0, -1)).await?;
+        queued.extend(tasks);
+        Ok(queued)
+    }
+
+    /// Removes the binds and queues of non-persistent consumers that nobody runs any more.
+    async fn remove_offline_binds(&self) -> Result<HashSet<String>, Error> {
+        let online = self.backend.online_consumers().await?;
+        let mut gone = HashSet::new();
+        for bind in self.backend.binds().await? {
+            if !bind.persistent && !online.contains_key(&bind.identity) {
+                tracing::info!("Non-persistent: unwinding bind {}", bind.identity);
+                let mut pipeline = redis::pipe();
+                pipeline.atomic().hdel(keys::BINDS, &bind.identity).ignore().del(&keys::queues(&bind.identity)).ignore();
+                self.backend.redis().run::<()>(&pipeline).await?;
+                gone.insert(bind.identity);
+            }
+        }
+        Ok(gone)
+    }
+
+    fn decide(&self, mut task: Task, queued: &HashSet<String>, gone: &HashSet<String>, slice: &mut Slice) {
+        let age = now() - task.last_update();
+        let older = |limit: std::time::Duration| age > limit.as_secs_f64();
+        let unwanted = task.header_str("receiver").is_some_and(|receiver| gone.contains(receiver));
+        let delete = unwanted
+            || match task.status() {
+                TaskState::Declared => older(self.settings.task_dispatched_timeout) && !queued.contains(task.uid()),
+                TaskState::Started if older(self.settings.task_started_timeout) => {
+                    if self.settings.crash_started_tasks_on_timeout {
+                        task.crash(vec![format!("Task was Started for more than {} s\n", self.settings.task_started_timeout.as_secs())]);
+                        slice.crashed.push(task);
+                        return;
+                    }
+                    true
+                }
+                TaskState::Finished => true,
+                TaskState::Crashed => older(self.settings.task_crashed_timeout),
+                TaskState::Started | TaskState::Spawned => false,
+            };
+        if delete {
+            let receiver = task.header_str("receiver").unwrap_or("unknown").to_owned();
+            *slice.receivers.entry(receiver).or_default() += 1;
+            slice.deleted.push(keys::task(task.uid()));
+        }
+    }
+
+    async fn apply(&self, slice: Slice) -> Result<(), Error> {
+        if slice.deleted.is_empty() && slice.crashed.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        if !slice.deleted.is_empty() {
+            pipeline.del(&slice.deleted).ignore();
+        }
+        for (receiver, count) in &slice.receivers {
+            pipeline.hincr(Metric::GarbageCollected.key(), receiver, *count).ignore();
+        }
+        for task in &slice.crashed {
+            pipeline.set(keys::task(task.uid()), task.to_json()).ignore();
+            pipeline.hincr(Metric::Crashed.key(), task.header_str("receiver").unwrap_or("unknown"), 1).ignore();
+        }
+        self.backend.redis().run(&pipeline).await
+    }
+
+    async fn collect_objects(&self) -> Result<usize, Error> {
+        let mut unused = self.list_objects().await?;
+        let bucket = self.backend.storage().bucket()?.to_owned();
+        let mut cursor = 0;
+        while !unused.is_empty() {
+            self.renew().await?;
+            let (next, records) = self.backend.scan_records(cursor, EVERY_TASK).await?;
+            for (_, record) in records {
+                match readable_task(&record) {
+                    Some(task) => {
+                        for resource in task.resources().into_iter().filter(|resource| resource.bucket.as_deref() == Some(&bucket)) {
+                            unused.remove(&resource.uid);
+                        }
+                    }
+                    None => possible_uids(&record).for_each(|uid| {
+                        unused.remove(uid);
+                    }),
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        let unused: Vec<ObjectVersion> = unused.into_values().flatten().collect();
+        for batch in unused.chunks(DELETE_BATCH) {
+            self.renew().await?;
+            let refused = self.backend.storage().delete(batch, self.settings.enable_null_version_deletion).await?;
+            if refused > 0 {
+                tracing::warn!("the object store refused to delete {refused} of {} objects", batch.len());
+            }
+        }
+        Ok(unused.len())
+    }
+
+    async fn list_objects(&self) -> Result<HashMap<String, Vec<ObjectVersion>>, Error> {
+        let mut objects: HashMap<String, Vec<ObjectVersion>> = HashMap::new();
+        let mut after = None;
+        loop {
+            let page = self.backend.storage().list_versions(after).await?;
+            for object in page.objects {
+                objects.entry(object.key.clone()).or_default().push(object);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+}
+
+/// What one slice of records leads to.
+#[derive(Default)]
+struct Slice {
+    deleted: Vec<String>,
+    receivers: BTreeMap<String, u64>,
+    crashed: Vec<Task>,
+}
+
+/// Everything in an unreadable record that looks like the uid of a resource.
+fn possible_uids(record: &[u8]) -> impl Iterator<Item = &str> {
+    static UUID: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new("(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").ok());
+    UUID.iter().flat_map(move |pattern| pattern.find_iter(record)).filter_map(|found| std::str::from_utf8(found.as_bytes()).ok())
+}

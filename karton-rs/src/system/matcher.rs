@@ -1,0 +1,77 @@
+//! The binds as the router uses them: filters compiled once for each version of a bind.
+//!
+//! The one rule: a bind or filter that cannot be used is reported once for each of its versions and
+//! gets no tasks; the others are not touched by it.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+
+use crate::{backend::Bind, filters::Filters, json::Map};
+
+/// All binds, by identity, with what they were compiled from.
+#[derive(Default)]
+pub(super) struct Matcher {
+    binds: IndexMap<String, Compiled>,
+}
+
+struct Compiled {
+    text: Vec<u8>,
+    /// None: cannot be read.
+    filters: Option<Filters>,
+    failure_reported: bool,
+}
+
+/// A bind that cannot be used, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unusable {
+    pub(super) identity: String,
+    pub(super) reason: String,
+}
+
+impl Matcher {
+    /// Takes over the binds as they are stored now; gives those that cannot be read and are new.
+    pub(super) fn update(&mut self, stored: IndexMap<String, Vec<u8>>) -> Vec<Unusable> {
+        let mut known: HashMap<String, Compiled> = self.binds.drain(..).collect();
+        let mut unusable = Vec::new();
+        for (identity, text) in stored {
+            let compiled = match known.remove(&identity).filter(|compiled| compiled.text == text) {
+                Some(compiled) => compiled,
+                None => match compile(&identity, &text) {
+                    Ok(filters) => Compiled { text, filters: Some(filters), failure_reported: false },
+                    Err(reason) => {
+                        unusable.push(Unusable { identity: identity.clone(), reason });
+                        Compiled { text, filters: None, failure_reported: true }
+                    }
+                },
+            };
+            self.binds.insert(identity, compiled);
+        }
+        unusable
+    }
+
+    /// Who wants a task with these headers, in the order of the binds; filters that fail are added to `unusable`.
+    pub(super) fn receivers<'a>(&'a mut self, headers: &Map, unusable: &mut Vec<Unusable>) -> Vec<&'a str> {
+        let mut receivers = Vec::new();
+        for (identity, compiled) in &mut self.binds {
+            let Some(filters) = &compiled.filters else { continue };
+            match filters.matches(headers) {
+                Ok(true) => receivers.push(identity.as_str()),
+                Ok(false) => {}
+                Err(error) => {
+                    if !compiled.failure_reported {
+                        compiled.failure_reported = true;
+                        unusable.push(Unusable { identity: identity.clone(), reason: error.to_string() });
+                    }
+                }
+            }
+        }
+        receivers
+    }
+}
+
+fn compile(identity: &str, text: &[u8]) -> Result<Filters, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "bind is not UTF-8 text".to_owned())?;
+    let bind = Bind::from_json(identity, text).map_err(|error| error.to_string())?;
+    Filters::compile(&bind.filters).map_err(|error| error.to_string())
+}

@@ -1,0 +1,279 @@
+//! The routing loop.
+//!
+//! The one rule: uids leave `karton.tasks` only into the in-flight list of this router, and leave
+//! that list only in the transaction that writes everything that routing them means. Whatever fails
+//! in between is done again from the list; when the process dies, [`sweep`](super::sweep) puts the
+//! list back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use redis::Pipeline;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    SystemSettings,
+    fork::{Unrouted, headers_json},
+    matcher::{Matcher, Unusable},
+    sweep,
+};
+use crate::{
+    backend::{Connection, keys, keys::Metric},
+    config::{Config, RedisSettings},
+    error::Error,
+    service::Outage,
+    task::{Task, TaskState, new_uid},
+};
+
+/// How many tasks are routed in one transaction.
+const BATCH: usize = 250;
+/// How many status changes of old consumers are applied at once.
+const OPERATIONS: usize = 1000;
+/// How long an idle router waits for a task; also how long it needs to stop.
+const WAIT: Duration = Duration::from_secs(1);
+/// How often leftovers of dead routers are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Moves the next uids into the in-flight list, and gives all that are there.
+const TAKE: &str = r"
+local uids = redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)
+if #uids > 0 then
+    redis.call('LTRIM', KEYS[1], #uids, -1)
+    redis.call('RPUSH', KEYS[2], unpack(uids))
+end
+return redis.call('LRANGE', KEYS[2], 0, -1)
+";
+
+/// The records of a batch, and the binds as they are stored.
+type Batch = (Vec<Option<Vec<u8>>>, IndexMap<String, Vec<u8>>);
+
+struct Router<'a> {
+    /// Of this loop alone: it waits in blocking moves and watches the binds.
+    connection: Connection,
+    id: String,
+    in_flight: String,
+    settings: &'a SystemSettings,
+    matcher: Matcher,
+}
+
+pub(super) async fn run(config: &Config, name: &str, settings: &SystemSettings, shutdown: &CancellationToken) -> Result<(), Error> {
+    let id = new_uid();
+    let mut router = Router {
+        connection: Connection::new(&RedisSettings::from_config(config)?, name, None)?,
+        in_flight: keys::in_flight(&id),
+        id,
+        settings,
+        matcher: Matcher::default(),
+    };
+    let mut outage = Outage::default();
+    let mut swept: Option<tokio::time::Instant> = None;
+    while !shutdown.is_cancelled() {
+        let turn = async {
+            sweep::sign_of_life(&router.connection, &router.id).await?;
+            if swept.is_none_or(|at| at.elapsed() > SWEEP_INTERVAL) {
+                sweep::take_over(&router.connection, &router.id).await?;
+                swept = Some(tokio::time::Instant::now());
+            }
+            router.step().await
+        };
+        match turn.await {
+            Ok(()) => outage.over(),
+            Err(error) if error.is_temporary() => outage.wait(&error, shutdown).await,
+            Err(error) => {
+                // A refused command: the batch stays in flight and is tried again.
+                tracing::error!("routing failed: {error}");
+                outage.wait(&error, shutdown).await;
+            }
+        }
+    }
+    sweep::leave(&router.connection, &router.id).await
+}
+
+impl Router<'_> {
+    async fn step(&mut self) -> Result<(), Error> {
+        self.apply_operations().await?;
+        let mut uids = self.take().await?;
+        if uids.is_empty() && self.wait().await? {
+            uids = self.take().await?;
+        }
+        if uids.is_empty() { Ok(()) } else { self.route(&uids).await }
+    }
+
+    async fn take(&self) -> Result<Vec<String>, Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("EVAL").arg(TAKE).arg(2).arg(keys::TASKS).arg(&self.in_flight).arg(BATCH);
+        let (uids,): (Vec<Vec<u8>>,) = self.connection.run(&pipeline).await?;
+        Ok(uids.into_iter().map(|uid| String::from_utf8_lossy(&uid).into_owned()).collect())
+    }
+
+    /// Waits for a task, which is then in flight.
+    async fn wait(&self) -> Result<bool, Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("BLMOVE").arg(keys::TASKS).arg(&self.in_flight).arg("LEFT").arg("RIGHT").arg(WAIT.as_secs());
+        let (moved,): (Option<Vec<u8>>,) = self.connection.run(&pipeline).await?;
+        Ok(moved.is_some())
+    }
+
+    /// Routes everything in flight in one transaction.
+    async fn route(&mut self, uids: &[String]) -> Result<(), Error> {
+        loop {
+            let Some((records, binds)) = self.read(uids).await? else {
+                tracing::warn!("another router took over: this one was still for too long");
+                return Ok(());
+            };
+            let mut unusable = self.matcher.update(binds);
+            let mut plan = Plan::default();
+            let mut seen = BTreeSet::new();
+            for (uid, record) in uids.iter().zip(&records) {
+                // A uid may be pushed twice when a producer tried again.
+                if let (Some(record), true) = (record, seen.insert(uid)) {
+                    self.plan_task(uid, record, &mut plan, &mut unusable);
+                }
+            }
+            for Unusable { identity, reason } in unusable {
+                tracing::error!(identity, "bind cannot be used, it gets no tasks: {reason}");
+                plan.quarantined.insert(format!("bind:{identity}"), reason);
+            }
+            let pipeline = plan.transaction(self.settings, &self.in_flight);
+            let outcome: Option<redis::Value> = self.connection.run(&pipeline).await?;
+            match outcome {
+                Some(_) => {
+                    for (uid, receivers) in plan.routed {
+                        tracing::info!(task = uid, "routed to {receivers:?}");
+                    }
+                    return Ok(());
+                }
+                // A bind changed since it was read: match again.
+                None => tracing::debug!("binds changed while routing"),
+            }
+        }
+    }
+
+    /// Records and binds in one round trip. From here on a change of the binds, or of what is in
+    /// flight, voids the transaction. None: what was in flight is not ours any more.
+    async fn read(&self, uids: &[String]) -> Result<Option<Batch>, Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("WATCH").arg(keys::BINDS).arg(&self.in_flight).ignore();
+        pipeline.llen(&self.in_flight);
+        pipeline.cmd("MGET").arg(uids.iter().map(|uid| keys::task(uid)).collect::<Vec<_>>());
+        pipeline.hgetall(keys::BINDS);
+        let (length, records, binds): (usize, Vec<Option<Vec<u8>>>, Vec<(String, Vec<u8>)>) = self.connection.run(&pipeline).await?;
+        Ok((length == uids.len()).then(|| (records, binds.into_iter().collect())))
+    }
+
+    fn plan_task(&mut self, uid: &str, record: &[u8], plan: &mut Plan, unusable: &mut Vec<Unusable>) {
+        let text = std::str::from_utf8(record).map_err(|_| "record is not UTF-8 text".to_owned());
+        let task = match text.and_then(|text| Unrouted::read(text).map_err(|error| error.to_string())) {
+            Ok(task) => task,
+            Err(reason) => {
+                tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
+                plan.quarantined.insert(uid.to_owned(), reason);
+                return;
+            }
+        };
+        if task.status != TaskState::Declared {
+            // Routed before: the same uid was pushed again.
+            return;
+        }
+        let receivers: Vec<String> = self.matcher.receivers(&task.headers, unusable).into_iter().map(str::to_owned).collect();
+        for receiver in &receivers {
+            let fork = task.fork(receiver);
+            plan.records.push((fork.key, fork.record));
+            plan.pushes.push((fork.queue, fork.uid));
+            *plan.assigned.entry(receiver.clone()).or_default() += 1;
+        }
+        let origin = task.headers.get("origin").and_then(crate::json::Value::as_str).unwrap_or("unknown");
+        plan.outputs.entry(origin.to_owned()).or_default().insert(headers_json(&task.headers));
+        plan.records.push((keys::task(uid), task.finished()));
+        plan.routed.push((uid.to_owned(), receivers));
+    }
+
+    /// Status changes that consumers before Karton 4.4 ask the broker to write. See Karton protocol §12.5.
+    async fn apply_operations(&self) -> Result<(), Error> {
+        let (entries,): (Vec<Vec<u8>>,) = self.connection.run(redis::pipe().lrange(keys::OPERATIONS, 0, OPERATIONS as isize - 1)).await?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut records = BTreeMap::new();
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        for entry in &entries {
+            pipeline.cmd("LREM").arg(keys::OPERATIONS).arg(1).arg(entry).ignore();
+            match operation(entry) {
+                Ok(Some((key, record))) => {
+                    records.insert(key, record);
+                }
+                Ok(None) => {}
+                Err(reason) => {
+                    tracing::error!("operation cannot be read, put into quarantine: {reason}");
+                    add_to_quarantine(&mut pipeline, &format!("operation:{}", String::from_utf8_lossy(entry)), &reason);
+                }
+            }
+        }
+        for (key, record) in &records {
+            pipeline.set(key, record).ignore();
+        }
+        for entry in &entries {
+            pipeline.publish(keys::log_channel("info", keys::OPERATIONS), entry).ignore();
+        }
+        self.connection.run(&pipeline).await
+    }
+}
+
+/// The record that an operation asks for; nothing when the task has that status already.
+fn operation(entry: &[u8]) -> Result<Option<(String, String)>, String> {
+    let text = std::str::from_utf8(entry).map_err(|_| "not UTF-8 text")?;
+    let entry = crate::json::Value::parse(text).map_err(|error| error.to_string())?;
+    let member = |name: &str| entry.get(name).and_then(crate::json::Value::as_str).ok_or_else(|| format!("no text `{name}`"));
+    let mut task = Task::from_json(member("task")?).map_err(|error| error.to_string())?;
+    let status: TaskState = member("status")?.parse()?;
+    if task.status() == status {
+        return Ok(None);
+    }
+    task.set_status(status);
+    Ok(Some((keys::task(task.uid()), task.to_json())))
+}
+
+/// Everything that routing one batch writes.
+#[derive(Default)]
+struct Plan {
+    records: Vec<(String, String)>,
+    pushes: Vec<(String, String)>,
+    assigned: BTreeMap<String, u64>,
+    outputs: BTreeMap<String, BTreeSet<String>>,
+    quarantined: BTreeMap<String, String>,
+    routed: Vec<(String, Vec<String>)>,
+}
+
+impl Plan {
+    fn transaction(&self, settings: &SystemSettings, in_flight: &str) -> Pipeline {
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        if !self.records.is_empty() {
+            pipeline.mset(&self.records).ignore();
+        }
+        for (queue, uid) in &self.pushes {
+            pipeline.rpush(queue, uid).ignore();
+        }
+        for (receiver, count) in &self.assigned {
+            pipeline.hincr(Metric::Assigned.key(), receiver, *count).ignore();
+        }
+        if settings.enable_task_tracking {
+            for (origin, headers) in &self.outputs {
+                let key = keys::outputs(origin);
+                pipeline.sadd(&key, headers.iter().collect::<Vec<_>>()).ignore();
+                pipeline.expire(&key, i64::try_from(settings.task_tracking_ttl.as_secs()).unwrap_or(i64::MAX)).ignore();
+            }
+        }
+        for (what, reason) in &self.quarantined {
+            add_to_quarantine(&mut pipeline, what, reason);
+        }
+        pipeline.del(in_flight);
+        pipeline
+    }
+}
+
+fn add_to_quarantine(pipeline: &mut Pipeline, what: &str, reason: &str) {
+    pipeline.hset(keys::QUARANTINE, what, crate::backend::quarantine_entry(reason)).ignore();
+}
