@@ -6,6 +6,7 @@
 //! parts live in one pipeline.
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod config;
 pub mod filters;
 pub mod json;

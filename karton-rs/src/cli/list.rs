@@ -1,0 +1,40 @@
+//! `karton list`.
+
+use crate::{Bind, Config, Inspect, json::Value};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// The same as `--output json`
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// Aligned columns
+    Table,
+    /// One bind a line
+    Json,
+}
+
+pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<()> {
+    let binds = Inspect::new(config, super::IDENTITY, None)?.binds().await?;
+    if args.json || args.output == Output::Json {
+        binds.iter().for_each(|bind| println!("{}", bind.to_json()));
+    } else {
+        println!("{}", table(&binds));
+    }
+    Ok(())
+}
+
+/// The columns of the reference; long names push what follows to the right.
+fn table(binds: &[Bind]) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let row = |name: &str, version: &str, karton: &str| format!("{name:<50} {version:<10} {karton:<10}").trim_end().to_owned();
+    let mut lines = vec![row("karton name", "version", "karton"), "-".repeat(72)];
+    lines.extend(binds.iter().map(|bind| row(&bind.identity, &text(&bind.service_version), &text(&bind.version))));
+    lines.join("\n")
+}
