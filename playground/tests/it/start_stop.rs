@@ -1,0 +1,61 @@
+//! Starting, stopping, starting again.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::{
+    playground::{Playground, tags},
+    samples,
+};
+
+#[tokio::test]
+async fn a_second_start_keeps_everything_and_is_ready_within_two_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Playground::start(folder.path()).await;
+    let sample = first.upload("hello.elf", samples::elf()).await;
+    let id = sample["id"].as_str().unwrap().to_owned();
+    first.finished(&id, Duration::from_secs(5)).await;
+    let (status, took) = first.stop();
+    assert!(status.success(), "{status}\n{}", first.log());
+    assert!(took < Duration::from_secs(5), "stopping took {took:?}");
+    let second = Playground::start(folder.path()).await;
+    assert!(second.ready_after < Duration::from_secs(2), "ready after {:?}", second.ready_after);
+    let object = second.get(&format!("file/{id}")).await;
+    assert_eq!(tags(&object), ["runnable:linux:elf"]);
+    assert_eq!(second.get(&format!("file/{id}/karton")).await["analyses"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_after_a_stop_and_a_killed_one_can_be_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut playground = Playground::start(folder.path()).await;
+    let data = folder.path().join("data").display().to_string();
+    let (status, _) = playground.stop();
+    assert!(status.success());
+    let left = Command::new("pgrep").args(["-f", &data]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes that know {data}");
+    let mut killed = Playground::start(folder.path()).await;
+    let sample = killed.upload("hello.elf", samples::elf()).await;
+    killed.kill();
+    let again = Playground::start(folder.path()).await;
+    let object = again.finished(sample["id"].as_str().unwrap(), Duration::from_secs(60)).await;
+    assert_eq!(tags(&object), ["runnable:linux:elf"]);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_that_names_the_service_and_the_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (flag, service) in [("--mwdb-port", "mwdb"), ("--s3-port", "s3"), ("--redis-port", "redis")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_playground"));
+        command.args(["up", "--json", "--data"]).arg(folder.path().join(service));
+        for other in ["--mwdb-port", "--s3-port", "--redis-port"] {
+            command.args([other, if other == flag { &port } else { "0" }]);
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).to_lowercase();
+        assert_eq!(output.status.code(), Some(2), "{flag}: {text}");
+        assert!(text.contains(service) && text.contains(flag) && text.contains(&port), "{flag}: {text}");
+    }
+}
