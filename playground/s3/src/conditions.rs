@@ -9,6 +9,7 @@ use s3s::{S3Result, s3_error};
 
 /// What a client requires of the object that it reads, or copies from.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the names of the headers")]
 pub(crate) struct ReadConditions {
     pub(crate) if_match: Option<ETagCondition>,
     pub(crate) if_none_match: Option<ETagCondition>,

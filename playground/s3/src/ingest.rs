@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::StreamExt as _;
 use hyper::HeaderMap;
 use s3s::checksum::ChecksumHasher;
-use s3s::crypto::{Checksum as _, Md5};
+use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{Checksum, ChecksumAlgorithm, StreamingBlob};
 use s3s::{S3Request, S3Result, TrailingHeaders, s3_error};
 use tempfile::NamedTempFile;
@@ -20,7 +20,7 @@ use crate::store::{Checksums, hex};
 
 const BUFFER: usize = 256 * 1024;
 /// How long a client may send nothing in the middle of a body.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What the client says about its body, from the headers and, after the body, the trailers.
 pub(crate) struct Expected {
@@ -61,11 +61,11 @@ impl Expected {
                 continue;
             }
             match name {
-                ChecksumAlgorithm::CRC32 => hasher.crc32 = Some(Default::default()),
-                ChecksumAlgorithm::CRC32C => hasher.crc32c = Some(Default::default()),
-                ChecksumAlgorithm::SHA1 => hasher.sha1 = Some(Default::default()),
-                ChecksumAlgorithm::SHA256 => hasher.sha256 = Some(Default::default()),
-                _ => hasher.crc64nvme = Some(Default::default()),
+                ChecksumAlgorithm::CRC32 => hasher.crc32 = Some(Crc32::default()),
+                ChecksumAlgorithm::CRC32C => hasher.crc32c = Some(Crc32c::default()),
+                ChecksumAlgorithm::SHA1 => hasher.sha1 = Some(Sha1::default()),
+                ChecksumAlgorithm::SHA256 => hasher.sha256 = Some(Sha256::default()),
+                _ => hasher.crc64nvme = Some(Crc64Nvme::default()),
             }
         }
         Self { content_md5, checksum, hasher, trailers: request.trailing_headers.take() }

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod auth;
 mod conditions;
 mod http;
 mod ingest;
@@ -28,7 +29,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -64,7 +64,7 @@ impl Server {
             .with_context(|| format!("cannot open the S3 folder `{}`", root.display()))?;
         let store = Arc::new(store);
         let mut builder = S3ServiceBuilder::new(ops::Folder::new(Arc::clone(&store)));
-        builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
+        builder.set_auth(auth::KeyPair::new(access_key, secret_key));
         let shutdown = CancellationToken::new();
         let accepting = tokio::spawn(http::serve(listener, builder.build(), shutdown.clone()));
         Ok(Self { addr, store, shutdown, accepting: Some(accepting) })

@@ -71,12 +71,11 @@ mod tests {
     }
 
     /// All pages of the query, one after the other.
-    fn walk(keys: &BTreeSet<String>, mut query: Query<'_>) -> Vec<(Vec<String>, Vec<String>)> {
+    fn walk(keys: &BTreeSet<String>, query: Query<'_>) -> Vec<(Vec<String>, Vec<String>)> {
         let mut pages = Vec::new();
-        let mut token: Option<String> = query.after.map(str::to_owned);
+        let mut token: Option<String> = None;
         loop {
-            query.after = token.as_deref();
-            let got = page(keys, query);
+            let got = page(keys, Query { after: token.as_deref(), ..query });
             pages.push((got.keys, got.prefixes));
             match got.next {
                 Some(next) => token = Some(next),

@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+#[allow(clippy::wildcard_imports, reason = "each operation has two types of its own")]
 use s3s::dto::*;
 use s3s::{S3Result, s3_error};
 

@@ -8,6 +8,7 @@ mod objects;
 
 use std::sync::Arc;
 
+#[allow(clippy::wildcard_imports, reason = "each operation has two types of its own")]
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
@@ -66,7 +67,7 @@ impl S3 for Folder {
         if !self.blocking(move |store| store.ensure_bucket(&bucket).map_err(internal)).await? {
             return Err(s3_error!(BucketAlreadyOwnedByYou));
         }
-        Ok(S3Response::new(CreateBucketOutput { location: Some(location), ..Default::default() }))
+        Ok(S3Response::new(CreateBucketOutput { location: Some(location) }))
     }
 
     async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {

@@ -5,6 +5,7 @@
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 use s3s::crypto::{Checksum as _, Md5};
+#[allow(clippy::wildcard_imports, reason = "each operation has two types of its own")]
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 use tempfile::NamedTempFile;

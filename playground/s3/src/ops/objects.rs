@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Seek as _, SeekFrom};
 
+#[allow(clippy::wildcard_imports, reason = "each operation has two types of its own")]
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 use tempfile::NamedTempFile;

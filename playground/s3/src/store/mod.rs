@@ -131,12 +131,12 @@ impl Store {
         if !known {
             return Err(s3_error!(NoSuchKey));
         }
-        Object::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => s3_error!(NoSuchKey),
-            _ => {
-                tracing::error!(bucket, key, %error, "cannot read an object");
-                internal(error)
+        Object::open(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return s3_error!(NoSuchKey);
             }
+            tracing::error!(bucket, key, %error, "cannot read an object");
+            internal(error)
         })
     }
 

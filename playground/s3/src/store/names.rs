@@ -35,7 +35,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), BadKey> {
 pub(crate) fn file_name(key: &str) -> String {
     let name = percent_encode(key, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     // A leading dot would hide the file and could spell `..`.
-    let name = if name.starts_with('.') { format!("%2E{}", &name[1..]) } else { name };
+    let name = name.strip_prefix('.').map_or_else(|| name.clone(), |rest| format!("%2E{rest}"));
     if name.len() <= MAX_NAME { name } else { format!("{LONG}{}", super::hex(&Sha256::digest(key.as_bytes()))) }
 }
 

@@ -13,7 +13,7 @@ use s3s::dto::Checksum;
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"S3OBJ-01";
-const FOOTER: u64 = 12;
+const FOOTER: usize = 12;
 const MAX_RECORD: u32 = 1024 * 1024;
 
 /// What S3 knows of an object besides its content, size and time.
@@ -84,8 +84,8 @@ impl Object {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
-        let mut footer = [0; FOOTER as usize];
-        let body = metadata.len().checked_sub(FOOTER).ok_or_else(damaged)?;
+        let mut footer = [0; FOOTER];
+        let body = metadata.len().checked_sub(FOOTER as u64).ok_or_else(damaged)?;
         file.seek(SeekFrom::Start(body))?;
         file.read_exact(&mut footer)?;
         let (length, magic) = footer.split_at(4);

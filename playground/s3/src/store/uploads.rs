@@ -19,7 +19,7 @@ use super::{Headers, Record, Store, UPLOADS, hex, internal};
 use crate::conditions::WriteConditions;
 
 const INFO: &str = "upload.json";
-const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+const ABANDONED_AFTER: Duration = Duration::from_hours(7 * 24);
 /// Every part but the last has at least this size.
 const MIN_PART: u64 = 5 * 1024 * 1024;
 const MAX_PARTS: i32 = 10_000;
