@@ -1,0 +1,127 @@
+//! What kind of file is this, in the words of libmagic.
+//!
+//! The one rule: the rules read libmagic's own wording, so a detector sees the **whole content as one buffer**.
+//! Looking at a file instead, or at its head, gives other texts (details of ELF files, zip archives behind
+//! other data, installers and JSON documents above some megabytes).
+
+use std::cell::OnceCell;
+
+use magic::{Cookie, cookie};
+
+use crate::zip;
+
+/// Names the type of a content.
+pub trait Detector {
+    /// The description in words, as `file` prints it.
+    ///
+    /// # Errors
+    /// When the content cannot be looked at.
+    fn description(&self, content: &[u8]) -> Result<String, DetectError>;
+
+    /// The MIME type.
+    ///
+    /// # Errors
+    /// When the content cannot be looked at.
+    fn mime(&self, content: &[u8]) -> Result<String, DetectError>;
+}
+
+/// A detector did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DetectError(pub String);
+
+/// Texts for a sample whose detector does not answer, from whoever sent it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fallback<'a> {
+    /// The description.
+    pub magic: &'a str,
+    /// The MIME type.
+    pub mime: &'a str,
+}
+
+/// What is said about a content. An empty text means that nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detection {
+    /// The working description.
+    pub magic: String,
+    /// The MIME type.
+    pub mime: String,
+    /// The description was replaced because of a zip end record.
+    pub zip_fallback: bool,
+}
+
+/// Asks for both texts. A failure is logged; what could not be had is taken from the fallback.
+pub fn detect(detector: &impl Detector, content: &[u8], fallback: Fallback<'_>) -> Detection {
+    let mut detection = Detection { magic: fallback.magic.to_owned(), mime: fallback.mime.to_owned(), zip_fallback: false };
+    let answers = detector.description(content).and_then(|magic| {
+        detection.magic = magic;
+        detection.mime = detector.mime(content)?;
+        Ok(())
+    });
+    if let Err(error) = answers {
+        tracing::warn!(%error, "unable to get magic");
+    }
+    if detection.magic == "data" && zip::has_end_record(content) {
+        tracing::info!("libmagic sees mere data that carries a zip end record: taken as a zip archive");
+        detection.magic = "Zip archive data".to_owned();
+        detection.zip_fallback = true;
+    }
+    detection
+}
+
+/// libmagic of the system, with its default database (or those named by the variable `MAGIC`).
+///
+/// Not shareable between threads: see [`with_libmagic`].
+pub struct LibMagic {
+    description: Cookie<cookie::Load>,
+    mime: Cookie<cookie::Load>,
+}
+
+impl LibMagic {
+    /// Loads the database. Cheap: it is mapped, not read.
+    ///
+    /// # Errors
+    /// When there is no usable database.
+    pub fn open() -> Result<Self, DetectError> {
+        Ok(Self { description: load(cookie::Flags::default())?, mime: load(cookie::Flags::MIME_TYPE)? })
+    }
+}
+
+fn load(flags: cookie::Flags) -> Result<Cookie<cookie::Load>, DetectError> {
+    let cookie = Cookie::open(flags).map_err(|error| DetectError(format!("cannot start libmagic: {error}")))?;
+    cookie
+        .load(&cookie::DatabasePaths::default())
+        .map_err(|error| DetectError(format!("cannot load the libmagic database: {}", reason(&error))))
+}
+
+/// The binding's own message only names the function; the reason is its source.
+fn reason(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+impl Detector for LibMagic {
+    fn description(&self, content: &[u8]) -> Result<String, DetectError> {
+        self.description.buffer(content).map_err(|error| DetectError(reason(&error)))
+    }
+
+    fn mime(&self, content: &[u8]) -> Result<String, DetectError> {
+        self.mime.buffer(content).map_err(|error| DetectError(reason(&error)))
+    }
+}
+
+/// Calls `work` with the libmagic of this thread, which is loaded at first use.
+///
+/// # Errors
+/// When there is no usable database.
+pub fn with_libmagic<T>(work: impl FnOnce(&LibMagic) -> T) -> Result<T, DetectError> {
+    thread_local! {
+        static DETECTOR: OnceCell<LibMagic> = const { OnceCell::new() };
+    }
+    DETECTOR.with(|cell| {
+        if cell.get().is_none() {
+            // Nobody else fills the cell of this thread.
+            let _ = cell.set(LibMagic::open()?);
+        }
+        cell.get().map(work).ok_or_else(|| DetectError("libmagic is not loaded".to_owned()))
+    })
+}
