@@ -32,18 +32,28 @@ impl Classification {
     }
 }
 
-/// Classifies a sample; nothing when no rule holds.
-pub fn classify(name: &str, content: &[u8], detection: &Detection) -> Option<Classification> {
-    let decision = rules::decide(content, &extension(name), detection)?;
+/// What was found out about a sample.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it is; nothing when no rule holds.
+    pub class: Option<Classification>,
+    /// What an operator may want to know: tests that could not be made.
+    pub warnings: Vec<String>,
+}
+
+/// Classifies a sample by its name, its content and the texts about it.
+pub fn classify(name: &str, content: &[u8], detection: &Detection) -> Outcome {
+    let (decision, warnings) = rules::decide(content, &extension(name), detection);
     let fallback = if detection.zip_fallback { "+zipfallback" } else { "" };
-    Some(Classification {
+    let class = decision.map(|decision| Classification {
         rule: decision.rule + fallback,
         kind: decision.kind.to_owned(),
         platform: decision.platform.map(str::to_owned),
         extension: decision.extension,
         mime: decision.mime.map(str::to_owned).or_else(|| non_empty(&detection.mime)),
         magic: non_empty(&detection.magic),
-    })
+    });
+    Outcome { class, warnings }
 }
 
 /// What stands after the last dot, in lower case. A path is not looked at: `a.d/leaf` gives `d/leaf`.

@@ -48,21 +48,20 @@ pub struct Detection {
     pub mime: String,
     /// The description was replaced because of a zip end record.
     pub zip_fallback: bool,
+    /// Why a text comes from the fallback.
+    pub failure: Option<String>,
 }
 
-/// Asks for both texts. A failure is logged; what could not be had is taken from the fallback.
+/// Asks for both texts; what cannot be had is taken from the fallback.
 pub fn detect(detector: &impl Detector, content: &[u8], fallback: Fallback<'_>) -> Detection {
-    let mut detection = Detection { magic: fallback.magic.to_owned(), mime: fallback.mime.to_owned(), zip_fallback: false };
+    let mut detection = Detection { magic: fallback.magic.to_owned(), mime: fallback.mime.to_owned(), ..Detection::default() };
     let answers = detector.description(content).and_then(|magic| {
         detection.magic = magic;
         detection.mime = detector.mime(content)?;
         Ok(())
     });
-    if let Err(error) = answers {
-        tracing::warn!(%error, "unable to get magic");
-    }
+    detection.failure = answers.err().map(|error| error.to_string());
     if detection.magic == "data" && zip::has_end_record(content) {
-        tracing::info!("libmagic sees mere data that carries a zip end record: taken as a zip archive");
         detection.magic = "Zip archive data".to_owned();
         detection.zip_fallback = true;
     }

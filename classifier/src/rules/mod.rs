@@ -7,7 +7,7 @@ mod dump;
 mod scripts;
 mod table;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use crate::{magic::Detection, zip::Directory};
 
@@ -70,7 +70,6 @@ enum Test {
 }
 
 /// What a rule decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) rule: String,
     pub(crate) kind: &'static str,
@@ -79,8 +78,8 @@ pub(crate) struct Decision {
     pub(crate) mime: Option<&'static str>,
 }
 
-/// The first rule that holds.
-pub(crate) fn decide(content: &[u8], extension: &str, detection: &Detection) -> Option<Decision> {
+/// The first rule that holds, and what an operator may want to know about tests that could not be made.
+pub(crate) fn decide(content: &[u8], extension: &str, detection: &Detection) -> (Option<Decision>, Vec<String>) {
     let subject = Subject {
         content,
         extension,
@@ -89,18 +88,25 @@ pub(crate) fn decide(content: &[u8], extension: &str, detection: &Detection) -> 
         zip: OnceCell::new(),
         sampled_part: OnceCell::new(),
         text: OnceCell::new(),
+        warnings: RefCell::default(),
     };
-    let rule = table::RULES.iter().find(|rule| rule.when.iter().all(|test| subject.passes(*test)))?;
-    let extension = match rule.extension {
-        Extension::None => None,
-        Extension::Is(extension) => Some(extension.to_owned()),
-        Extension::OfName => Some(extension.to_owned()),
-    };
-    let label = match rule.label.strip_suffix('*') {
-        Some(label) => format!("{label}{}", extension.as_deref().unwrap_or_default()),
-        None => rule.label.to_owned(),
-    };
-    Some(Decision { rule: label, kind: rule.kind, platform: rule.platform, extension, mime: rule.mime })
+    let rule = table::RULES.iter().find(|rule| rule.when.iter().all(|test| subject.passes(*test)));
+    (rule.map(|rule| rule.decision(extension)), subject.warnings.into_inner())
+}
+
+impl Rule {
+    fn decision(&self, name_extension: &str) -> Decision {
+        let extension = match self.extension {
+            Extension::None => None,
+            Extension::Is(extension) => Some(extension.to_owned()),
+            Extension::OfName => Some(name_extension.to_owned()),
+        };
+        let rule = match self.label.strip_suffix('*') {
+            Some(label) => format!("{label}{}", extension.as_deref().unwrap_or_default()),
+            None => self.label.to_owned(),
+        };
+        Decision { rule, kind: self.kind, platform: self.platform, extension, mime: self.mime }
+    }
 }
 
 /// The sample under test; what takes work is made when the first rule asks for it.
@@ -112,6 +118,7 @@ struct Subject<'a> {
     zip: OnceCell<Option<Directory<'a>>>,
     sampled_part: OnceCell<Vec<u8>>,
     text: OnceCell<Option<String>>,
+    warnings: RefCell<Vec<String>>,
 }
 
 impl Subject<'_> {
@@ -135,7 +142,13 @@ impl Subject<'_> {
     }
 
     fn zip(&self) -> Option<&Directory<'_>> {
-        let open = || Directory::open(self.content).inspect_err(|error| tracing::debug!(%error, "zip archive cannot be read")).ok();
+        let open = || match Directory::open(self.content) {
+            Ok(zip) => Some(zip),
+            Err(error) => {
+                self.warnings.borrow_mut().push(format!("zip archive cannot be read: {error}"));
+                None
+            }
+        };
         self.zip.get_or_init(open).as_ref()
     }
 
@@ -147,7 +160,7 @@ impl Subject<'_> {
         let decode = || {
             let text = scripts::decode(self.sampled_part());
             if text.is_none() {
-                tracing::debug!("script heuristics are off: unknown encoding");
+                self.warnings.borrow_mut().push("script heuristics are off: unknown encoding".to_owned());
             }
             text
         };

@@ -3,4 +3,5 @@
 
 mod expected;
 mod hostile;
+mod tasks;
 mod vectors;

@@ -1,0 +1,93 @@
+//! From the incoming task and the class of its sample to the outgoing task.
+//!
+//! Pure. The one rule: the outgoing task has **only the headers named here**, and the payload of the incoming one
+//! with its tags extended. What is in the persistent payload belongs to the whole analysis and stays as it is.
+
+use karton_rs::{
+    Resource, Task,
+    json::{Map, Value},
+};
+
+use crate::{classify::Classification, magic::Fallback};
+
+/// Name of the payload entry with the sample.
+pub const SAMPLE: &str = "sample";
+
+/// The task to send, and what an operator may want to know about it.
+pub struct Answer {
+    /// To be sent.
+    pub task: Task,
+    /// Entries of the incoming task that could not be used as they are.
+    pub warnings: Vec<String>,
+}
+
+/// The texts that the sender knew.
+pub fn fallback(task: &Task) -> Fallback<'_> {
+    let text = |name| task.payload(name).and_then(Value::as_str).unwrap_or_default();
+    Fallback { magic: text("magic"), mime: text("mime") }
+}
+
+/// Whether the digest of the sample must be worked out for [`recognized`].
+pub fn lacks_sha256(sample: &Resource) -> bool {
+    sample.metadata.get("sha256").is_none_or(Value::is_null)
+}
+
+/// The task for a sample that no rule knows.
+pub fn unrecognized(task: &Task) -> Answer {
+    Answer { task: task.derive(headers(task, "unrecognized", "unknown")), warnings: Vec::new() }
+}
+
+/// The task for a sample of a known class. `sha256` is the digest of its content, when it [`lacks_sha256`].
+pub fn recognized(task: &Task, sample: &Resource, class: &Classification, sha256: Option<&str>) -> Answer {
+    let mut headers = headers(task, "recognized", &class.kind);
+    for (name, value) in [("platform", &class.platform), ("extension", &class.extension), ("mime", &class.mime)] {
+        if let Some(value) = value {
+            headers.insert(name.to_owned(), value.into());
+        }
+    }
+    let mut answer = Answer { task: task.derive(headers), warnings: Vec::new() };
+    answer.set_unless_persistent("tags", |old, warnings| tags(&class.tag(), old, warnings));
+    answer.set_unless_persistent("magic", |_, _| class.magic.clone().into());
+    if let Some(sha256) = sha256 {
+        let mut sample = sample.clone();
+        sample.set_sha256(sha256);
+        answer.task.set_payload(SAMPLE, sample.to_value());
+    }
+    if answer.task.header_str("type") == Some("sample") && answer.task.header_str("kind") == Some("raw") {
+        answer.warnings.push("the persistent headers send the classified sample back to classifiers, again and again".to_owned());
+    }
+    answer
+}
+
+fn headers(task: &Task, stage: &str, kind: &str) -> Map {
+    let quality = task.header("quality").cloned().unwrap_or_else(|| "high".into());
+    Map::from_iter([
+        ("type".to_owned(), "sample".into()),
+        ("stage".to_owned(), stage.into()),
+        ("kind".to_owned(), kind.into()),
+        ("quality".to_owned(), quality),
+    ])
+}
+
+/// The new tag first, then the old ones in their order.
+fn tags(tag: &str, old: Option<&Value>, warnings: &mut Vec<String>) -> Value {
+    let mut tags = vec![Value::from(tag)];
+    match old {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(old)) => tags.extend_from_slice(old),
+        Some(old @ (Value::String(_) | Value::Unpaired(_))) => tags.push(old.clone()),
+        Some(_) => warnings.push("payload `tags` is neither a list nor a text and was left out".to_owned()),
+    }
+    tags.into()
+}
+
+impl Answer {
+    fn set_unless_persistent(&mut self, name: &str, value: impl FnOnce(Option<&Value>, &mut Vec<String>) -> Value) {
+        if self.task.payloads_persistent().contains_key(name) {
+            self.warnings.push(format!("payload `{name}` is persistent and was not changed"));
+        } else {
+            let value = value(self.task.payloads().get(name), &mut self.warnings);
+            self.task.set_payload(name, value);
+        }
+    }
+}
