@@ -56,7 +56,8 @@ async fn unreadable_tasks_and_binds_are_put_aside_and_the_pipeline_goes_on() {
     let bad = ["not json", "[]", "{\"uid\": \"x\"}", "\u{0}"];
     for (number, record) in bad.iter().enumerate() {
         let uid = format!("bad-{number}");
-        let _: () = redis::pipe().set(format!("karton.task:{uid}"), *record).rpush("karton.tasks", &uid).query_async(&mut redis).await.unwrap();
+        let _: () =
+            redis::pipe().set(format!("karton.task:{uid}"), *record).rpush("karton.tasks", &uid).query_async(&mut redis).await.unwrap();
     }
     let _: () = redis::cmd("HSET").arg("karton.binds").arg("karton.bad").arg("not json").query_async(&mut redis).await.unwrap();
     let sample = playground.upload("hello.elf", samples::elf()).await;
