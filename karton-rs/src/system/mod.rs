@@ -47,7 +47,8 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
     let service = ServiceSettings::from_config(&config, IDENTITY)?;
     let settings = Arc::new(SystemSettings::from_config(&config)?);
     let name = ServiceInfo::new(&service.identity, Some(env!("CARGO_PKG_VERSION"))).to_name();
-    let backend = Backend::new(&config, &service.identity, &name)?;
+    // Dashboards count connections as replicas: only the one that is never idle carries the name.
+    let backend = Backend::new(&config, &service.identity, if settings.enable_router { "" } else { &name })?;
     let publisher = Publisher::start(&backend, &service);
     let work = async {
         tracing::info!(?settings, "{} starting", service.identity);
