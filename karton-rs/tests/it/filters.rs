@@ -1,0 +1,226 @@
+//! Header filters against the truth tables, and against karton-core itself.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use karton_rs::{
+    filters::{FilterErrorKind, Filters},
+    json::{Map, Value},
+};
+use proptest::prelude::*;
+
+use crate::{
+    filter_cases::Generator,
+    vectors::{load, text},
+};
+
+/// `true`, `false`, `query`, `other` or `limit`.
+fn answer(filters: &Value, headers: &Map) -> (&'static str, String) {
+    match Filters::compile(filters).and_then(|filters| filters.matches(headers)) {
+        Ok(true) => ("true", String::new()),
+        Ok(false) => ("false", String::new()),
+        Err(error) => match error.kind() {
+            FilterErrorKind::Query => ("query", error.to_string()),
+            FilterErrorKind::Limit => ("limit", error.to_string()),
+            _ => ("other", error.to_string()),
+        },
+    }
+}
+
+#[test]
+fn every_case_of_the_truth_table_holds() {
+    let cases = load("filters.jsonl");
+    assert_eq!(cases.len(), 2199);
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let (filters, headers) = (case.get("filters").unwrap(), case.get("headers").and_then(Value::as_object).unwrap());
+        let expected = match case.get("expect").unwrap() {
+            Value::Bool(true) => "true",
+            Value::Bool(false) => "false",
+            _ => text(case, "error_kind"),
+        };
+        let (got, reason) = answer(filters, headers);
+        if got != expected {
+            wrong.push(format!("{}: expected {expected}, got {got} ({reason}): {filters} on {}", text(case, "id"), case.get("headers").unwrap()));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} cases differ\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn errors_lead_to_the_rule() {
+    for (filters, headers, expected) in [
+        (r#"[{"a": 1}, {"b": {"$and": [{"c": {"$size": "x"}}]}}]"#, "{}", "rule 2, `b` > `$and` > `c` > `$size`: the operand must be an integer, not a string"),
+        (r#"[{"a": {"$regex": "("}}]"#, r#"{"a": "x"}"#, "rule 1, `a` > `$regex`: bad regular expression \"(\": unterminated group at character 1"),
+        (r#"[{"a": {"$exists": true, "$near": 1}}]"#, r#"{"a": 1}"#, "rule 1, `a` > `$near`: unknown operator"),
+        (r#"[{"a": 1}, 5]"#, "{}", "rule 2: a rule must be an object, not an integer"),
+        ("null", "{}", "filters must be a list of objects, not null"),
+    ] {
+        let headers = Value::parse(headers).unwrap();
+        let (_, reason) = answer(&Value::parse(filters).unwrap(), headers.as_object().unwrap());
+        assert_eq!(reason, expected);
+    }
+}
+
+#[test]
+fn hostile_filters_and_headers_end_in_time() {
+    let long = "a".repeat(100_000);
+    let nested = |open: &str, close: &str, inner: &str| format!("{}{inner}{}", open.repeat(95), close.repeat(95));
+    let many: String = (0..5_000).map(|number| format!("{number},")).collect::<String>() + "-1";
+    let start = std::time::Instant::now();
+    for (filters, headers) in [
+        (format!(r#"[{{"a": {{"$regex": "^(a|aa)+(?=b)$"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": {{"$regex": "(a*)*(a*)*\\1b"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": {{"$regex": "(?:a++)++(?=c)"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": {{"$regex": "((a{{1,1000}}){{1,1000}}){{1,1000}}"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": {{"$regex": "(?:(?:){{4000000000}}){{4000000000}}"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": {{"$regex": "{}"}}}}]"#, "(".repeat(60_000)), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": {{"$regex": "{}"}}}}]"#, "(?i)[a-zä]".repeat(1).to_owned() + &"[\u{0}-\u{ffff}]".repeat(4000).replace('\u{0}', "!")), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": "{}b*"}}]"#, "?a".repeat(10_000)), format!(r#"{{"a": "{long}"}}"#)),
+        (format!(r#"[{{"a": {{"$in": [{many}]}}}}]"#), format!(r#"{{"a": [{}]}}"#, many.replace(',', "5,0."))),
+        (nested(r#"[{"a": "#, "}]", "1").replace("[{\"a\": [", "[{\"a\": {\"$and\": [").replace("}]}", "}]}}"), "{}".to_owned()),
+        (format!(r#"[{{"{}": 1}}]"#, "a.".repeat(50_000)), format!(r#"{{"a": {}}}"#, nested("[{\"a\": ", "}]", "[1]"))),
+        (format!(r#"[{{"{}": {{"$exists": true}}}}]"#, "a.".repeat(50_000)), format!(r#"{{"a": {}}}"#, nested("[{\"a\": ", "}]", "[1]"))),
+        (format!(r#"[{{"a": {{"$mod": [{}, 1]}}}}]"#, "7".repeat(2_100)), format!(r#"{{"a": {}}}"#, "9".repeat(4_300))),
+    ] {
+        // Texts of more than the parser takes are fine too: nothing to evaluate then.
+        let (Ok(filters), Ok(headers)) = (Value::parse(&filters), Value::parse(&headers)) else { continue };
+        let _ = answer(&filters, headers.as_object().unwrap());
+        assert!(start.elapsed().as_secs() < 60, "too slow at {}", filters.to_json().chars().take(100).collect::<String>());
+    }
+}
+
+#[test]
+fn filters_nested_beyond_measure_are_refused() {
+    let mut value = Value::from(1_i64);
+    for _ in 0..1_000 {
+        value = Value::Object(Map::from_iter([("$not".to_owned(), value)]));
+    }
+    let filters = Value::Array(vec![Value::Object(Map::from_iter([("a".to_owned(), value)]))]);
+    assert_eq!(Filters::compile(&filters).unwrap_err().kind(), FilterErrorKind::Limit);
+}
+
+#[test]
+fn filters_nested_up_to_the_limit_fit_the_stack_of_a_thread() {
+    for (open, close) in [("{\"$not\": ", "}"), ("{\"$and\": [", "]}"), ("{\"$elemMatch\": ", "}"), ("{\"b\": ", "}")] {
+        for levels in 40..=99 {
+            let filters = format!("[{{\"a\": {}{{\"$in\": 1}}{}}}]", open.repeat(levels), close.repeat(levels));
+            let Ok(value) = Value::parse(&filters) else { continue };
+            let (got, _) = answer(&value, Value::parse(r#"{"a": "x"}"#).unwrap().as_object().unwrap());
+            assert!(matches!(got, "other" | "limit"), "{got}: {filters}");
+        }
+    }
+    for (open, close) in [("(", ")"), ("(?:a|", ")*"), ("(?=", ")"), ("(?(1)", ")"), ("(?>", ")")] {
+        for levels in [10, 149, 150, 151, 5_000] {
+            let filters = format!("[{{\"a\": {{\"$regex\": \"(x)?{}x{}\"}}}}]", open.repeat(levels), close.repeat(levels));
+            let (got, _) = answer(&Value::parse(&filters).unwrap(), Value::parse(r#"{"a": "x"}"#).unwrap().as_object().unwrap());
+            assert_eq!(got, if levels > 150 { "query" } else { "true" }, "{levels} of {open}");
+        }
+    }
+}
+
+#[test]
+fn filters_keep_their_source() {
+    let value = Value::parse(r#"[{"b": 1.0, "a": "!x*"}]"#).unwrap();
+    let filters = Filters::compile(&value).unwrap();
+    assert_eq!(filters.to_value().to_json(), value.to_json());
+    assert_eq!(filters.clone(), Filters::compile(&Value::parse(r#"[{"a": "!x*", "b": 1}]"#).unwrap()).unwrap());
+    assert_eq!((filters.len(), filters.is_empty()), (1, false));
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let word = prop_oneof![
+        Just("$exists".to_owned()), Just("$in".to_owned()), Just("$regex".to_owned()), Just("$not".to_owned()), Just("$or".to_owned()),
+        Just("$elemMatch".to_owned()), Just("$mod".to_owned()), Just("$all".to_owned()), Just("a".to_owned()), Just("a.0".to_owned()),
+        Just("a.b".to_owned()), "[a-c!*?.$\\[\\](){}+|^0-9-]{0,6}", any::<String>(),
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
+        (-3_i64..4).prop_map(Value::from), word.clone().prop_map(Value::from), Just(Value::parse("\"\\ud800x\"").unwrap()),
+        Just(Value::parse("123456789012345678901234567890123456789012345").unwrap()),
+    ];
+    leaf.prop_recursive(5, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::vec((word.clone(), inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_makes_matching_panic(filters in any_value(), key in "(a|a\\.b|a\\.0|\\$[a-z]{2,4})", headers in any_value(), name in "[ab]") {
+        let rule = Value::Object(Map::from_iter([(key, filters.clone())]));
+        let headers = Map::from_iter([(name, headers)]);
+        let _ = answer(&Value::Array(vec![rule]), &headers);
+        let _ = answer(&filters, &headers);
+    }
+
+    #[test]
+    fn nothing_makes_a_pattern_panic(pattern in "([abcsw01 ,]|\\\\[a-zA-Z0-9.]|[(]|[)]|[(][?]([:=!>#(i]|<[=!]|P<a>|P=a)|[*+?{}|^$.-]|[\\[\\]]|ß|\\n){0,14}", text in "[abc01ß \\n]{0,12}") {
+        let filters = Value::Array(vec![Value::Object(Map::from_iter([(
+            "a".to_owned(),
+            Value::Object(Map::from_iter([("$regex".to_owned(), Value::from(pattern))])),
+        )]))]);
+        let _ = answer(&filters, &Map::from_iter([("a".to_owned(), Value::from(text))]));
+    }
+}
+
+/// Cases generated from headers, answered by karton-core in one process.
+#[test]
+fn generated_cases_agree_with_karton_core() {
+    let Ok(python) = std::env::var("KARTON_PEERS_PYTHON") else {
+        assert!(std::env::var("CI").is_err(), "KARTON_PEERS_PYTHON must name an interpreter with karton-core");
+        eprintln!("left out: KARTON_PEERS_PYTHON does not name an interpreter with karton-core");
+        return;
+    };
+    let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (count, seed) = (number("FILTER_CASES", 20_000), number("FILTER_SEED", 1));
+    let mut generator = Generator::new(seed);
+    let cases: Vec<(Value, Value)> = (0..count).map(|_| generator.case()).collect();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/filters_reference.py");
+    let mut child = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let lines: Vec<String> = cases
+        .iter()
+        // Order of keys is kept: it is part of the question.
+        .map(|(filters, headers)| format!("{{\"filters\": {}, \"headers\": {}}}\n", ordered(filters), ordered(headers)))
+        .collect();
+    let writer = std::thread::spawn(move || lines.iter().try_for_each(|line| input.write_all(line.as_bytes())));
+    let answers: Vec<String> = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
+    writer.join().unwrap().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(answers.len(), cases.len());
+    let mut wrong = Vec::new();
+    let mut totals = std::collections::BTreeMap::new();
+    for ((filters, headers), expected) in cases.iter().zip(&answers) {
+        let expected = expected.trim_matches('"');
+        *totals.entry(expected).or_insert(0_u64) += 1;
+        let (got, reason) = answer(filters, headers.as_object().unwrap());
+        if got != expected {
+            wrong.push(format!("expected {expected}, got {got} ({reason}): {} on {}", ordered(filters), ordered(headers)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count} cases differ (seed {seed})\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
+    // A table with one answer only would prove little.
+    for kind in ["true", "false", "query", "other"] {
+        assert!(totals.get(kind).is_some_and(|total| total * 50 > count), "{totals:?}");
+    }
+}
+
+/// JSON text with the keys in their own order.
+fn ordered(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(ordered).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let members: Vec<String> = map.iter().map(|(key, value)| format!("{}: {}", Value::from(key), ordered(value))).collect();
+            format!("{{{}}}", members.join(", "))
+        }
+        other => other.to_json(),
+    }
+}
