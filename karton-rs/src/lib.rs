@@ -25,6 +25,8 @@ mod karton;
 mod logs;
 mod resource;
 mod storage;
+#[cfg(test)]
+mod vectors;
 
 pub use backend::{Bind, KARTON_VERSION, ServiceInfo};
 pub use config::{Config, ConfigError, ConfigErrorKind, RedisSettings, S3Keys, S3Settings, ServiceSettings};

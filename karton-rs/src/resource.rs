@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The key that marks a resource inside a payload.
-const MARK: &str = "__karton_resource__";
+pub(crate) const MARK: &str = "__karton_resource__";
 
 /// A file in the object store, as a payload refers to it.
 ///
@@ -232,6 +232,13 @@ impl LocalResource {
     #[must_use]
     pub fn with_uid(mut self, uid: &str) -> Self {
         uid.clone_into(&mut self.resource.uid);
+        self
+    }
+
+    /// Adds a flag, as `Directory` for a zipped folder.
+    #[must_use]
+    pub fn with_flag(mut self, flag: &str) -> Self {
+        self.resource.flags.push(flag.to_owned());
         self
     }
 

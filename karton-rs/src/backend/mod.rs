@@ -7,6 +7,8 @@ mod bind;
 mod connection;
 pub(crate) mod keys;
 mod names;
+#[cfg(test)]
+mod vectors;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -114,12 +116,7 @@ impl Backend {
 
     /// How many connections carry each identity.
     pub(crate) async fn online_consumers(&self) -> Result<HashMap<String, usize>, Error> {
-        let mut online = HashMap::new();
-        for name in self.connection_names().await? {
-            let identity = name.split('?').next().unwrap_or_default().to_owned();
-            *online.entry(identity).or_insert(0) += 1;
-        }
-        Ok(online)
+        Ok(count_consumers(self.connection_names().await?.iter().map(String::as_str)))
     }
 
     /// Records by uid; those that do not exist are absent. Bytes, because a record may be no text.
@@ -165,6 +162,14 @@ impl Backend {
         let (receivers,): (u64,) = self.redis.run(redis::pipe().publish(channel, message)).await?;
         Ok(receivers)
     }
+}
+
+/// How many connection names belong to each identity.
+fn count_consumers<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<String, usize> {
+    names.fold(HashMap::new(), |mut online, name| {
+        *online.entry(name.split('?').next().unwrap_or_default().to_owned()).or_insert(0) += 1;
+        online
+    })
 }
 
 /// What the quarantine keeps of something that cannot be read.

@@ -280,10 +280,7 @@ fn type_check(operand: &Value) -> Operator {
         }
         Value::Null | Value::Unpaired(_) => None,
     };
-    found.map_or_else(
-        || Operator::Invalid(FilterErrorKind::Query, format!("unknown type {}", shorten(&operand.to_json()))),
-        Operator::Type,
-    )
+    found.map_or_else(|| Operator::Invalid(FilterErrorKind::Query, format!("unknown type {}", shorten(&operand.to_json()))), Operator::Type)
 }
 
 /// Python's truth of a value.

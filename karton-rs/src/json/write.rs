@@ -61,7 +61,7 @@ pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
     let mut plain = 0;
     for (index, character) in text.char_indices() {
-        if matches!(character, ' '..='~' | '\x7f') && !matches!(character, '"' | '\\') {
+        if matches!(character, ' '..='~') && !matches!(character, '"' | '\\') {
             continue;
         }
         out.push_str(&text[plain..index]);
@@ -85,7 +85,7 @@ pub(super) fn write_unit(out: &mut String, unit: u16) {
         0x0a => out.push_str("\\n"),
         0x0d => out.push_str("\\r"),
         0x09 => out.push_str("\\t"),
-        0x20..=0x7f => out.push(char::from(unit.to_le_bytes()[0])),
+        0x20..=0x7e => out.push(char::from(unit.to_le_bytes()[0])),
         _ => {
             // Writing to a String cannot fail.
             let _ = write!(out, "\\u{unit:04x}");

@@ -128,7 +128,7 @@ impl Collector<'_> {
             let mut slice = Slice::default();
             for (uid, record) in records {
                 match readable_task(&record) {
-                    Some(task) => self.decide(task, &queued, &gone, &mut slice),
+                    Some(task) => decide(self.settings, task, &queued, &gone, now(), &mut slice),
                     None => self.backend.quarantine(&uid, "record cannot be read").await?,
                 }
             }
@@ -172,32 +172,6 @@ impl Collector<'_> {
         Ok(gone)
     }
 
-    fn decide(&self, mut task: Task, queued: &HashSet<String>, gone: &HashSet<String>, slice: &mut Slice) {
-        let age = now() - task.last_update();
-        let older = |limit: std::time::Duration| age > limit.as_secs_f64();
-        let unwanted = task.header_str("receiver").is_some_and(|receiver| gone.contains(receiver));
-        let delete = unwanted
-            || match task.status() {
-                TaskState::Declared => older(self.settings.task_dispatched_timeout) && !queued.contains(task.uid()),
-                TaskState::Started if older(self.settings.task_started_timeout) => {
-                    if self.settings.crash_started_tasks_on_timeout {
-                        task.crash(vec![format!("Task was Started for more than {} s\n", self.settings.task_started_timeout.as_secs())]);
-                        slice.crashed.push(task);
-                        return;
-                    }
-                    true
-                }
-                TaskState::Finished => true,
-                TaskState::Crashed => older(self.settings.task_crashed_timeout),
-                TaskState::Started | TaskState::Spawned => false,
-            };
-        if delete {
-            let receiver = task.header_str("receiver").unwrap_or("unknown").to_owned();
-            *slice.receivers.entry(receiver).or_default() += 1;
-            slice.deleted.push(keys::task(task.uid()));
-        }
-    }
-
     async fn apply(&self, slice: Slice) -> Result<(), Error> {
         if slice.deleted.is_empty() && slice.crashed.is_empty() {
             return Ok(());
@@ -224,17 +198,8 @@ impl Collector<'_> {
         while !unused.is_empty() {
             self.renew().await?;
             let (next, records) = self.backend.scan_records(cursor, EVERY_TASK).await?;
-            for (_, record) in records {
-                match readable_task(&record) {
-                    Some(task) => {
-                        for resource in task.resources().into_iter().filter(|resource| resource.bucket.as_deref() == Some(&bucket)) {
-                            unused.remove(&resource.uid);
-                        }
-                    }
-                    None => possible_uids(&record).for_each(|uid| {
-                        unused.remove(uid);
-                    }),
-                }
+            for uid in records.iter().flat_map(|(_, record)| referred(record, &bucket)) {
+                unused.remove(&uid);
             }
             cursor = next;
             if cursor == 0 {
@@ -270,10 +235,53 @@ impl Collector<'_> {
 
 /// What one slice of records leads to.
 #[derive(Default)]
-struct Slice {
-    deleted: Vec<String>,
-    receivers: BTreeMap<String, u64>,
-    crashed: Vec<Task>,
+pub(super) struct Slice {
+    pub(super) deleted: Vec<String>,
+    pub(super) receivers: BTreeMap<String, u64>,
+    pub(super) crashed: Vec<Task>,
+}
+
+/// What becomes of one task: the first rule that applies decides.
+pub(super) fn decide(
+    settings: &SystemSettings,
+    mut task: Task,
+    queued: &HashSet<String>,
+    gone: &HashSet<String>,
+    now: f64,
+    slice: &mut Slice,
+) {
+    let age = now - task.last_update();
+    let older = |limit: std::time::Duration| age > limit.as_secs_f64();
+    let unwanted = task.header_str("receiver").is_some_and(|receiver| gone.contains(receiver));
+    let delete = unwanted
+        || match task.status() {
+            TaskState::Declared => older(settings.task_dispatched_timeout) && !queued.contains(task.uid()),
+            TaskState::Started => older(settings.task_started_timeout),
+            TaskState::Finished => true,
+            TaskState::Crashed => older(settings.task_crashed_timeout),
+            TaskState::Spawned => false,
+        };
+    if !delete {
+        return;
+    }
+    if task.status() == TaskState::Started && !unwanted && settings.crash_started_tasks_on_timeout {
+        task.crash(vec![format!("Task was Started for more than {} s\n", settings.task_started_timeout.as_secs())]);
+        slice.crashed.push(task);
+        return;
+    }
+    *slice.receivers.entry(task.header_str("receiver").unwrap_or("unknown").to_owned()).or_default() += 1;
+    slice.deleted.push(keys::task(task.uid()));
+}
+
+/// The uids of all objects in the bucket that a record refers to, or may refer to when it is unreadable.
+pub(super) fn referred(record: &[u8], bucket: &str) -> Vec<String> {
+    match readable_task(record) {
+        Some(task) => {
+            let resources = task.resources().into_iter();
+            resources.filter(|resource| resource.bucket.as_deref() == Some(bucket)).map(|resource| resource.uid).collect()
+        }
+        None => possible_uids(record).map(str::to_owned).collect(),
+    }
 }
 
 /// Everything in an unreadable record that looks like the uid of a resource.

@@ -10,6 +10,8 @@ mod matcher;
 mod router;
 mod settings;
 mod sweep;
+#[cfg(test)]
+mod vectors;
 
 use std::sync::Arc;
 

@@ -128,7 +128,7 @@ impl Router<'_> {
             for (uid, record) in uids.iter().zip(&records) {
                 // A uid may be pushed twice when a producer tried again.
                 if let (Some(record), true) = (record, seen.insert(uid)) {
-                    self.plan_task(uid, record, &mut plan, &mut unusable);
+                    plan.add(&mut self.matcher, uid, record, &mut unusable);
                 }
             }
             for Unusable { identity, reason } in unusable {
@@ -160,33 +160,6 @@ impl Router<'_> {
         pipeline.hgetall(keys::BINDS);
         let (length, records, binds): (usize, Vec<Option<Vec<u8>>>, Vec<(String, Vec<u8>)>) = self.connection.run(&pipeline).await?;
         Ok((length == uids.len()).then(|| (records, binds.into_iter().collect())))
-    }
-
-    fn plan_task(&mut self, uid: &str, record: &[u8], plan: &mut Plan, unusable: &mut Vec<Unusable>) {
-        let text = std::str::from_utf8(record).map_err(|_| "record is not UTF-8 text".to_owned());
-        let task = match text.and_then(|text| Unrouted::read(text).map_err(|error| error.to_string())) {
-            Ok(task) => task,
-            Err(reason) => {
-                tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
-                plan.quarantined.insert(uid.to_owned(), reason);
-                return;
-            }
-        };
-        if task.status != TaskState::Declared {
-            // Routed before: the same uid was pushed again.
-            return;
-        }
-        let receivers: Vec<String> = self.matcher.receivers(&task.headers, unusable).into_iter().map(str::to_owned).collect();
-        for receiver in &receivers {
-            let fork = task.fork(receiver);
-            plan.records.push((fork.key, fork.record));
-            plan.pushes.push((fork.queue, fork.uid));
-            *plan.assigned.entry(receiver.clone()).or_default() += 1;
-        }
-        let origin = task.headers.get("origin").and_then(crate::json::Value::as_str).unwrap_or("unknown");
-        plan.outputs.entry(origin.to_owned()).or_default().insert(headers_json(&task.headers));
-        plan.records.push((keys::task(uid), task.finished()));
-        plan.routed.push((uid.to_owned(), receivers));
     }
 
     /// Status changes that consumers before Karton 4.4 ask the broker to write. See Karton protocol §12.5.
@@ -222,7 +195,7 @@ impl Router<'_> {
 }
 
 /// The record that an operation asks for; nothing when the task has that status already.
-fn operation(entry: &[u8]) -> Result<Option<(String, String)>, String> {
+pub(super) fn operation(entry: &[u8]) -> Result<Option<(String, String)>, String> {
     let text = std::str::from_utf8(entry).map_err(|_| "not UTF-8 text")?;
     let entry = crate::json::Value::parse(text).map_err(|error| error.to_string())?;
     let member = |name: &str| entry.get(name).and_then(crate::json::Value::as_str).ok_or_else(|| format!("no text `{name}`"));
@@ -237,16 +210,44 @@ fn operation(entry: &[u8]) -> Result<Option<(String, String)>, String> {
 
 /// Everything that routing one batch writes.
 #[derive(Default)]
-struct Plan {
-    records: Vec<(String, String)>,
-    pushes: Vec<(String, String)>,
-    assigned: BTreeMap<String, u64>,
-    outputs: BTreeMap<String, BTreeSet<String>>,
+pub(super) struct Plan {
+    pub(super) records: Vec<(String, String)>,
+    pub(super) pushes: Vec<(String, String)>,
+    pub(super) assigned: BTreeMap<String, u64>,
+    pub(super) outputs: BTreeMap<String, BTreeSet<String>>,
     quarantined: BTreeMap<String, String>,
     routed: Vec<(String, Vec<String>)>,
 }
 
 impl Plan {
+    /// Plans the routing of one task.
+    pub(super) fn add(&mut self, matcher: &mut Matcher, uid: &str, record: &[u8], unusable: &mut Vec<Unusable>) {
+        let text = std::str::from_utf8(record).map_err(|_| "record is not UTF-8 text".to_owned());
+        let task = match text.and_then(|text| Unrouted::read(text).map_err(|error| error.to_string())) {
+            Ok(task) => task,
+            Err(reason) => {
+                tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
+                self.quarantined.insert(uid.to_owned(), reason);
+                return;
+            }
+        };
+        if task.status != TaskState::Declared {
+            // Routed before: the same uid was pushed again.
+            return;
+        }
+        let receivers: Vec<String> = matcher.receivers(&task.headers, unusable).into_iter().map(str::to_owned).collect();
+        for receiver in &receivers {
+            let fork = task.fork(receiver);
+            self.records.push((fork.key, fork.record));
+            self.pushes.push((fork.queue, fork.uid));
+            *self.assigned.entry(receiver.clone()).or_default() += 1;
+        }
+        let origin = task.headers.get("origin").and_then(crate::json::Value::as_str).unwrap_or("unknown");
+        self.outputs.entry(origin.to_owned()).or_default().insert(headers_json(&task.headers));
+        self.records.push((keys::task(uid), task.finished()));
+        self.routed.push((uid.to_owned(), receivers));
+    }
+
     fn transaction(&self, settings: &SystemSettings, in_flight: &str) -> Pipeline {
         let mut pipeline = redis::pipe();
         pipeline.atomic();

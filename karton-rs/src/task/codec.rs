@@ -69,7 +69,8 @@ impl Task {
             }
         }
         let (uid, root_uid) = identifiers(optional_text(&mut record, "uid")?, optional_text(&mut record, "root_uid")?)?;
-        let headers = object(&mut record, "headers")?.unwrap_or_default();
+        let headers =
+            object(&mut record, "headers")?.ok_or_else(|| TaskError::Invalid { field: "headers", problem: "is null".to_owned() })?;
         let payload = object(&mut record, "payload")?.unwrap_or_default();
         let payload_persistent = object(&mut record, "payload_persistent")?
             .ok_or_else(|| TaskError::Invalid { field: "payload_persistent", problem: "is null".to_owned() })?;

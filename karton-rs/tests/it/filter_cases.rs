@@ -39,7 +39,8 @@ impl Generator {
             return self.regex_case();
         }
         let headers: Map = (0..1 + self.below(4)).map(|_| (self.pick(&KEYS).to_owned(), self.value(3))).collect();
-        let rules = if self.one_in(40) { self.value(2) } else { Value::Array((0..1 + self.below(3)).map(|_| self.rule(&headers)).collect()) };
+        let rules =
+            if self.one_in(40) { self.value(2) } else { Value::Array((0..1 + self.below(3)).map(|_| self.rule(&headers)).collect()) };
         (rules, Value::Object(headers))
     }
 
@@ -49,7 +50,14 @@ impl Generator {
             1 => Value::from(self.one_in(2)),
             2 | 3 => Value::from(i64::try_from(self.below(7)).unwrap() - 2),
             4 => Value::parse(self.pick(&["1.0", "0.0", "-0.0", "2.5", "1e16", "1e-5", "5.0", "-1.5", "1e300", "3.0"])).unwrap(),
-            5 => Value::parse(self.pick(&["9007199254740993", "9007199254740992.0", "123456789012345678901234567890", "-99999999999999999999", "18446744073709551616"])).unwrap(),
+            5 => Value::parse(self.pick(&[
+                "9007199254740993",
+                "9007199254740992.0",
+                "123456789012345678901234567890",
+                "-99999999999999999999",
+                "18446744073709551616",
+            ]))
+            .unwrap(),
             _ => Value::from(self.pick(&WORDS)),
         }
     }
@@ -143,7 +151,10 @@ impl Generator {
                 1 => out.push('?'),
                 2 => out.extend(['[', character, ']']),
                 3 => out.extend(['[', '!', character, ']']),
-                4 => out.push_str(self.pick(&["[a-z]", "[z-a]", "[!z-a]", "[]x]", "[", "]", "[!]a]", "[a-]", "[b-a!x]", "[0-9-z]", "[^a]", "[!-~]", "[a-c-e]", "\\", "!"])),
+                4 => out.push_str(self.pick(&[
+                    "[a-z]", "[z-a]", "[!z-a]", "[]x]", "[", "]", "[!]a]", "[a-]", "[b-a!x]", "[0-9-z]", "[^a]", "[!-~]", "[a-c-e]", "\\",
+                    "!",
+                ])),
                 5 => {}
                 _ => out.push(character),
             }
@@ -190,8 +201,26 @@ impl Generator {
     fn operator(&mut self, value: &Value, depth: usize) -> (String, Value) {
         let wrong = self.one_in(14);
         let operator = self.pick(&[
-            "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$all", "$and", "$or", "$nor", "$not", "$elemMatch", "$size", "$type",
-            "$mod", "$exists", "$exists", "$regex",
+            "$eq",
+            "$ne",
+            "$gt",
+            "$gte",
+            "$lt",
+            "$lte",
+            "$in",
+            "$nin",
+            "$all",
+            "$and",
+            "$or",
+            "$nor",
+            "$not",
+            "$elemMatch",
+            "$size",
+            "$type",
+            "$mod",
+            "$exists",
+            "$exists",
+            "$regex",
         ]);
         let list = |items: Vec<Value>| Value::Array(items);
         let operand = match operator {
@@ -214,12 +243,16 @@ impl Generator {
                 if self.one_in(2) {
                     Value::from(i64::try_from(self.below(20)).unwrap())
                 } else {
-                    Value::from(self.pick(&["double", "string", "object", "array", "bool", "null", "int", "long", "number", "date", "binData", "regex", "decimal"]))
+                    Value::from(self.pick(&[
+                        "double", "string", "object", "array", "bool", "null", "int", "long", "number", "date", "binData", "regex",
+                        "decimal",
+                    ]))
                 }
             }
             "$mod" => {
                 let (divisor, rest) = (self.scalar(), self.scalar());
-                let (divisor, rest) = if self.one_in(4) { (divisor, rest) } else { (Value::from(self.below(4) as u64), Value::from(self.below(3) as u64)) };
+                let (divisor, rest) =
+                    if self.one_in(4) { (divisor, rest) } else { (Value::from(self.below(4) as u64), Value::from(self.below(3) as u64)) };
                 list(vec![divisor, rest])
             }
             "$exists" => Value::parse(self.pick(&["true", "false", "true", "false", "1", "0", "null", "\"yes\"", "1.0"])).unwrap(),
@@ -268,7 +301,10 @@ impl Generator {
     }
 
     fn character(&mut self) -> char {
-        let odd = ['A', 'B', '\n', ' ', '1', '_', '-', ']', '[', 's', 'ſ', 'k', 'K', 'i', 'İ', 'ı', 'é', '\u{301}', '²', '\u{664}', '\u{1f}', '\u{a0}', 'ß', 'ẞ', 'σ', 'ς', '#', '&'];
+        let odd = [
+            'A', 'B', '\n', ' ', '1', '_', '-', ']', '[', 's', 'ſ', 'k', 'K', 'i', 'İ', 'ı', 'é', '\u{301}', '²', '\u{664}', '\u{1f}',
+            '\u{a0}', 'ß', 'ẞ', 'σ', 'ς', '#', '&',
+        ];
         if self.one_in(3) { odd[self.below(odd.len())] } else { ['a', 'b', 'c'][self.below(3)] }
     }
 
@@ -287,16 +323,46 @@ impl Generator {
                 if character.is_ascii_punctuation() { format!("\\{character}") } else { character.to_string() }
             }
             5 => ".".to_owned(),
-            6 => self.pick(&["\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "\\x41", "\\u0061", "\\141", "\\n", "\\0", "\\-", "\\é", "\\a"]).to_owned(),
+            6 => self
+                .pick(&["\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "\\x41", "\\u0061", "\\141", "\\n", "\\0", "\\-", "\\é", "\\a"])
+                .to_owned(),
             7 | 8 => self
                 .pick(&[
-                    "[abc]", "[^a]", "[a-c]", "[]a]", "[^]a]", "[[a]", "[a&&b]", "[a--b]", "[a-]", "[-a]", "[\\w-]", "[\\d\\s]", "[^\\W]", "[\\b]", "[a-\\x63]", "[\\]a]",
-                    "[s]", "[k-l]", "[^i]", "[A-Z]", "[a~~b]", "[a||b]", "[^\\n]", "[\\-a]", "[.]", "[#]", "[ a]",
+                    "[abc]",
+                    "[^a]",
+                    "[a-c]",
+                    "[]a]",
+                    "[^]a]",
+                    "[[a]",
+                    "[a&&b]",
+                    "[a--b]",
+                    "[a-]",
+                    "[-a]",
+                    "[\\w-]",
+                    "[\\d\\s]",
+                    "[^\\W]",
+                    "[\\b]",
+                    "[a-\\x63]",
+                    "[\\]a]",
+                    "[s]",
+                    "[k-l]",
+                    "[^i]",
+                    "[A-Z]",
+                    "[a~~b]",
+                    "[a||b]",
+                    "[^\\n]",
+                    "[\\-a]",
+                    "[.]",
+                    "[#]",
+                    "[ a]",
                 ])
                 .to_owned(),
             9 | 10 => self.pick(&["^", "$", "\\A", "\\Z", "\\b", "\\B"]).to_owned(),
             11 => self
-                .pick(&["\\q", "\\z", "\\p{L}", "[z-a]", "[\\q]", "(", ")", "[", "*", "{", "}", "{,2}", "a{2,1}", "(?z)", "x(?i)", "(?P<n>a)", "(?P=n)", "\\1", "\\2", "\\8", "(?#c)", "a{}", "a{,}", "a{1", "\\", "\\x4", "\\777"])
+                .pick(&[
+                    "\\q", "\\z", "\\p{L}", "[z-a]", "[\\q]", "(", ")", "[", "*", "{", "}", "{,2}", "a{2,1}", "(?z)", "x(?i)", "(?P<n>a)",
+                    "(?P=n)", "\\1", "\\2", "\\8", "(?#c)", "a{}", "a{,}", "a{1", "\\", "\\x4", "\\777",
+                ])
                 .to_owned(),
             12..=15 => format!("({})", self.pattern(depth - 1)),
             16 => format!("(?:{})", self.pattern(depth - 1)),
@@ -314,7 +380,10 @@ impl Generator {
             0 => atom + "*",
             1 => atom + "+",
             2 => atom + "?",
-            3 => atom + self.pick(&["*?", "+?", "??", "*+", "++", "?+", "{2}", "{1,2}", "{,2}", "{2,}", "{,2}?", "{1,2}+", "{0}", "{2}+", "**"]),
+            3 => {
+                atom + self
+                    .pick(&["*?", "+?", "??", "*+", "++", "?+", "{2}", "{1,2}", "{,2}", "{2,}", "{,2}?", "{1,2}+", "{0}", "{2}+", "**"])
+            }
             _ => atom,
         }
     }

@@ -44,7 +44,11 @@ fn every_case_of_the_truth_table_holds() {
         };
         let (got, reason) = answer(filters, headers);
         if got != expected {
-            wrong.push(format!("{}: expected {expected}, got {got} ({reason}): {filters} on {}", text(case, "id"), case.get("headers").unwrap()));
+            wrong.push(format!(
+                "{}: expected {expected}, got {got} ({reason}): {filters} on {}",
+                text(case, "id"),
+                case.get("headers").unwrap()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} of {} cases differ\n{}", wrong.len(), cases.len(), wrong.join("\n"));
@@ -53,8 +57,16 @@ fn every_case_of_the_truth_table_holds() {
 #[test]
 fn errors_lead_to_the_rule() {
     for (filters, headers, expected) in [
-        (r#"[{"a": 1}, {"b": {"$and": [{"c": {"$size": "x"}}]}}]"#, "{}", "rule 2, `b` > `$and` > `c` > `$size`: the operand must be an integer, not a string"),
-        (r#"[{"a": {"$regex": "("}}]"#, r#"{"a": "x"}"#, "rule 1, `a` > `$regex`: bad regular expression \"(\": unterminated group at character 1"),
+        (
+            r#"[{"a": 1}, {"b": {"$and": [{"c": {"$size": "x"}}]}}]"#,
+            "{}",
+            "rule 2, `b` > `$and` > `c` > `$size`: the operand must be an integer, not a string",
+        ),
+        (
+            r#"[{"a": {"$regex": "("}}]"#,
+            r#"{"a": "x"}"#,
+            "rule 1, `a` > `$regex`: bad regular expression \"(\": unterminated group at character 1",
+        ),
         (r#"[{"a": {"$exists": true, "$near": 1}}]"#, r#"{"a": 1}"#, "rule 1, `a` > `$near`: unknown operator"),
         (r#"[{"a": 1}, 5]"#, "{}", "rule 2: a rule must be an object, not an integer"),
         ("null", "{}", "filters must be a list of objects, not null"),
@@ -78,7 +90,13 @@ fn hostile_filters_and_headers_end_in_time() {
         (format!(r#"[{{"a": {{"$regex": "((a{{1,1000}}){{1,1000}}){{1,1000}}"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
         (format!(r#"[{{"a": {{"$regex": "(?:(?:){{4000000000}}){{4000000000}}"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
         (format!(r#"[{{"a": {{"$regex": "{}"}}}}]"#, "(".repeat(60_000)), format!(r#"{{"a": "{long}"}}"#)),
-        (format!(r#"[{{"a": {{"$regex": "{}"}}}}]"#, "(?i)[a-zä]".repeat(1).to_owned() + &"[\u{0}-\u{ffff}]".repeat(4000).replace('\u{0}', "!")), format!(r#"{{"a": "{long}"}}"#)),
+        (
+            format!(
+                r#"[{{"a": {{"$regex": "{}"}}}}]"#,
+                "(?i)[a-zä]".repeat(1).to_owned() + &"[\u{0}-\u{ffff}]".repeat(4000).replace('\u{0}', "!")
+            ),
+            format!(r#"{{"a": "{long}"}}"#),
+        ),
         (format!(r#"[{{"a": "{}b*"}}]"#, "?a".repeat(10_000)), format!(r#"{{"a": "{long}"}}"#)),
         (format!(r#"[{{"a": {{"$in": [{many}]}}}}]"#), format!(r#"{{"a": [{}]}}"#, many.replace(',', "5,0."))),
         (nested(r#"[{"a": "#, "}]", "1").replace("[{\"a\": [", "[{\"a\": {\"$and\": [").replace("}]}", "}]}}"), "{}".to_owned()),
@@ -133,13 +151,28 @@ fn filters_keep_their_source() {
 
 fn any_value() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
-        Just("$exists".to_owned()), Just("$in".to_owned()), Just("$regex".to_owned()), Just("$not".to_owned()), Just("$or".to_owned()),
-        Just("$elemMatch".to_owned()), Just("$mod".to_owned()), Just("$all".to_owned()), Just("a".to_owned()), Just("a.0".to_owned()),
-        Just("a.b".to_owned()), "[a-c!*?.$\\[\\](){}+|^0-9-]{0,6}", any::<String>(),
+        Just("$exists".to_owned()),
+        Just("$in".to_owned()),
+        Just("$regex".to_owned()),
+        Just("$not".to_owned()),
+        Just("$or".to_owned()),
+        Just("$elemMatch".to_owned()),
+        Just("$mod".to_owned()),
+        Just("$all".to_owned()),
+        Just("a".to_owned()),
+        Just("a.0".to_owned()),
+        Just("a.b".to_owned()),
+        "[a-c!*?.$\\[\\](){}+|^0-9-]{0,6}",
+        any::<String>(),
     ];
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
-        (-3_i64..4).prop_map(Value::from), word.clone().prop_map(Value::from), Just(Value::parse("\"\\ud800x\"").unwrap()),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (-3_i64..4).prop_map(Value::from),
+        word.clone().prop_map(Value::from),
+        Just(Value::parse("\"\\ud800x\"").unwrap()),
         Just(Value::parse("123456789012345678901234567890123456789012345").unwrap()),
     ];
     leaf.prop_recursive(5, 40, 5, move |inner| {

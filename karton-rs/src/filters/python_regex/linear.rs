@@ -24,7 +24,8 @@ impl Linear {
     pub(super) fn new(root: &Node) -> Option<Self> {
         let mut writer = Writer { out: String::new(), ascii_only: false };
         writer.node(root, true)?;
-        let regex = fancy_regex::RegexBuilder::new(&writer.out).delegate_size_limit(4 << 20).delegate_dfa_size_limit(1 << 20).build().ok()?;
+        let regex =
+            fancy_regex::RegexBuilder::new(&writer.out).delegate_size_limit(4 << 20).delegate_dfa_size_limit(1 << 20).build().ok()?;
         Some(Self { regex, ascii_only: writer.ascii_only })
     }
 

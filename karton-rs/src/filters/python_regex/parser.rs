@@ -283,9 +283,8 @@ impl Parser {
                 _ => items.push(literal(character.into(), flags)),
             }
         }
-        let width = items.iter().fold((0_u64, 0_u64), |(low, high), item| {
-            (low.saturating_add(item.width.0), high.saturating_add(item.width.1))
-        });
+        let width =
+            items.iter().fold((0_u64, 0_u64), |(low, high), item| (low.saturating_add(item.width.0), high.saturating_add(item.width.1)));
         let mut nodes: Vec<Node> = items.into_iter().map(|item| item.node).collect();
         let node = if nodes.len() == 1 { nodes.swap_remove(0) } else { Node::Sequence(nodes) };
         Ok((node, width))

@@ -16,35 +16,75 @@ pub(super) enum Op {
     /// Consumes one character of the set.
     Set(CharSet),
     /// Consumes characters of the set one by one, as many (or as few) as the rest allows.
-    Run { set: CharSet, min: u64, max: u64, lazy: bool },
+    Run {
+        set: CharSet,
+        min: u64,
+        max: u64,
+        lazy: bool,
+    },
     Assert(Assertion),
     /// Goes on, and tries `other` when that fails.
-    Split { other: usize },
+    Split {
+        other: usize,
+    },
     Jump(usize),
     /// Notes the place.
-    Save { slot: usize },
+    Save {
+        slot: usize,
+    },
     /// Starts counting; the slot after it remembers where the last round began.
-    RepeatStart { slot: usize },
+    RepeatStart {
+        slot: usize,
+    },
     /// Head of a loop: next round, or on to `exit`.
-    Repeat { slot: usize, min: u64, max: u64, lazy: bool, exit: usize },
+    Repeat {
+        slot: usize,
+        min: u64,
+        max: u64,
+        lazy: bool,
+        exit: usize,
+    },
     /// Where a lazy loop comes back to for one more round.
-    RepeatAgain { slot: usize },
+    RepeatAgain {
+        slot: usize,
+    },
     /// Notes how deep the stack is.
-    AtomicStart { slot: usize },
+    AtomicStart {
+        slot: usize,
+    },
     /// Forgets all other ways since the start.
-    AtomicEnd { slot: usize },
+    AtomicEnd {
+        slot: usize,
+    },
     /// Notes depth and place, and steps back.
-    LookStart { slot: usize, back: u64 },
+    LookStart {
+        slot: usize,
+        back: u64,
+    },
     /// As the end of an atomic part, at the noted place.
-    LookEnd { slot: usize },
+    LookEnd {
+        slot: usize,
+    },
     /// Notes depth, plans to go on at `after`, and steps back.
-    NotStart { slot: usize, back: u64, after: usize },
+    NotStart {
+        slot: usize,
+        back: u64,
+        after: usize,
+    },
     /// The body matched: this way is closed.
-    NotEnd { slot: usize },
+    NotEnd {
+        slot: usize,
+    },
     /// Consumes what was captured.
-    Backref { slot: usize, fold: Option<Fold> },
+    Backref {
+        slot: usize,
+        fold: Option<Fold>,
+    },
     /// Jumps if the group has not matched.
-    IfUnset { slot: usize, target: usize },
+    IfUnset {
+        slot: usize,
+        target: usize,
+    },
     /// Found.
     Match,
 }
