@@ -75,7 +75,7 @@ pub struct ConsumerArgs {
     pub non_persistent: bool,
     /// Longest time for one task, in seconds
     #[arg(long, value_name = "SECONDS")]
-    pub task_timeout: Option<String>,
+    pub task_timeout: Option<u64>,
     /// How many tasks run at once
     #[arg(long, value_name = "TASKS")]
     pub concurrency_limit: Option<u32>,
@@ -123,8 +123,8 @@ impl ConsumerArgs {
         if self.non_persistent {
             config.set("karton", "persistent", "0");
         }
-        if let Some(seconds) = &self.task_timeout {
-            config.set("karton", "task_timeout", seconds);
+        if let Some(seconds) = self.task_timeout {
+            config.set("karton", "task_timeout", seconds.to_string());
         }
         if let Some(tasks) = self.concurrency_limit {
             config.set("karton", "concurrency_limit", tasks.to_string());

@@ -83,8 +83,12 @@ impl Storage {
             }
         }
         if create {
-            let made = self.client.create_bucket().bucket(bucket).send().await;
-            made.map_err(|error| self.error(format!("create bucket `{bucket}`"), &error))?;
+            match self.client.create_bucket().bucket(bucket).send().await {
+                Ok(_) => {}
+                // Another broker was faster.
+                Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => {}
+                Err(error) => return Err(self.error(format!("create bucket `{bucket}`"), &error)),
+            }
         }
         Ok(create)
     }

@@ -24,6 +24,11 @@ pub(crate) const IN_FLIGHT_PREFIX: &str = "karton.rs.inflight:";
 /// Held by the one collector that runs.
 pub(crate) const COLLECTOR_LOCK: &str = "karton.rs.collector";
 
+/// Tasks in the hands of our consumers: uid → Unix time when the claim lapses unless it is renewed.
+pub(crate) const LEASES: &str = "karton.rs.leases";
+/// How often each of those was handed out.
+pub(crate) const DELIVERIES: &str = "karton.rs.deliveries";
+
 /// Record of a task.
 pub(crate) fn task(uid: &str) -> String {
     format!("{TASK_PREFIX}{uid}")
@@ -79,4 +84,9 @@ pub(crate) fn router(id: &str) -> String {
 /// What a router has taken.
 pub(crate) fn in_flight(id: &str) -> String {
     format!("{IN_FLIGHT_PREFIX}{id}")
+}
+
+/// Tokens that tell waiting consumers of an identity to look into their queues.
+pub(crate) fn wake(identity: &str) -> String {
+    format!("karton.rs.wake:{identity}")
 }

@@ -143,10 +143,14 @@ impl Backend {
         Ok((next, uids.into_iter().zip(records).filter_map(|(uid, record)| Some((uid, record?))).collect()))
     }
 
-    /// Writes a record whose status has changed, unless it was removed meanwhile.
+    /// Writes a record whose status has changed, unless it was removed meanwhile. A task that is not
+    /// pending any more is nobody's to process.
     pub(crate) async fn write_status(&self, task: &Task, metrics: &[Metric]) -> Result<(), Error> {
         let mut pipeline = redis::pipe();
         pipeline.atomic().cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
+        if !task.status().is_pending() {
+            release(&mut pipeline, task.uid());
+        }
         for metric in metrics {
             pipeline.hincr(metric.key(), &*self.identity, 1).ignore();
         }
@@ -170,6 +174,11 @@ fn count_consumers<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<String, 
         *online.entry(name.split('?').next().unwrap_or_default().to_owned()).or_insert(0) += 1;
         online
     })
+}
+
+/// Ends the claim on a task.
+pub(crate) fn release(pipeline: &mut redis::Pipeline, uid: &str) {
+    pipeline.zrem(keys::LEASES, uid).ignore().hdel(keys::DELIVERIES, uid).ignore();
 }
 
 /// What the quarantine keeps of something that cannot be read.

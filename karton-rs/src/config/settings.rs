@@ -40,7 +40,8 @@ impl RedisSettings {
     /// When neither `url` nor `host` is set, or a number or boolean is none.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
         let text = |option| config.get("redis", option).filter(|value| !value.is_empty()).map(str::to_owned);
-        let url = text("url");
+        // An empty URL is a URL that cannot be used, not an absent one.
+        let url = config.get("redis", "url").map(str::to_owned);
         let socket_timeout = config.int("redis", "socket_timeout")?.unwrap_or(30);
         let mut settings = Self {
             host: String::new(),

@@ -1,27 +1,34 @@
-//! The consumer's side of its queues: checking the bind, taking a task, giving one back.
+//! The consumer's side of its queues: checking the bind, claiming a task, renewing, giving back.
 //!
-//! The one rule: this connection is never left in the middle of a blocking pop, because Redis would
-//! still hand out a task that nobody receives.
+//! The one rule: a task leaves its queue only in the script that records the claim. Whatever is lost
+//! on the way (the reply, the process) lapses with the claim, and the broker queues the task again.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::{
-    backend::{Backend, Bind, Connection, keys},
+    backend::{Backend, Bind, Connection, keys, release},
     config::{Config, RedisSettings},
     error::Error,
-    task::{Task, TaskState},
+    task::{Task, TaskState, now},
 };
 
-/// How long a blocking pop waits; also how long an idle consumer needs to stop.
-const WAIT: Duration = Duration::from_secs(1);
+/// How long an idle consumer waits for a sign before it looks again; also how long it needs to stop.
+/// Our broker gives a sign with each task, the Python one does not.
+const WAIT_SECONDS: f64 = 0.2;
 
-/// One round trip for a busy consumer: is the bind still ours, and what is next?
+/// Is the bind still ours, and what is next? What is next is claimed.
 const TAKE: &str = r"
 local bind = redis.call('HGET', KEYS[1], ARGV[1])
 if bind ~= ARGV[2] then return {'bind', bind} end
-for i = 2, #KEYS do
+for i = 4, #KEYS do
     local uid = redis.call('LPOP', KEYS[i])
-    if uid then return {'task', uid, redis.call('GET', ARGV[3] .. uid)} end
+    if uid then
+        redis.call('ZADD', KEYS[2], ARGV[4], uid)
+        redis.call('HINCRBY', KEYS[3], uid, 1)
+        return {'task', uid, redis.call('GET', ARGV[3] .. uid)}
+    end
 end
 return {'empty'}
 ";
@@ -30,8 +37,16 @@ return {'empty'}
 pub(super) struct Queue {
     connection: Connection,
     bind: Bind,
-    bind_json: String,
+    /// The bind as it stands in Redis; another text may mean the same bind.
+    stored: Mutex<String>,
     queues: [String; 4],
+    claims: Claims,
+}
+
+/// The tasks in our hands, and how long a claim lasts.
+pub(super) struct Claims {
+    lease: Duration,
+    uids: Mutex<BTreeSet<String>>,
 }
 
 /// What a turn of the loop brought.
@@ -47,11 +62,11 @@ pub(super) enum Taken {
 }
 
 impl Queue {
-    pub(super) fn new(config: &Config, bind: Bind) -> Result<Self, Error> {
-        // Replies are awaited without limit: a pop whose reply we stopped waiting for would be lost.
+    pub(super) fn new(config: &Config, bind: Bind, lease: Duration) -> Result<Self, Error> {
         let connection = Connection::new(&RedisSettings::from_config(config)?, &bind.identity, None)?;
         let queues = keys::queues(&bind.identity);
-        Ok(Self { connection, bind_json: bind.to_json(), bind, queues })
+        let claims = Claims { lease, uids: Mutex::new(BTreeSet::new()) };
+        Ok(Self { connection, stored: Mutex::new(bind.to_json()), bind, queues, claims })
     }
 
     /// Opens the named connection, so that the service is online.
@@ -59,43 +74,89 @@ impl Queue {
         self.connection.run(redis::pipe().cmd("PING").ignore()).await
     }
 
-    /// Takes the next task, waiting up to a second for one.
-    pub(super) async fn take(&self) -> Result<Taken, Error> {
-        match self.take_now().await? {
-            Taken::Nothing => self.take_wait().await,
-            taken => Ok(taken),
-        }
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
     }
 
-    async fn take_now(&self) -> Result<Taken, Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("EVAL").arg(TAKE).arg(self.queues.len() + 1).arg(keys::BINDS);
-        for queue in &self.queues {
-            pipeline.arg(queue);
+    /// Claims the next task, or waits a moment for one.
+    pub(super) async fn take(&self) -> Result<Taken, Error> {
+        let taken = self.claim().await?;
+        if matches!(taken, Taken::Nothing) {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("BLPOP").arg(keys::wake(&self.bind.identity)).arg(WAIT_SECONDS).ignore();
+            self.connection.run::<()>(&pipeline).await?;
         }
-        pipeline.arg(&self.bind.identity).arg(&self.bind_json).arg(keys::TASK_PREFIX);
+        Ok(taken)
+    }
+
+    async fn claim(&self) -> Result<Taken, Error> {
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut pipeline = redis::pipe();
+        pipeline
+            .cmd("EVAL")
+            .arg(TAKE)
+            .arg(self.queues.len() + 3)
+            .arg(keys::BINDS)
+            .arg(keys::LEASES)
+            .arg(keys::DELIVERIES)
+            .arg(&self.queues);
+        pipeline.arg(&self.bind.identity).arg(&stored).arg(keys::TASK_PREFIX).arg(self.claims.lapses());
         let (reply,): (Vec<Option<Vec<u8>>>,) = self.connection.run(&pipeline).await?;
         let mut reply = reply.into_iter();
         let kind = reply.next().flatten().unwrap_or_default();
         match (kind.as_slice(), reply.next().flatten()) {
-            (b"task", Some(uid)) => Ok(Taken::Task { uid: String::from_utf8_lossy(&uid).into_owned(), record: reply.next().flatten() }),
+            (b"task", Some(uid)) => {
+                let uid = String::from_utf8_lossy(&uid).into_owned();
+                self.claims.uids().insert(uid.clone());
+                Ok(Taken::Task { uid, record: reply.next().flatten() })
+            }
             (b"bind", None) => Ok(Taken::BindMissing),
             (b"bind", Some(text)) => {
-                // Other bytes may still mean the same bind.
-                let stored = crate::backend::readable_bind(&self.bind.identity, &text);
-                if stored.is_some_and(|stored| stored == self.bind) { self.take_wait().await } else { Ok(Taken::BindReplaced) }
+                let theirs = crate::backend::readable_bind(&self.bind.identity, &text);
+                if theirs.is_none_or(|theirs| theirs != self.bind) {
+                    return Ok(Taken::BindReplaced);
+                }
+                *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = String::from_utf8_lossy(&text).into_owned();
+                Ok(Taken::Nothing)
             }
             _ => Ok(Taken::Nothing),
         }
     }
+}
 
-    async fn take_wait(&self) -> Result<Taken, Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("BLPOP").arg(&self.queues).arg(WAIT.as_secs());
-        let (popped,): (Option<(String, String)>,) = self.connection.run(&pipeline).await?;
-        let Some((_, uid)) = popped else { return Ok(Taken::Nothing) };
-        let (record,): (Option<Vec<u8>>,) = self.connection.retry(redis::pipe().get(keys::task(&uid))).await?;
-        Ok(Taken::Task { uid, record })
+impl Claims {
+    fn uids(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        // Held for a moment only, never over an await.
+        self.uids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lapses(&self) -> f64 {
+        now() + self.lease.as_secs_f64()
+    }
+
+    /// The task is done with, or somebody else's again.
+    pub(super) fn forget(&self, uid: &str) {
+        self.uids().remove(uid);
+    }
+
+    /// Renews all claims for ever, well before they lapse.
+    pub(super) async fn keep(&self, backend: &Backend) {
+        loop {
+            tokio::time::sleep(self.lease / 4).await;
+            let uids: Vec<String> = self.uids().iter().cloned().collect();
+            if uids.is_empty() {
+                continue;
+            }
+            let mut pipeline = redis::pipe();
+            let command = pipeline.cmd("ZADD").arg(keys::LEASES).arg("XX");
+            uids.iter().for_each(|uid| {
+                command.arg(self.lapses()).arg(uid);
+            });
+            command.ignore();
+            if let Err(error) = backend.redis().run::<()>(&pipeline).await {
+                tracing::debug!("cannot renew the claims on {} tasks: {error}", uids.len());
+            }
+        }
     }
 }
 
@@ -105,5 +166,6 @@ pub(super) async fn give_back(backend: &Backend, task: &mut Task) -> Result<(), 
     let mut pipeline = redis::pipe();
     pipeline.atomic().cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
     pipeline.lpush(keys::queue(task.priority(), backend.identity()), task.uid()).ignore();
+    release(&mut pipeline, task.uid());
     backend.redis().retry(&pipeline).await
 }

@@ -39,6 +39,9 @@ pub enum StopReason {
     BindReplaced,
 }
 
+/// How long a claim on a task lasts without being renewed.
+const LEASE: Duration = Duration::from_secs(30);
+
 /// Everything a turn of the loop needs.
 struct Running {
     consumer: Consumer,
@@ -50,6 +53,8 @@ struct Running {
     signaling: bool,
     /// Cancelled when running tasks must let go.
     hand_back: CancellationToken,
+    queue: Queue,
+    bind: Bind,
 }
 
 impl Consumer {
@@ -66,6 +71,8 @@ impl Consumer {
         let publisher = Publisher::start(&backend, &settings);
         let concurrency = settings.concurrency.unwrap_or(self.concurrency);
         let stop_timeout = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        let bind = self.bind(&settings);
+        let lease = config.int("karton", "lease_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
         let running = Arc::new(Running {
             filters: Filters::compile(&self.filters)?,
             task_timeout: self.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
@@ -73,30 +80,38 @@ impl Consumer {
             karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()),
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
+            queue: Queue::new(config, bind.clone(), lease.map_or(LEASE, Duration::from_secs))?,
+            bind,
             backend,
             consumer: self,
         });
-        let bind = running.bind(&settings);
-        let queue = Queue::new(config, bind.clone())?;
         let slots = Arc::new(Semaphore::new(concurrency));
-        let reason = logs::scope(publisher, None, running.take_tasks(&bind, &queue, &slots, &shutdown)).await;
-        running.drain(&slots, concurrency, stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
-        tracing::info!(identity = bind.identity, "Service stopped");
+        let work = async {
+            let reason = running.take_tasks(&slots, &shutdown).await;
+            running.drain(&slots, concurrency, stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
+            reason
+        };
+        let reason = tokio::select! {
+            reason = logs::scope(publisher, None, work) => reason,
+            () = running.queue.claims().keep(&running.backend) => StopReason::Shutdown,
+        };
+        tracing::info!("Service {} stopped", running.bind.identity);
         Ok(reason)
+    }
+
+    fn bind(&self, settings: &ServiceSettings) -> Bind {
+        let mut bind = Bind::new(&settings.identity, self.filters.clone());
+        bind.info = self.info.clone().into();
+        bind.service_version = self.version.clone().into();
+        bind.persistent = settings.persistent.unwrap_or(self.persistent);
+        bind
     }
 }
 
 impl Running {
-    fn bind(&self, settings: &ServiceSettings) -> Bind {
-        let mut bind = Bind::new(&settings.identity, self.consumer.filters.clone());
-        bind.info = self.consumer.info.clone().into();
-        bind.service_version = self.consumer.version.clone().into();
-        bind.persistent = settings.persistent.unwrap_or(self.consumer.persistent);
-        bind
-    }
-
-    async fn register(&self, bind: &Bind, queue: &Queue) -> Result<(), Error> {
-        queue.open().await?;
+    async fn register(&self) -> Result<(), Error> {
+        let bind = &self.bind;
+        self.queue.open().await?;
         let old = self.backend.register_bind(bind).await?;
         match old.and_then(|old| crate::backend::readable_bind(&bind.identity, old.as_bytes())) {
             Some(old) if old == *bind => {}
@@ -110,12 +125,12 @@ impl Running {
         Ok(())
     }
 
-    async fn take_tasks(self: &Arc<Self>, bind: &Bind, queue: &Queue, slots: &Arc<Semaphore>, shutdown: &CancellationToken) -> StopReason {
+    async fn take_tasks(self: &Arc<Self>, slots: &Arc<Semaphore>, shutdown: &CancellationToken) -> StopReason {
         let mut outage = Outage::default();
         let mut registered = false;
         while !shutdown.is_cancelled() {
             if !registered {
-                match self.register(bind, queue).await {
+                match self.register().await {
                     Ok(()) => registered = true,
                     Err(error) => {
                         outage.wait(&error, shutdown).await;
@@ -130,7 +145,7 @@ impl Running {
             };
             // The semaphore is never closed.
             let Ok(slot) = slot else { break };
-            match queue.take().await {
+            match self.queue.take().await {
                 Ok(Taken::Nothing) => outage.over(),
                 Ok(Taken::Task { uid, record }) => {
                     outage.over();
@@ -155,17 +170,22 @@ impl Running {
 
     /// Starts the work on what was popped; with `stopping` a readable task goes straight back.
     async fn start(self: &Arc<Self>, uid: String, record: Option<Vec<u8>>, slot: OwnedSemaphorePermit, stopping: bool) {
-        let Some(record) = record else { return };
+        let Some(record) = record else {
+            self.queue.claims().forget(&uid);
+            return;
+        };
         let text = std::str::from_utf8(&record).map_err(|_| "record is not UTF-8 text".to_owned());
         let mut task = match text.and_then(|text| Task::from_json(text).map_err(|error| error.to_string())) {
             Ok(task) => task,
             Err(reason) => {
                 tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
+                self.queue.claims().forget(&uid);
                 report(self.backend.quarantine(&uid, &reason).await, "quarantine");
                 return;
             }
         };
         if stopping {
+            self.queue.claims().forget(&uid);
             report(give_back(&self.backend, &mut task).await, "give back");
             return;
         }
@@ -173,14 +193,16 @@ impl Running {
         tokio::spawn(async move {
             let current = Arc::new(task.clone());
             logs::scope(running.publisher.clone(), Some(current), running.process(task)).await;
+            running.queue.claims().forget(&uid);
             drop(slot);
         });
     }
 
     /// One task from Spawned to its end.
     async fn process(&self, mut task: Task) {
-        if task.status() == TaskState::Finished {
-            tracing::info!("task {} was cancelled", task.task_uid());
+        if !task.status().is_pending() {
+            tracing::info!("task {} was cancelled, or is done already", task.task_uid());
+            report(self.backend.write_status(&task, &[]).await, "let go of");
             return;
         }
         match self.filters.matches(task.headers()) {

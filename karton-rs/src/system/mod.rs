@@ -6,6 +6,7 @@
 
 mod collector;
 mod fork;
+mod leases;
 mod matcher;
 mod router;
 mod settings;
@@ -78,7 +79,7 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
             }
             outcome
         };
-        let (routed, collected) = tokio::join!(routing, collecting);
+        let (routed, collected, ()) = tokio::join!(routing, collecting, leases::run(&backend, &settings, &both));
         tracing::info!("Service {} stopped", service.identity);
         routed.and(collected)
     };

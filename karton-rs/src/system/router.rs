@@ -30,6 +30,8 @@ use crate::{
 const BATCH: usize = 250;
 /// How many status changes of old consumers are applied at once.
 const OPERATIONS: usize = 1000;
+/// How many waiting replicas of a consumer are woken at once.
+const WAKE_TOKENS: usize = 16;
 /// How long an idle router waits for a task; also how long it needs to stop.
 const WAIT: Duration = Duration::from_secs(1);
 /// How often leftovers of dead routers are looked for.
@@ -259,6 +261,11 @@ impl Plan {
         }
         for (receiver, count) in &self.assigned {
             pipeline.hincr(Metric::Assigned.key(), receiver, *count).ignore();
+            let tokens = usize::try_from(*count).map_or(WAKE_TOKENS, |count| count.min(WAKE_TOKENS));
+            let wake = keys::wake(receiver);
+            pipeline.lpush(&wake, vec!["1"; tokens]).ignore().ltrim(&wake, 0, WAKE_TOKENS as isize - 1).ignore();
+            // Nobody may take them: consumers that are not ours do not know them.
+            pipeline.expire(&wake, 10).ignore();
         }
         if settings.enable_task_tracking {
             for (origin, headers) in &self.outputs {

@@ -39,6 +39,10 @@ pub struct SystemSettings {
     pub enable_task_tracking: bool,
     /// How long recorded headers are kept.
     pub task_tracking_ttl: Duration,
+    /// Ours: time between two looks for claims of consumers that are gone.
+    pub sweep_interval: Duration,
+    /// Ours: how often a task is handed out before it counts as the cause of what happens to its consumers.
+    pub max_deliveries: u64,
 }
 
 impl SystemSettings {
@@ -65,6 +69,8 @@ impl SystemSettings {
             enable_null_version_deletion: switch("enable_null_version_deletion", false)?,
             enable_task_tracking: switch("enable_task_tracking", true)?,
             task_tracking_ttl: seconds("task_tracking_ttl", 2_592_000)?,
+            sweep_interval: seconds("sweep_interval", 10)?.max(Duration::from_secs(1)),
+            max_deliveries: seconds("max_deliveries", 3)?.as_secs().max(1),
         })
     }
 }

@@ -1,8 +1,12 @@
 //! Integration tests of `karton-rs`: the shared truth tables, and services on real servers.
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, unreachable_pub)]
 
-mod filter_cases;
-mod filters;
+mod bed;
 mod vectors;
 
+mod broker;
+mod config;
 mod dhash;
+mod filter_cases;
+mod filters;
+mod pipeline;

@@ -1,0 +1,253 @@
+//! The broker on a real Redis: what it must route, keep, put aside and collect.
+
+use std::collections::BTreeSet;
+
+use karton_rs::{
+    Consumer, LocalResource, Task, TaskState,
+    testing::{RedisServer, eventually},
+};
+use serde_json::json;
+
+use crate::bed::Bed;
+
+const BIND: &str = r#"{"filters": [{"type": "sample"}], "info": null, "is_async": false, "persistent": true, "service_version": null, "version": "5.9.1"}"#;
+
+fn sample(number: usize) -> Task {
+    let mut task = Task::new(json!({"type": "sample"}));
+    task.set_payload("number", u64::try_from(number).unwrap());
+    task
+}
+
+async fn queued(bed: &Bed, identity: &str) -> usize {
+    bed.command::<u64>(&["LLEN", &format!("karton.queue.normal:{identity}")]).await.try_into().unwrap()
+}
+
+async fn all_queued(bed: &Bed, identity: &str, count: usize) {
+    eventually(&format!("{count} tasks for {identity}"), || async { (queued(bed, identity).await >= count).then_some(()) }).await;
+    assert_eq!(queued(bed, identity).await, count);
+}
+
+#[tokio::test]
+async fn bad_tasks_and_binds_among_good_ones_are_put_aside_and_every_good_one_is_routed() {
+    let bed = Bed::start().await;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.good", BIND]).await;
+    for (identity, bind) in [
+        ("karton.not-json", "{"),
+        ("karton.operator", r#"{"filters": [{"type": {"$in": 5}}], "info": null, "persistent": true, "version": "5"}"#),
+        ("karton.regex", r#"{"filters": [{"type": {"$regex": "("}}], "info": null, "persistent": true, "version": "5"}"#),
+    ] {
+        let _: () = bed.command(&["HSET", "karton.binds", identity, bind]).await;
+    }
+    let record = |status: &str, extra: &str| {
+        format!(
+            r#"{{"uid": "x", "root_uid": "x", "parent_uid": null, "status": "{status}", "headers": {{"type": "sample"}}, "payload": {{"v": {extra}}}, "payload_persistent": {{}}}}"#
+        )
+    };
+    let bad: Vec<(&str, Vec<u8>)> = vec![
+        ("not-json", b"{\"uid\"".to_vec()),
+        ("not-an-object", b"[1, 2]".to_vec()),
+        ("unknown-status", record("Sleeping", "1").into_bytes()),
+        ("missing-field", b"{\"uid\": \"x\"}".to_vec()),
+        ("not-utf8", b"{\"uid\": \"\xff\"}".to_vec()),
+        ("too-deep", record("Declared", &("[".repeat(5000) + &"]".repeat(5000))).into_bytes()),
+    ];
+    let mut redis = bed.redis.connection().await;
+    let producer = bed.producer().await;
+    for number in 0..199 {
+        if let Some((uid, record)) = bad.get(number / 30).filter(|_| number % 30 == 7) {
+            let _: () =
+                redis::pipe().set(format!("karton.task:{uid}"), record).rpush("karton.tasks", *uid).query_async(&mut redis).await.unwrap();
+        }
+        producer.send_task(sample(number)).await.unwrap();
+    }
+    // Large and odd, yet readable: these are routed.
+    for (uid, value) in [("huge", format!("\"{}\"", "x".repeat(10 << 20))), ("number", "9".repeat(5000)), ("nan", "NaN".to_owned())] {
+        let record = record("Declared", &value).replace("\"uid\": \"x\"", &format!("\"uid\": \"{uid}\""));
+        let _: () =
+            redis::pipe().set(format!("karton.task:{uid}"), record).rpush("karton.tasks", uid).query_async(&mut redis).await.unwrap();
+    }
+    let broker = bed.broker();
+    all_queued(&bed, "karton.good", 199 + 3).await;
+    let aside: BTreeSet<String> = bed.quarantine().await.into_iter().collect();
+    for (uid, _) in &bad {
+        assert!(aside.contains(*uid), "{uid} is not in quarantine: {aside:?}");
+    }
+    for identity in ["karton.not-json", "karton.operator", "karton.regex"] {
+        assert!(aside.contains(&format!("bind:{identity}")), "{identity}: {aside:?}");
+    }
+    assert!(broker.is_running());
+}
+
+#[tokio::test]
+async fn what_a_dead_router_had_taken_is_routed_by_another_and_a_living_ones_is_not() {
+    let bed = Bed::start().await;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    let producer = bed.producer().await;
+    for router in ["dead", "alive"] {
+        let sent = producer.send_task(sample(0)).await.unwrap();
+        let _: () = bed.command(&["LREM", "karton.tasks", "0", sent.uid()]).await;
+        let _: () = bed.command(&["RPUSH", &format!("karton.rs.inflight:{router}"), sent.uid()]).await;
+        let _: () = bed.command(&["SADD", "karton.rs.routers", router]).await;
+    }
+    let _: () = bed.command(&["SET", "karton.rs.router:alive", "1", "EX", "1000"]).await;
+    let _broker = bed.broker();
+    all_queued(&bed, "karton.x", 1).await;
+    let left: u64 = bed.command(&["LLEN", "karton.rs.inflight:alive"]).await;
+    assert_eq!(left, 1);
+}
+
+#[tokio::test]
+async fn a_task_that_was_pushed_twice_is_routed_once() {
+    let bed = Bed::start().await;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    let sent = bed.producer().await.send_task(sample(0)).await.unwrap();
+    let _: () = bed.command(&["RPUSH", "karton.tasks", sent.uid()]).await;
+    let _broker = bed.broker();
+    all_queued(&bed, "karton.x", 1).await;
+    // Once more, after it was routed; the next task shows that the broker has passed it.
+    let _: () = bed.command(&["RPUSH", "karton.tasks", sent.uid()]).await;
+    bed.producer().await.send_task(sample(1)).await.unwrap();
+    all_queued(&bed, "karton.x", 2).await;
+}
+
+#[tokio::test]
+async fn two_brokers_route_every_task_once() {
+    let bed = Bed::start().await;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    let (first, second) = (bed.broker(), bed.broker());
+    let producer = bed.producer().await;
+    for number in 0..600 {
+        producer.send_task(sample(number)).await.unwrap();
+    }
+    all_queued(&bed, "karton.x", 600).await;
+    first.stop().await.unwrap();
+    second.stop().await.unwrap();
+    assert_eq!(queued(&bed, "karton.x").await, 600);
+}
+
+#[tokio::test]
+async fn redis_may_die_and_come_back_without_a_lost_task() {
+    let mut bed = Bed::durable().await;
+    let broker = bed.broker();
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).concurrency(4).process(|_, _| async { Ok(()) });
+    let consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let mut sent = Vec::new();
+    for number in 0..60 {
+        if number == 20 || number == 40 {
+            bed.redis.kill();
+            let restarted = async {
+                bed.redis.restart().await;
+            };
+            // Sending waits for Redis.
+            let (task, ()) = tokio::join!(producer.send_task(sample(number)), restarted);
+            sent.push(task.unwrap());
+        } else {
+            sent.push(producer.send_task(sample(number)).await.unwrap());
+        }
+    }
+    for task in &sent {
+        bed.reached(task, "karton.x", TaskState::Finished).await;
+    }
+    assert!(broker.is_running() && consumer.is_running());
+}
+
+#[tokio::test]
+async fn services_started_without_redis_wait_for_it() {
+    let mut redis = RedisServer::start_durable().await;
+    let bed = Bed::start().await;
+    let config = bed.with_options(&[("redis", "port", &redis.port().to_string())]);
+    redis.kill();
+    let broker = bed.broker_with(config.clone());
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).process(|_, _| async { Ok(()) });
+    let running = crate::bed::Running::spawn(|shutdown| {
+        let config = config.clone();
+        async move { consumer.run(&config, shutdown).await }
+    });
+    redis.restart().await;
+    let producer = karton_rs::Karton::connect(&config, "karton.producer", None).await.unwrap();
+    let inspect = karton_rs::Inspect::of(&producer);
+    eventually("the bind", || async { inspect.binds().await.unwrap().first().cloned() }).await;
+    let sent = producer.send_task(sample(0)).await.unwrap();
+    eventually("the task", || async {
+        let analysis = inspect.analysis(sent.root_uid()).await.unwrap();
+        analysis.tasks().iter().any(|task| task.header_str("receiver").is_some() && task.status() == TaskState::Finished).then_some(())
+    })
+    .await;
+    running.stop().await.unwrap();
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_s3_the_broker_routes_and_a_task_that_needs_it_fails_clearly() {
+    let mut bed = Bed::start().await;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    bed.stop_s3().await;
+    let broker = bed.broker();
+    let producer = bed.producer().await;
+    producer.send_task(sample(0)).await.unwrap();
+    all_queued(&bed, "karton.x", 1).await;
+    let mut task = sample(1);
+    task.attach("sample", LocalResource::from_bytes("a.bin", "content").unwrap());
+    let error = producer.send_task(task.clone()).await.unwrap_err();
+    assert!(error.is_temporary() && error.to_string().contains("cannot upload `a.bin`"), "{error}");
+    bed.start_s3().await;
+    producer.send_task(task).await.unwrap();
+    all_queued(&bed, "karton.x", 2).await;
+    assert!(broker.is_running());
+}
+
+#[tokio::test]
+async fn the_collector_removes_what_is_done_and_keeps_what_is_needed() {
+    let bed = Bed::start().await;
+    let producer = bed.producer().await;
+    let mut kept = sample(0);
+    kept.attach("sample", LocalResource::from_bytes("kept.bin", "kept").unwrap());
+    let kept_object = kept.resource("sample").unwrap().uid;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    let kept = producer.send_task(kept).await.unwrap();
+    let mut done = Task::new(json!({"type": "nobody wants this"}));
+    done.attach("sample", LocalResource::from_bytes("done.bin", "done").unwrap());
+    let done_object = done.resource("sample").unwrap().uid;
+    let done = producer.send_task(done).await.unwrap();
+    // Unreadable, and it names an object: both stay.
+    let mut named = sample(2);
+    named.attach("sample", LocalResource::from_bytes("named.bin", "named").unwrap());
+    let named_object = named.resource("sample").unwrap().uid;
+    let named = producer.send_task(named).await.unwrap();
+    let _: () = bed.command(&["LREM", "karton.tasks", "0", named.uid()]).await;
+    let _: () = bed.command(&["SET", &format!("karton.task:{}", named.uid()), &format!("{{broken {named_object}")]).await;
+    // Somebody's non-persistent bind, without anybody behind it.
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.np", &BIND.replace("true", "false")]).await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "gc_interval", "1"), ("system", "task_dispatched_timeout", "1")]));
+    let exists = async |key: String| bed.command::<bool>(&["EXISTS", &key]).await;
+    eventually("the finished task to go", || async { (!exists(format!("karton.task:{}", done.uid())).await).then_some(()) }).await;
+    let object = |uid: &str| bed.object_exists(uid);
+    eventually("its object to go", || async { (!object(&done_object)).then_some(()) }).await;
+    eventually("the bind to go", || async { (!bed.command::<bool>(&["HEXISTS", "karton.binds", "karton.np"]).await).then_some(()) }).await;
+    assert!(object(&kept_object), "the object of a queued task");
+    assert!(object(&named_object), "the object of an unreadable task");
+    assert!(exists(format!("karton.task:{}", named.uid())).await);
+    assert!(bed.quarantine().await.contains(&named.uid().to_owned()));
+    assert!(bed.analysis(&kept).await.tasks().iter().any(|task| task.status() == TaskState::Spawned));
+    let collected: String = bed.command(&["HGET", "karton.metrics.garbage-collected", "unknown"]).await;
+    assert!(collected.parse::<u64>().unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn a_task_in_the_hands_of_a_router_is_not_collected() {
+    let bed = Bed::start().await;
+    let sent = bed.producer().await.send_task(sample(0)).await.unwrap();
+    let lost = bed.producer().await.send_task(sample(1)).await.unwrap();
+    let _: () = bed.command(&["DEL", "karton.tasks"]).await;
+    let _: () = bed.command(&["SADD", "karton.rs.routers", "busy"]).await;
+    let _: () = bed.command(&["SET", "karton.rs.router:busy", "1", "EX", "1000"]).await;
+    let _: () = bed.command(&["RPUSH", "karton.rs.inflight:busy", sent.uid()]).await;
+    let options = [("system", "gc_interval", "1"), ("system", "task_dispatched_timeout", "0"), ("system", "enable_router", "0")];
+    let _collector = bed.broker_with(bed.with_options(&options));
+    eventually("the task in no list to go", || async {
+        (!bed.command::<bool>(&["EXISTS", &format!("karton.task:{}", lost.uid())]).await).then_some(())
+    })
+    .await;
+    assert!(bed.command::<bool>(&["EXISTS", &format!("karton.task:{}", sent.uid())]).await);
+}
