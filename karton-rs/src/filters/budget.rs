@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 /// Steps per evaluation: well below a second, and far above what any routing rule needs.
-const STEPS: usize = 10_000_000;
+const STEPS: usize = 5_000_000;
 
 /// Steps left. Shared by everything one evaluation calls.
 #[derive(Debug)]
@@ -16,6 +16,10 @@ pub(super) struct OutOfBudget;
 impl Budget {
     pub(super) fn new() -> Self {
         Self(Cell::new(STEPS))
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.0.get()
     }
 
     pub(super) fn spend(&self, steps: usize) -> Result<(), OutOfBudget> {

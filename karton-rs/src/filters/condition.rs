@@ -72,7 +72,8 @@ pub(super) enum Operator {
     Not(Condition),
     /// An operand that is no object is an error once there is a member to check.
     ElemMatch(Result<Vec<Entry>, String>),
-    Size(Value),
+    /// Nothing: a length no list has.
+    Size(Option<u64>),
     Regex(Regex),
     Wildcard(Wildcard),
     Type(TypeCheck),
@@ -220,8 +221,11 @@ impl Operator {
                 _ => Self::ElemMatch(Err(format!("the operand must be an object, not {kind}"))),
             },
             "size" => match operand {
-                Value::Bool(_) => Self::Size(operand.clone()),
-                Value::Number(number) if number.is_integer() => Self::Size(operand.clone()),
+                Value::Bool(flag) => Self::Size(Some(u64::from(*flag))),
+                Value::Number(number) if number.is_integer() => {
+                    // `-0` is an integer too, though not an unsigned one.
+                    Self::Size(number.as_i64().filter(|size| *size == 0).map_or_else(|| number.as_u64(), |_| Some(0)))
+                }
                 _ => wrong(Query, "an integer"),
             },
             "regex" => Self::Regex(Regex { operand: operand.clone(), compiled: OnceLock::new() }),

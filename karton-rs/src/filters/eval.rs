@@ -148,12 +148,12 @@ fn operator_holds(operator: &Operator, view: View<'_>, budget: &Budget) -> Outco
         Operator::Not(condition) => matches(condition, view, budget).map(|holds| !holds),
         Operator::ElemMatch(entries) => elem_match(entries, view, budget),
         Operator::Size(wanted) => match view.list() {
-            Some(list) => Ok(Value::from(list.len() as u64) == *wanted),
+            Some(list) => Ok(*wanted == Some(list.len() as u64)),
             None => Ok(false),
         },
         Operator::Regex(regex) => match view.text() {
             Some(text) => {
-                let found = regex.pattern()?.search(&text);
+                let found = regex.pattern()?.search(&text, budget);
                 found.map_err(|_| FilterError::new(FilterErrorKind::Limit, "the regular expression takes too many steps"))
             }
             None => Ok(false),

@@ -36,7 +36,7 @@ fn other(reason: impl Into<String>) -> FilterError {
 
 fn remainder(value: &Number, divisor: &Number) -> Result<Number, FilterError> {
     if value.is_integer() && divisor.is_integer() {
-        return integer_remainder(value.literal(), divisor.literal());
+        return integer_remainder(value, divisor);
     }
     let (value, divisor) = (as_float(value)?, as_float(divisor)?);
     if divisor == 0.0 {
@@ -53,8 +53,8 @@ fn as_float(number: &Number) -> Result<f64, FilterError> {
     if number.is_integer() && float.is_infinite() { Err(other("integer is too large for a float")) } else { Ok(float) }
 }
 
-fn integer_remainder(value: &str, divisor: &str) -> Result<Number, FilterError> {
-    if let (Ok(value), Ok(divisor)) = (value.parse::<i128>(), divisor.parse::<i128>()) {
+fn integer_remainder(value: &Number, divisor: &Number) -> Result<Number, FilterError> {
+    if let (Ok(value), Ok(divisor)) = (value.literal().parse::<i128>(), divisor.literal().parse::<i128>()) {
         if divisor == 0 {
             return Err(other("division by zero"));
         }
@@ -63,8 +63,8 @@ fn integer_remainder(value: &str, divisor: &str) -> Result<Number, FilterError> 
         let remainder = if wrong_side { remainder + divisor } else { remainder };
         return Ok(Number::from_literal(&remainder.to_string()));
     }
-    let (value_negative, value) = digits(value)?;
-    let (divisor_negative, divisor) = digits(divisor)?;
+    let (value_negative, value) = digits(value.literal())?;
+    let (divisor_negative, divisor) = digits(divisor.literal())?;
     if divisor.is_empty() {
         return Err(other("division by zero"));
     }
@@ -128,11 +128,12 @@ fn difference(left: &[u8], right: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     fn of(value: &str, divisor: &str) -> String {
-        integer_remainder(value, divisor).unwrap().literal().to_owned()
+        integer_remainder(&Number::from_literal(value), &Number::from_literal(divisor)).unwrap().literal().to_owned()
     }
 
     #[test]
@@ -143,6 +144,6 @@ mod tests {
         assert_eq!([of(&big, "1000"), of(&format!("-{big}"), "1000"), of(&big, &big), of("5", &big)], ["1", "999", "0", "5"]);
         assert_eq!(of("-5", &big), format!("{}6", "9".repeat(49)));
         assert_eq!(of("5", &format!("-{big}")), format!("-{}6", "9".repeat(49)));
-        assert!(integer_remainder(&big, "0").is_err());
+        assert!(integer_remainder(&Number::from_literal(&big), &Number::from_literal("0")).is_err());
     }
 }

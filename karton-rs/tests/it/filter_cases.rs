@@ -38,9 +38,8 @@ impl Generator {
         if self.one_in(4) {
             return self.regex_case();
         }
-        let headers: Map = (0..1 + self.below(4)).map(|_| (self.pick(&KEYS).to_owned(), self.value(3))).collect();
-        let rules =
-            if self.one_in(40) { self.value(2) } else { Value::Array((0..1 + self.below(3)).map(|_| self.rule(&headers)).collect()) };
+        let headers: Map = (0..=self.below(4)).map(|_| (self.pick(&KEYS).to_owned(), self.value(3))).collect();
+        let rules = if self.one_in(40) { self.value(2) } else { Value::Array((0..=self.below(3)).map(|_| self.rule(&headers)).collect()) };
         (rules, Value::Object(headers))
     }
 
@@ -167,7 +166,7 @@ impl Generator {
 
     fn condition(&mut self, value: &Value, depth: usize) -> Value {
         let mut condition = Map::new();
-        for _ in 0..1 + self.below(4) / 3 {
+        for _ in 0..=self.below(4) / 3 {
             if self.one_in(5)
                 && let Value::Object(_) = value
             {
@@ -309,7 +308,7 @@ impl Generator {
     }
 
     fn pattern(&mut self, depth: usize) -> String {
-        let mut out: String = (0..1 + self.below(3)).map(|_| self.piece(depth)).collect();
+        let mut out: String = (0..=self.below(3)).map(|_| self.piece(depth)).collect();
         if self.one_in(5) {
             out = format!("{out}|{}", self.piece(depth));
         }

@@ -1,4 +1,5 @@
 //! Header filters against the truth tables, and against karton-core itself.
+#![allow(clippy::print_stderr)] // a check that is left out must say so
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -77,37 +78,53 @@ fn errors_lead_to_the_rule() {
     }
 }
 
+/// `[{"a": {operator: operand}}]`
+fn one_operator(operator: &str, operand: impl Into<Value>) -> Value {
+    let condition = Map::from_iter([(operator.to_owned(), operand.into())]);
+    Value::Array(vec![Value::Object(Map::from_iter([("a".to_owned(), Value::Object(condition))]))])
+}
+
 #[test]
 fn hostile_filters_and_headers_end_in_time() {
-    let long = "a".repeat(100_000);
-    let nested = |open: &str, close: &str, inner: &str| format!("{}{inner}{}", open.repeat(95), close.repeat(95));
-    let many: String = (0..5_000).map(|number| format!("{number},")).collect::<String>() + "-1";
-    let start = std::time::Instant::now();
-    for (filters, headers) in [
-        (format!(r#"[{{"a": {{"$regex": "^(a|aa)+(?=b)$"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
-        (format!(r#"[{{"a": {{"$regex": "(a*)*(a*)*\\1b"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
-        (format!(r#"[{{"a": {{"$regex": "(?:a++)++(?=c)"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
-        (format!(r#"[{{"a": {{"$regex": "((a{{1,1000}}){{1,1000}}){{1,1000}}"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
-        (format!(r#"[{{"a": {{"$regex": "(?:(?:){{4000000000}}){{4000000000}}"}}}}]"#), format!(r#"{{"a": "{long}"}}"#)),
-        (format!(r#"[{{"a": {{"$regex": "{}"}}}}]"#, "(".repeat(60_000)), format!(r#"{{"a": "{long}"}}"#)),
+    let text = Value::from("a".repeat(100_000));
+    let long_list = |first: i64| Value::from((first..first + 20_000).collect::<Vec<i64>>());
+    let nested = |levels: usize| {
+        (0..levels).fold(Value::from(1_i64), |inner, _| Value::Array(vec![Value::Object(Map::from_iter([("a".to_owned(), inner)]))]))
+    };
+    let long_path = |value: Value| Value::Array(vec![Value::Object(Map::from_iter([("a.".repeat(50_000), value)]))]);
+    let digits = |digit: &str, count: usize| Value::parse(&digit.repeat(count)).unwrap();
+    for (name, filters, value, expected) in [
+        ("nested choice", one_operator("$regex", "^(a|aa)+(?=b)$"), text.clone(), "limit"),
+        ("nested stars", one_operator("$regex", r"(a*)*(a*)*\1b"), text.clone(), "limit"),
+        ("possessive", one_operator("$regex", "(?:a++)++(?=c)"), text.clone(), "limit"),
+        ("large counts", one_operator("$regex", "((a{1,1000}){1,1000}){1,1000}b"), text.clone(), "limit"),
+        ("empty rounds", one_operator("$regex", "(?:(?:){4000000000}){4000000000}b"), text.clone(), "limit"),
+        ("parentheses", one_operator("$regex", "(".repeat(60_000)), text.clone(), "query"),
+        ("long pattern", one_operator("$regex", "a".repeat(100_000)), text.clone(), "query"),
+        ("many classes", one_operator("$regex", format!("(?i){}", r"[!-\uffff]\w".repeat(4_000))), text.clone(), "query"),
         (
-            format!(
-                r#"[{{"a": {{"$regex": "{}"}}}}]"#,
-                "(?i)[a-zä]".repeat(1).to_owned() + &"[\u{0}-\u{ffff}]".repeat(4000).replace('\u{0}', "!")
-            ),
-            format!(r#"{{"a": "{long}"}}"#),
+            "a search per member",
+            one_operator("$elemMatch", one_operator("$regex", "(?:a|aa)+(?=b)").as_array().unwrap()[0].clone()),
+            Value::from(vec![Value::from(Map::from_iter([("a".to_owned(), Value::from("a".repeat(40)))])); 1_000]),
+            "limit",
         ),
-        (format!(r#"[{{"a": "{}b*"}}]"#, "?a".repeat(10_000)), format!(r#"{{"a": "{long}"}}"#)),
-        (format!(r#"[{{"a": {{"$in": [{many}]}}}}]"#), format!(r#"{{"a": [{}]}}"#, many.replace(',', "5,0."))),
-        (nested(r#"[{"a": "#, "}]", "1").replace("[{\"a\": [", "[{\"a\": {\"$and\": [").replace("}]}", "}]}}"), "{}".to_owned()),
-        (format!(r#"[{{"{}": 1}}]"#, "a.".repeat(50_000)), format!(r#"{{"a": {}}}"#, nested("[{\"a\": ", "}]", "[1]"))),
-        (format!(r#"[{{"{}": {{"$exists": true}}}}]"#, "a.".repeat(50_000)), format!(r#"{{"a": {}}}"#, nested("[{\"a\": ", "}]", "[1]"))),
-        (format!(r#"[{{"a": {{"$mod": [{}, 1]}}}}]"#, "7".repeat(2_100)), format!(r#"{{"a": {}}}"#, "9".repeat(4_300))),
+        (
+            "wildcard",
+            Value::Array(vec![Value::Object(Map::from_iter([("a".to_owned(), Value::from("?a".repeat(10_000) + "b*"))]))]),
+            text,
+            "limit",
+        ),
+        ("lists", one_operator("$in", long_list(0)), long_list(1_000_000), "limit"),
+        ("long path", long_path(Value::from(1_i64)), nested(95), "false"),
+        ("existence of a long path", long_path(Value::parse(r#"{"$exists": true}"#).unwrap()), nested(95), "false"),
+        ("large integers", one_operator("$mod", vec![digits("7", 2_100), Value::from(1_i64)]), digits("9", 4_300), "false"),
+        ("larger integers", one_operator("$mod", vec![Value::from(7_i64), Value::from(1_i64)]), digits("9", 500_000), "other"),
     ] {
-        // Texts of more than the parser takes are fine too: nothing to evaluate then.
-        let (Ok(filters), Ok(headers)) = (Value::parse(&filters), Value::parse(&headers)) else { continue };
-        let _ = answer(&filters, headers.as_object().unwrap());
-        assert!(start.elapsed().as_secs() < 60, "too slow at {}", filters.to_json().chars().take(100).collect::<String>());
+        let start = std::time::Instant::now();
+        let (got, reason) = answer(&filters, &Map::from_iter([("a".to_owned(), value)]));
+        assert_eq!(got, expected, "{name}: {reason}");
+        // Unoptimised builds on busy machines get what they need; a hang takes for ever.
+        assert!(start.elapsed().as_secs() < 30, "{name} took {:?}", start.elapsed());
     }
 }
 
@@ -145,7 +162,7 @@ fn filters_keep_their_source() {
     let value = Value::parse(r#"[{"b": 1.0, "a": "!x*"}]"#).unwrap();
     let filters = Filters::compile(&value).unwrap();
     assert_eq!(filters.to_value().to_json(), value.to_json());
-    assert_eq!(filters.clone(), Filters::compile(&Value::parse(r#"[{"a": "!x*", "b": 1}]"#).unwrap()).unwrap());
+    assert_eq!(filters, Filters::compile(&Value::parse(r#"[{"a": "!x*", "b": 1}]"#).unwrap()).unwrap());
     assert_eq!((filters.len(), filters.is_empty()), (1, false));
 }
 

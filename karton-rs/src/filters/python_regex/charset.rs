@@ -94,14 +94,13 @@ impl CharSet {
         }
         let case = &*CASE;
         let mut lower: Vec<u32> = Vec::new();
-        match self.only() {
+        if let Some(character) = self.only() {
             // The usual case, without a walk over the table.
-            Some(character) => lower.push(simple_lower(character).into()),
-            None => {
-                lower.extend(case.lower.iter().filter(|(from, _)| contains(&self.ranges, *from)).map(|(_, to)| *to));
-                lower.extend(case.upper.keys().filter(|to| contains(&self.ranges, **to)));
-                lower.extend(case.twins.keys().filter(|to| contains(&self.ranges, **to)));
-            }
+            lower.push(simple_lower(character).into());
+        } else {
+            lower.extend(case.lower.iter().filter(|(from, _)| contains(&self.ranges, *from)).map(|(_, to)| *to));
+            lower.extend(case.upper.keys().filter(|to| contains(&self.ranges, **to)));
+            lower.extend(case.twins.keys().filter(|to| contains(&self.ranges, **to)));
         }
         lower.sort_unstable();
         lower.dedup();

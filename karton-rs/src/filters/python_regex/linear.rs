@@ -15,22 +15,16 @@ const MAX_COUNT: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Linear {
     regex: fancy_regex::Regex,
-    /// Word boundaries agree with Python's only in ASCII text that is not empty.
-    ascii_only: bool,
 }
 
 impl Linear {
     /// Nothing if the pattern needs the machine, or is too large for this engine.
     pub(super) fn new(root: &Node) -> Option<Self> {
-        let mut writer = Writer { out: String::new(), ascii_only: false };
+        let mut writer = Writer { out: String::new() };
         writer.node(root, true)?;
         let regex =
             fancy_regex::RegexBuilder::new(&writer.out).delegate_size_limit(4 << 20).delegate_dfa_size_limit(1 << 20).build().ok()?;
-        Some(Self { regex, ascii_only: writer.ascii_only })
-    }
-
-    pub(super) fn applies_to(&self, text: &str) -> bool {
-        !self.ascii_only || (text.is_ascii() && !text.is_empty())
+        Some(Self { regex })
     }
 
     pub(super) fn search(&self, text: &str) -> bool {
@@ -41,7 +35,6 @@ impl Linear {
 
 struct Writer {
     out: String,
-    ascii_only: bool,
 }
 
 impl Writer {
@@ -109,15 +102,8 @@ impl Writer {
             Assertion::EndOfText => r"\z",
             // At the very end of the pattern nobody minds that the line feed is consumed.
             Assertion::End if tail => r"(?:\n?\z)",
-            Assertion::End => return None,
-            Assertion::WordBoundary { .. } => {
-                self.ascii_only = true;
-                r"\b"
-            }
-            Assertion::NotWordBoundary { .. } => {
-                self.ascii_only = true;
-                r"\B"
-            }
+            // Word boundaries there know other words than Python's.
+            Assertion::End | Assertion::WordBoundary { .. } | Assertion::NotWordBoundary { .. } => return None,
         });
         Some(())
     }

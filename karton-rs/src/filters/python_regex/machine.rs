@@ -35,12 +35,12 @@ struct Machine<'a> {
     slots: Vec<usize>,
     stack: Vec<Entry>,
     /// Steps left.
-    left: u64,
+    left: &'a mut usize,
 }
 
-/// Is there a match that starts anywhere?
-pub(super) fn search(program: &Program, text: &str, steps: u64) -> Result<bool, StepLimit> {
-    let mut machine = Machine { program, text, slots: vec![UNSET; program.slots], stack: Vec::new(), left: steps };
+/// Is there a match that starts anywhere? Takes its steps off `left`.
+pub(super) fn search(program: &Program, text: &str, left: &mut usize) -> Result<bool, StepLimit> {
+    let mut machine = Machine { program, text, slots: vec![UNSET; program.slots], stack: Vec::new(), left };
     let mut start = 0;
     loop {
         if machine.run(start)? {
@@ -55,8 +55,9 @@ pub(super) fn search(program: &Program, text: &str, steps: u64) -> Result<bool, 
 
 impl Machine<'_> {
     fn spend(&mut self, steps: usize) -> Result<(), StepLimit> {
-        self.left = self.left.checked_sub(steps as u64).ok_or(StepLimit)?;
-        Ok(())
+        let left = self.left.checked_sub(steps);
+        *self.left = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(StepLimit)
     }
 
     fn push(&mut self, entry: Entry) -> Result<(), StepLimit> {

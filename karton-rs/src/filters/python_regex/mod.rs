@@ -15,18 +15,21 @@ mod parser;
 mod program;
 pub(super) mod tables;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use self::{linear::Linear, program::Program};
+use super::budget::Budget;
 
 /// Patterns longer than this many bytes are refused.
 const MAX_PATTERN: usize = 64 * 1024;
 
 /// Steps one search may take on the backtracking machine: some tens of milliseconds.
-const MAX_STEPS: u64 = 4_000_000;
+const MAX_STEPS: usize = 4_000_000;
 
 /// Flags that Python takes beside the pattern.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // five independent switches
 pub(super) struct Flags {
     /// `i`: letters match either case.
     pub(super) ignore_case: bool,
@@ -69,11 +72,16 @@ impl Pattern {
         Ok(Self { linear: Linear::new(&parsed.root), program: Program::new(&parsed) })
     }
 
-    /// Is the pattern found anywhere in the text?
-    pub(super) fn search(&self, text: &str) -> Result<bool, StepLimit> {
-        match &self.linear {
-            Some(linear) if linear.applies_to(text) => Ok(linear.search(text)),
-            _ => machine::search(&self.program, text, MAX_STEPS),
+    /// Is the pattern found anywhere in the text? The work counts against the caller's budget too.
+    pub(super) fn search(&self, text: &str, budget: &Budget) -> Result<bool, StepLimit> {
+        if let Some(linear) = &self.linear {
+            budget.spend(1 + text.len() / 8).map_err(|_| StepLimit)?;
+            return Ok(linear.search(text));
         }
+        let allowed = budget.left().min(MAX_STEPS);
+        let mut left = allowed;
+        let found = machine::search(&self.program, text, &mut left);
+        budget.spend(allowed - left).map_err(|_| StepLimit)?;
+        found
     }
 }

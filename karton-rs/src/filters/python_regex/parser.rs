@@ -14,6 +14,12 @@ const MAX_DEPTH: usize = 150;
 /// No upper bound, of a repetition or of a width.
 pub(super) const UNBOUNDED: u64 = u64::MAX;
 
+/// Ranges that all character sets of a pattern may have together (`\w` alone has some 700).
+const MAX_RANGES: usize = 400_000;
+
+/// What ignoring case costs in a set of several characters, in ranges.
+const FOLD_COST: usize = 500;
+
 /// Python's largest count of a repetition, plus one.
 const REPEAT_LIMIT: u64 = 4_294_967_295;
 
@@ -102,7 +108,8 @@ struct Parser {
     index: usize,
     next: Option<Token>,
     flags: Flags,
-    /// `(?u)` was given: an error together with `(?a)`.
+    /// `(?a)` and `(?u)` were given: an error together.
+    ascii: bool,
     unicode: bool,
     /// By number, the width once the group is closed; index 0 is the whole.
     groups: Vec<Option<Width>>,
@@ -111,6 +118,8 @@ struct Parser {
     /// Number of groups when the outermost lookbehind in progress was opened.
     lookbehind: Option<usize>,
     largest_condition: usize,
+    /// Ranges of character sets made so far.
+    ranges: usize,
 }
 
 struct Item {
@@ -133,19 +142,21 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, PatternError>
         index: 0,
         next: None,
         flags,
+        ascii: false,
         unicode: false,
         groups: vec![None],
         names: HashMap::new(),
         referred: vec![false],
         lookbehind: None,
         largest_condition: 0,
+        ranges: 0,
     };
     parser.advance()?;
     let (root, _) = parser.choice(flags, 0)?;
     if parser.next.is_some() {
         return Err(parser.error("unbalanced parenthesis"));
     }
-    if parser.unicode && parser.flags.ascii {
+    if parser.unicode && parser.ascii {
         return Err(parser.error("flags a and u exclude each other"));
     }
     if parser.largest_condition >= parser.groups.len() {
@@ -253,7 +264,9 @@ impl Parser {
             self.advance()?;
             let character = match token {
                 Token::Escape(character) => {
-                    items.push(self.escape(character, flags)?);
+                    let item = self.escape(character, flags)?;
+                    self.count_ranges(&item.node)?;
+                    items.push(item);
                     continue;
                 }
                 Token::Plain(character) => character,
@@ -268,7 +281,9 @@ impl Parser {
             match character {
                 '[' => {
                     let set = self.class(flags)?;
-                    items.push(one(Node::Set(set)));
+                    let item = one(Node::Set(set));
+                    self.count_ranges(&item.node)?;
+                    items.push(item);
                 }
                 '*' | '+' | '?' | '{' => self.quantifier(character, &mut items)?,
                 '.' => items.push(one(Node::Set(if flags.dot_all { CharSet::any() } else { CharSet::single('\n').negate() }))),
@@ -288,6 +303,14 @@ impl Parser {
         let mut nodes: Vec<Node> = items.into_iter().map(|item| item.node).collect();
         let node = if nodes.len() == 1 { nodes.swap_remove(0) } else { Node::Sequence(nodes) };
         Ok((node, width))
+    }
+
+    /// Keeps a short pattern from growing into a huge one.
+    fn count_ranges(&mut self, node: &Node) -> Result<(), PatternError> {
+        if let Node::Set(set) = node {
+            self.ranges += set.ranges().len();
+        }
+        if self.ranges > MAX_RANGES { Err(self.error("the character sets are too large together")) } else { Ok(()) }
     }
 
     fn quantifier(&mut self, character: char, items: &mut Vec<Item>) -> Result<(), PatternError> {
@@ -489,6 +512,9 @@ impl Parser {
                 break;
             }
             empty = false;
+            if ranges.len() > MAX_RANGES {
+                return Err(self.error("the character sets are too large together"));
+            }
             let member = self.class_member(token, flags)?;
             if !self.eat('-')? {
                 member.add_to(&mut ranges);
@@ -509,6 +535,7 @@ impl Parser {
         }
         let mut set = CharSet::new(ranges);
         if flags.ignore_case {
+            self.ranges += FOLD_COST;
             set = set.fold(flags.ascii);
         }
         Ok(if negate { set.negate() } else { set })
@@ -696,6 +723,7 @@ impl Parser {
             character = self.flag_character()?;
         }
         if character == ')' {
+            self.ascii |= on.contains('a');
             self.unicode |= on.contains('u');
             self.flags = with_flags(self.flags, &on, "");
             return Ok(None);
