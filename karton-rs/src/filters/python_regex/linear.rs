@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::parser::{Assertion, Mode, Node, UNBOUNDED};
+use super::tree::{Assertion, Mode, Node, UNBOUNDED};
 
 /// Longest counted repetition written out; the machine counts instead of unrolling.
 const MAX_COUNT: u64 = 1_000;

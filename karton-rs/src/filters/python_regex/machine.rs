@@ -6,9 +6,9 @@
 use super::{
     StepLimit,
     charset::simple_lower,
-    parser::{Assertion, Fold},
     program::{Op, Program},
     tables,
+    tree::{Assertion, Fold},
 };
 
 /// Ways and old values remembered at one time (24 to 32 bytes each).

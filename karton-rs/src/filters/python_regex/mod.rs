@@ -1,10 +1,13 @@
 //! Regular expressions with the syntax and the meaning of Python's `re` (search, text patterns).
 //!
 //! [`parser`] reads Python's syntax into a tree in which flags, case and character classes are already
-//! resolved. What a finite automaton can do is handed to a linear engine ([`linear`]); look-around,
-//! backreferences, conditionals, atomic and possessive parts run on a backtracking machine
-//! ([`program`], [`machine`]). The one rule: **no pattern and no text can hang or overflow it**; every
-//! size is bounded and the machine counts its steps.
+//! resolved ([`tree`]). What a finite automaton can do is handed to a linear engine ([`linear`]);
+//! look-around, backreferences, conditionals, word boundaries, atomic and possessive parts run on a
+//! backtracking machine of our own ([`program`], [`machine`]). The one rule: **no pattern and no text can
+//! hang or overflow it**; every size is bounded and the machine counts its steps.
+//!
+//! The linear engine's own extension for backtracking is not used: it goes back into lookaheads, knows
+//! other words at `\b`, and limits neither the work between two backtracks nor that of atomic loops.
 //!
 //! Known to be left out: `\N{NAME}` (an error here), the `t` flag of old Pythons.
 
@@ -17,6 +20,7 @@ pub(super) mod tables;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod tree;
 
 use self::{linear::Linear, program::Program};
 use super::budget::Budget;

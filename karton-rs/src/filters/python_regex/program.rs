@@ -5,7 +5,7 @@
 
 use super::{
     charset::CharSet,
-    parser::{Assertion, Fold, Mode, Node, Parsed},
+    tree::{Assertion, Fold, Mode, Node, Parsed},
 };
 
 /// An instruction. Numbers named `slot` index the machine's registers.
