@@ -45,7 +45,7 @@ impl Karton {
     /// When the configuration cannot be used or Redis does not answer.
     pub async fn connect(config: &Config, identity: &str, version: Option<&str>) -> Result<Self, Error> {
         let karton = Self::prepare(config, identity, version)?;
-        karton.backend.ping().await?;
+        karton.ping().await?;
         Ok(karton)
     }
 
@@ -90,6 +90,14 @@ impl Karton {
     /// The configuration of the process.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Asks Redis for a sign of life; opens the connection when there is none.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.backend.ping().await
     }
 
     /// Who sends.

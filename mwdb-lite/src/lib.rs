@@ -1,1 +1,24 @@
+//! MWDB in one binary: the REST API of MWDB Core 2.19 on SQLite and a folder, announcing uploads to Karton.
+//!
+//! Read it from the outside in: `api` parses requests and answers, `objects` and `accounts` hold
+//! the rules, `db` holds the SQL, `content` the bytes of files, `karton` the announcements. Rules know
+//! no HTTP and no SQL; handlers know neither rules nor SQL.
 
+mod accounts;
+mod api;
+pub mod auth;
+pub mod config;
+mod content;
+mod db;
+pub mod error;
+mod karton;
+mod objects;
+mod search;
+mod server;
+mod state;
+mod timestamp;
+mod upload;
+
+pub use config::{Config, ConfigError};
+pub use server::{build, run, serve, set_admin_password, setup};
+pub use state::App;

@@ -1,0 +1,85 @@
+//! Logging in, refreshing, setting passwords, API keys. See MWDB API §U4.
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::{KeyItem, new_version};
+use crate::{
+    auth::{Caller, Capability},
+    db::accounts::{self as db, KeyRow, UserRow},
+    error::{ApiError, ApiResult},
+    timestamp::Timestamp,
+};
+
+/// What a session may do, in the shape of login, refresh and validate.
+#[derive(Debug, Serialize)]
+pub(crate) struct Identity {
+    pub(crate) login: String,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) groups: Vec<String>,
+}
+
+impl Identity {
+    pub(crate) fn of(caller: &Caller) -> Self {
+        Self {
+            login: caller.login.clone(),
+            capabilities: caller.capabilities.iter().cloned().collect(),
+            groups: caller.groups.iter().map(|group| group.name.clone()).collect(),
+        }
+    }
+}
+
+/// The account as it is stored, to check a password against.
+pub(crate) fn account(c: &Connection, login: &str) -> ApiResult<Option<UserRow>> {
+    Ok(db::user(c, login)?)
+}
+
+/// Notes a login and gives the account as it is now, with the versions its token must carry.
+pub(crate) fn open(c: &Connection, login: &str, provider: Option<String>) -> ApiResult<(Caller, UserRow)> {
+    let user = db::user(c, login)?.ok_or(ApiError::NotAuthenticated)?;
+    db::set_logged_on(c, user.id)?;
+    Ok((super::caller(c, user.clone(), provider)?, user))
+}
+
+/// Sets a password by a link: the token must carry the present version, so it works once.
+pub(crate) fn change_password(c: &Connection, login: &str, password_ver: &str, hash: String) -> ApiResult<()> {
+    let mut user = db::user(c, login)?.filter(|user| user.password_ver == password_ver).ok_or_else(bad_password_token)?;
+    user.password_hash = Some(hash);
+    user.password_ver = new_version();
+    user.set_password_on = Some(Timestamp::now());
+    Ok(db::update_user(c, &user)?)
+}
+
+pub(crate) fn bad_password_token() -> ApiError {
+    ApiError::Forbidden("Token expired, please contact admin.".to_owned())
+}
+
+/// Issues a key for oneself, or for anybody with `manage_users`.
+pub(crate) fn issue_key(c: &Connection, caller: &Caller, login: &str, name: &str) -> ApiResult<KeyItem> {
+    if caller.login != login {
+        caller.require(Capability::ManageUsers)?;
+    }
+    let user = db::user(c, login)?.ok_or_else(super::users::no_user)?;
+    let key = KeyRow {
+        id: uuid::Uuid::new_v4().to_string(),
+        name: name.to_owned(),
+        issued_on: Timestamp::now(),
+        issuer_login: Some(caller.login.clone()),
+    };
+    db::insert_api_key(c, user.id, &key, caller.id)?;
+    Ok(key.into())
+}
+
+/// Revokes one's own key, or anybody's with `manage_users`.
+pub(crate) fn revoke_key(c: &Connection, caller: &Caller, id: &str) -> ApiResult<()> {
+    match db::api_key_owner(c, id)? {
+        Some(owner) if owner == caller.id || caller.has(Capability::ManageUsers) => Ok(db::delete_api_key(c, id)?),
+        _ => Err(ApiError::NotFound("API key doesn't exist".to_owned())),
+    }
+}
+
+impl From<KeyRow> for KeyItem {
+    fn from(key: KeyRow) -> Self {
+        Self { id: key.id, name: key.name, issued_on: key.issued_on, issuer_login: key.issuer_login }
+    }
+}

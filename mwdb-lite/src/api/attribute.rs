@@ -1,0 +1,150 @@
+//! Attribute values and definitions. See MWDB API §O9.
+
+use rocket::{Route, State, delete, get, post, put, serde::json::Json};
+use serde::Serialize;
+
+use super::{
+    body::{Body, REQUIRED},
+    object::number,
+    params::{Hash, Type},
+};
+use crate::{
+    auth::{Capability, User},
+    db::attributes::DefinitionRow,
+    error::{ApiError, ApiResult},
+    objects::{
+        attributes::{self, AttributeItem, normalise_key},
+        definitions::{self, Access, Changes, Definition, Rights},
+    },
+    state::App,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![list, add, remove, all_definitions, define, definition, update, undefine, rights, set_rights, remove_rights]
+}
+
+#[derive(Serialize)]
+struct Attributes {
+    attributes: Vec<AttributeItem>,
+}
+
+/// `hidden` of the query string: hidden values are for those who read everything.
+pub(super) fn with_hidden(user: &User, hidden: Option<&str>) -> ApiResult<bool> {
+    let hidden = number("hidden", hidden)?.unwrap_or(0) != 0;
+    if hidden {
+        user.require(Capability::ReadingAllAttributes)?;
+    }
+    Ok(hidden)
+}
+
+#[get("/<kind>/<hash>/attribute?<hidden>", rank = 20)]
+async fn list(kind: Type, hash: Hash, hidden: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Attributes>> {
+    let hidden = with_hidden(&user, hidden)?;
+    let attributes = app.look(&user.0, move |c, caller| attributes::list(c, caller, kind.0, &hash.0, hidden)).await?;
+    Ok(Json(Attributes { attributes }))
+}
+
+#[post("/<kind>/<hash>/attribute", data = "<body>", rank = 20)]
+async fn add(kind: Type, hash: Hash, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Attributes>> {
+    let fields = body.object()?;
+    let key = normalise_key(&fields.text("key")?)?;
+    let value = fields.get("value").ok_or_else(|| ApiError::invalid("value", REQUIRED))?.clone();
+    attributes::refuse_empty(&value)?;
+    let attributes = app.change(&user.0, move |c, caller| attributes::add(c, caller, kind.0, &hash.0, &key, &value)).await?;
+    Ok(Json(Attributes { attributes }))
+}
+
+#[delete("/<kind>/<hash>/attribute/<id>", rank = 20)]
+async fn remove(kind: Type, hash: Hash, id: i64, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+    user.require(Capability::RemovingAttributes)?;
+    Ok(Json(app.change(&user.0, move |c, caller| attributes::remove(c, caller, kind.0, &hash.0, id)).await?))
+}
+
+#[derive(Serialize)]
+struct Definitions {
+    attribute_definitions: Vec<Definition>,
+}
+
+#[get("/attribute?<access>")]
+async fn all_definitions(access: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Definitions>> {
+    let access = match access.unwrap_or("read") {
+        "read" => Access::Read,
+        "set" => Access::Set,
+        "manage" => Access::Manage,
+        _ => return Err(ApiError::invalid("access", "Must be one of: read, set, manage.")),
+    };
+    let attribute_definitions = app.look(&user.0, move |c, caller| definitions::list(c, caller, access)).await?;
+    Ok(Json(Definitions { attribute_definitions }))
+}
+
+#[post("/attribute", data = "<body>")]
+async fn define(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Definition>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let template = |name: &str| fields.optional_text(name).map(Option::unwrap_or_default);
+    let row = DefinitionRow {
+        key: normalise_key(&fields.text("key")?)?,
+        label: fields.text("label")?,
+        description: fields.text("description")?,
+        url_template: template("url_template")?,
+        rich_template: template("rich_template")?,
+        example_value: template("example_value")?,
+        hidden: fields.boolean("hidden")?,
+    };
+    Ok(Json(app.db.write(move |c| definitions::create(c, row)).await?))
+}
+
+#[get("/attribute/<key>")]
+async fn definition(key: String, user: User, app: &State<App>) -> ApiResult<Json<Definition>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(app.db.read(move |c| definitions::detail(c, &key)).await?))
+}
+
+#[put("/attribute/<key>", data = "<body>")]
+async fn update(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Definition>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let changes = Changes {
+        label: fields.nullable_text("label")?,
+        description: fields.nullable_text("description")?,
+        url_template: fields.nullable_text("url_template")?,
+        rich_template: fields.nullable_text("rich_template")?,
+        example_value: fields.nullable_text("example_value")?,
+        hidden: fields.nullable_boolean("hidden")?,
+    };
+    Ok(Json(app.db.write(move |c| definitions::update(c, &key, changes)).await?))
+}
+
+#[delete("/attribute/<key>")]
+async fn undefine(key: String, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(app.db.write(move |c| definitions::remove(c, &key)).await?))
+}
+
+#[derive(Serialize)]
+struct AllRights {
+    attribute_permissions: Vec<Rights>,
+}
+
+#[get("/attribute/<key>/permissions")]
+async fn rights(key: String, user: User, app: &State<App>) -> ApiResult<Json<AllRights>> {
+    user.require(Capability::ManageUsers)?;
+    let attribute_permissions = app.db.read(move |c| definitions::rights(c, &key)).await?;
+    Ok(Json(AllRights { attribute_permissions }))
+}
+
+#[put("/attribute/<key>/permissions", data = "<body>")]
+async fn set_rights(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Rights>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let rights =
+        Rights { group_name: fields.text("group_name")?, can_read: fields.boolean("can_read")?, can_set: fields.boolean("can_set")? };
+    Ok(Json(app.db.write(move |c| definitions::set_rights(c, &key, rights)).await?))
+}
+
+#[delete("/attribute/<key>/permissions?<group_name>")]
+async fn remove_rights(key: String, group_name: Option<String>, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+    user.require(Capability::ManageUsers)?;
+    let group_name = group_name.ok_or_else(|| ApiError::invalid("group_name", REQUIRED))?;
+    Ok(Json(app.db.write(move |c| definitions::remove_rights(c, &key, &group_name)).await?))
+}

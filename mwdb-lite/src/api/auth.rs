@@ -1,0 +1,183 @@
+//! Login, refresh, passwords, registration, API keys. See MWDB API §U4 and §U5.
+
+use rocket::{Route, State, delete, get, post, serde::json::Json};
+use serde::Serialize;
+
+use super::{body::Body, user::account_fields};
+use crate::{
+    accounts::{
+        KeyItem,
+        groups::{self, GroupItem},
+        sessions,
+        sessions::Identity,
+        users,
+    },
+    auth::{Capability, User, is_login, password},
+    error::{ApiError, ApiResult},
+    state::App,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![
+        login,
+        refresh,
+        validate,
+        change_password,
+        request_password_change,
+        recover_password,
+        register,
+        own_groups,
+        issue_key,
+        revoke_key
+    ]
+}
+
+#[derive(Serialize)]
+struct Session {
+    #[serde(flatten)]
+    identity: Identity,
+    token: String,
+    provider: Option<String>,
+}
+
+/// The answer to requests that name one user.
+#[derive(Serialize)]
+pub(super) struct LoginItem {
+    pub(super) login: String,
+}
+
+fn password_auth(app: &App) -> ApiResult<()> {
+    if app.config.enable_password_auth { Ok(()) } else { Err(ApiError::Forbidden("Password authentication is disabled".to_owned())) }
+}
+
+#[post("/auth/login", data = "<body>")]
+async fn login(body: Body, app: &State<App>) -> ApiResult<Json<Session>> {
+    password_auth(app)?;
+    let fields = body.object()?;
+    let (login, secret) = (fields.text("login")?, fields.text("password")?);
+    if !is_login(&login) {
+        return Err(ApiError::invalid(
+            "login",
+            "Login should contain max 32 chars and include only letters, digits, underscores and dashes",
+        ));
+    }
+    password::check_length(&secret)?;
+    let name = login.clone();
+    let account = app.db.read(move |c| sessions::account(c, &name)).await?;
+    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+    let bad = || ApiError::Forbidden("Invalid login or password.".to_owned());
+    let maintenance = app.config.enable_maintenance && login != app.config.admin_login;
+    if maintenance && account.is_some() {
+        return Err(ApiError::Forbidden("Maintenance underway. Please come back later.".to_owned()));
+    }
+    if !password::verify(secret, stored).await? {
+        return Err(bad());
+    }
+    let account = account.ok_or_else(bad)?;
+    users::refuse_pending(&account)?;
+    if account.disabled {
+        return Err(ApiError::Forbidden("User account is disabled.".to_owned()));
+    }
+    open_session(app, login, None).await
+}
+
+async fn open_session(app: &App, login: String, provider: Option<String>) -> ApiResult<Json<Session>> {
+    let (caller, user) = app.db.write(move |c| sessions::open(c, &login, provider)).await?;
+    let token = app.tokens.session(&user.login, &user.password_ver, &user.identity_ver, caller.provider.as_deref())?;
+    Ok(Json(Session { identity: Identity::of(&caller), token, provider: caller.provider }))
+}
+
+#[post("/auth/refresh")]
+async fn refresh(user: User, app: &State<App>) -> ApiResult<Json<Session>> {
+    open_session(app, user.login.clone(), user.provider.clone()).await
+}
+
+#[get("/auth/validate")]
+fn validate(user: User) -> Json<Identity> {
+    Json(Identity::of(&user))
+}
+
+#[post("/auth/change_password", data = "<body>")]
+async fn change_password(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    password_auth(app)?;
+    let fields = body.object()?;
+    let (token, secret) = (fields.text("token")?, fields.text("password")?);
+    password::check_new(&secret)?;
+    let (login, version) = app.tokens.read_set_password(&token).ok_or_else(sessions::bad_password_token)?;
+    let hash = password::hash(secret).await?;
+    let name = login.clone();
+    app.db.write(move |c| sessions::change_password(c, &name, &version, hash)).await?;
+    Ok(Json(LoginItem { login }))
+}
+
+/// Mail is not configured on this server: the answer of the reference without SMTP.
+pub(super) fn no_mail() -> ApiError {
+    anyhow::anyhow!("mail is not supported: hand out the link of `GET /user/<login>/change_password`").into()
+}
+
+#[post("/auth/request_password_change")]
+fn request_password_change(user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    user.require(Capability::ManageProfile)?;
+    password_auth(app)?;
+    Err(no_mail())
+}
+
+#[post("/auth/recover_password", data = "<body>")]
+fn recover_password(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    password_auth(app)?;
+    let fields = body.object()?;
+    fields.text("login")?;
+    fields.text("email")?;
+    Err(no_mail())
+}
+
+#[post("/auth/register", data = "<body>")]
+async fn register(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    if !app.config.enable_registration {
+        return Err(ApiError::Forbidden("User registration is not enabled.".to_owned()));
+    }
+    let fields = body.object()?;
+    let login = fields.text("login")?;
+    let account = account_fields(&fields, login.clone())?;
+    app.db.write(move |c| users::create(c, &account, None)).await?;
+    Ok(Json(LoginItem { login }))
+}
+
+#[derive(Serialize)]
+struct Groups {
+    groups: Vec<GroupItem>,
+}
+
+#[get("/auth/groups")]
+async fn own_groups(user: User, app: &State<App>) -> ApiResult<Json<Groups>> {
+    let groups = app.look(&user.0, groups::workspaces).await?;
+    Ok(Json(Groups { groups }))
+}
+
+#[derive(Serialize)]
+struct IssuedKey {
+    #[serde(flatten)]
+    key: KeyItem,
+    token: String,
+}
+
+#[post("/user/<login>/api_key", data = "<body>")]
+async fn issue_key(login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<IssuedKey>> {
+    user.require(Capability::ManageProfile)?;
+    let name = body.object_or_empty()?.optional_text("name")?.unwrap_or_default();
+    if name.chars().count() > 100 {
+        return Err(ApiError::invalid("name", "Longer than maximum length 100."));
+    }
+    let owner = login.clone();
+    let key = app.change(&user.0, move |c, caller| sessions::issue_key(c, caller, &owner, &name)).await?;
+    let token = app.tokens.api_key(&login, &key.id)?;
+    Ok(Json(IssuedKey { key, token }))
+}
+
+#[delete("/api_key/<key>")]
+async fn revoke_key(key: &str, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+    user.require(Capability::ManageProfile)?;
+    let key = uuid::Uuid::try_parse(key).map_err(|_| ApiError::invalid("api_key_id", "Not a valid UUID."))?.to_string();
+    app.change(&user.0, move |c, caller| sessions::revoke_key(c, caller, &key)).await?;
+    Ok(Json(()))
+}

@@ -1,0 +1,193 @@
+//! JSON request bodies: read whatever the content type says, checked field by field.
+//!
+//! The body is read before the handler runs but judged inside it, after the capability check: a
+//! caller without the right learns nothing about the schema (MWDB API §A1.2, precedence).
+
+use std::ops::Deref;
+
+use karton_rs::json::{Map, Value};
+use rocket::{
+    Request,
+    data::{Data, FromData, Outcome, ToByteUnit},
+};
+
+use crate::{
+    error::{ApiError, ApiResult},
+    state::App,
+};
+
+/// Largest JSON document, unless `max_upload_size` is smaller: it is held in memory.
+const LARGEST_JSON: u64 = 64 << 20;
+
+/// The raw body, or why it could not be read.
+pub(crate) struct Body(ApiResult<Vec<u8>>);
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for Body {
+    type Error = ();
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
+        let configured = request.rocket().state::<App>().and_then(|app| app.config.max_upload_size);
+        let limit = configured.map_or(LARGEST_JSON, |limit| limit.min(LARGEST_JSON));
+        let body = match data.open(limit.bytes()).into_bytes().await {
+            Ok(bytes) if bytes.is_complete() => Ok(bytes.into_inner()),
+            Ok(_) => Err(ApiError::TooLarge),
+            Err(_) => Err(ApiError::BadRequest("The request body could not be read".to_owned())),
+        };
+        Outcome::Success(Self(body))
+    }
+}
+
+impl Body {
+    /// The members of the JSON object in the body.
+    pub(crate) fn object(self) -> ApiResult<Fields> {
+        Fields::parse(&self.0?)
+    }
+
+    /// Like [`Body::object`], but nothing at all counts as `{}`.
+    pub(crate) fn object_or_empty(self) -> ApiResult<Fields> {
+        let bytes = self.0?;
+        if bytes.is_empty() { Ok(Fields(Map::new())) } else { Fields::parse(&bytes) }
+    }
+}
+
+/// The members of an object, with the checks of the API. Unknown members are ignored unless [`Fields::only`] is called.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fields(Map);
+
+impl Deref for Fields {
+    type Target = Map;
+
+    fn deref(&self) -> &Map {
+        &self.0
+    }
+}
+
+pub(crate) const REQUIRED: &str = "Missing data for required field.";
+pub(crate) const NULL: &str = "Field may not be null.";
+pub(crate) const NOT_TEXT: &str = "Not a valid string.";
+pub(crate) const NOT_BOOLEAN: &str = "Not a valid boolean.";
+pub(crate) const NOT_LIST: &str = "Not a valid list.";
+
+impl Fields {
+    pub(crate) fn parse(bytes: &[u8]) -> ApiResult<Self> {
+        let text = std::str::from_utf8(bytes).map_err(|_| ApiError::BadRequest("JSONDecodeError: the body is not UTF-8".to_owned()))?;
+        let value = Value::parse(text).map_err(|error| ApiError::BadRequest(format!("JSONDecodeError: {error}")))?;
+        refuse_infinite(&value)?;
+        Self::of(value)
+    }
+
+    pub(crate) fn of(value: Value) -> ApiResult<Self> {
+        match value {
+            Value::Object(map) => Ok(Self(map)),
+            _ => Err(ApiError::invalid("_schema", "Invalid input type.")),
+        }
+    }
+
+    /// Refuses members that are not in `names`.
+    pub(crate) fn only(&self, names: &[&str]) -> ApiResult<()> {
+        match self.keys().find(|key| !names.contains(&key.as_str())) {
+            Some(key) => Err(ApiError::invalid(&key.escape_default().to_string(), "Unknown field.")),
+            None => Ok(()),
+        }
+    }
+
+    /// A member that must be there and not `null`.
+    pub(crate) fn required(&self, name: &str) -> ApiResult<&Value> {
+        match self.get(name) {
+            None => Err(ApiError::invalid(name, REQUIRED)),
+            Some(Value::Null) => Err(ApiError::invalid(name, NULL)),
+            Some(value) => Ok(value),
+        }
+    }
+
+    /// A member that may be absent, but not `null`.
+    pub(crate) fn optional(&self, name: &str) -> ApiResult<Option<&Value>> {
+        if self.contains_key(name) { self.required(name).map(Some) } else { Ok(None) }
+    }
+
+    /// A member that may be absent or `null`.
+    pub(crate) fn nullable(&self, name: &str) -> Option<&Value> {
+        self.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn text(&self, name: &str) -> ApiResult<String> {
+        text(name, self.required(name)?)
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn filled_text(&self, name: &str) -> ApiResult<String> {
+        let value = self.text(name)?;
+        if value.is_empty() { Err(ApiError::invalid(name, "Shorter than minimum length 1.")) } else { Ok(value) }
+    }
+
+    pub(crate) fn optional_text(&self, name: &str) -> ApiResult<Option<String>> {
+        self.optional(name)?.map(|value| text(name, value)).transpose()
+    }
+
+    pub(crate) fn nullable_text(&self, name: &str) -> ApiResult<Option<String>> {
+        self.nullable(name).map(|value| text(name, value)).transpose()
+    }
+
+    pub(crate) fn boolean(&self, name: &str) -> ApiResult<bool> {
+        boolean(name, self.required(name)?)
+    }
+
+    pub(crate) fn optional_boolean(&self, name: &str) -> ApiResult<Option<bool>> {
+        self.optional(name)?.map(|value| boolean(name, value)).transpose()
+    }
+
+    pub(crate) fn nullable_boolean(&self, name: &str) -> ApiResult<Option<bool>> {
+        self.nullable(name).map(|value| boolean(name, value)).transpose()
+    }
+
+    /// A list of texts that may be absent or `null`.
+    pub(crate) fn nullable_texts(&self, name: &str) -> ApiResult<Option<Vec<String>>> {
+        let Some(value) = self.nullable(name) else { return Ok(None) };
+        let items = value.as_array().ok_or_else(|| ApiError::invalid(name, NOT_LIST))?;
+        items.iter().map(|item| text(name, item)).collect::<ApiResult<Vec<_>>>().map(Some)
+    }
+
+    /// A list of objects, empty when absent.
+    pub(crate) fn objects(&self, name: &str) -> ApiResult<Vec<Self>> {
+        let Some(value) = self.optional(name)? else { return Ok(Vec::new()) };
+        let items = value.as_array().ok_or_else(|| ApiError::invalid(name, "Invalid type."))?;
+        items.iter().map(|item| Self::of(item.clone())).collect()
+    }
+}
+
+fn text(name: &str, value: &Value) -> ApiResult<String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| ApiError::invalid(name, NOT_TEXT))
+}
+
+fn boolean(name: &str, value: &Value) -> ApiResult<bool> {
+    let known = match value {
+        Value::Bool(value) => Some(*value),
+        Value::Number(number) if number.literal() == "1" => Some(true),
+        Value::Number(number) if number.literal() == "0" => Some(false),
+        Value::String(text) => boolean_text(text),
+        _ => None,
+    };
+    known.ok_or_else(|| ApiError::invalid(name, NOT_BOOLEAN))
+}
+
+/// The spellings of true and false that the API takes as text.
+pub(crate) fn boolean_text(text: &str) -> Option<bool> {
+    match text {
+        "t" | "T" | "true" | "True" | "TRUE" | "on" | "On" | "ON" | "y" | "Y" | "yes" | "Yes" | "YES" | "1" => Some(true),
+        "f" | "F" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" | "n" | "N" | "no" | "No" | "NO" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// `NaN` and infinities are no JSON, though Python reads and writes them.
+fn refuse_infinite(value: &Value) -> ApiResult<()> {
+    match value {
+        Value::Number(number) if !number.is_integer() && !number.as_f64().is_finite() => {
+            Err(ApiError::BadRequest(format!("JSONDecodeError: {} is out of range", number.literal())))
+        }
+        Value::Array(items) => items.iter().try_for_each(refuse_infinite),
+        Value::Object(map) => map.values().try_for_each(refuse_infinite),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Answers for requests that no handler took: unknown routes, wrong methods, failed guards.
+//!
+//! Rocket answers 404 for a wrong method and 422 for a parameter that does not fit; clients need 405
+//! for the first and the 404 of an unknown route for the second (MWDB API §A1.2, §A9 item 21). The
+//! routes themselves are the table this is decided by. A dynamic segment is judged by its name:
+//! `<kind>` is a type word, `<hash>`, `<parent>` and `<child>` are hashes, `<id>` is a number.
+
+use std::collections::BTreeSet;
+
+use rocket::{
+    Catcher, Data, Request, Response, Route,
+    fairing::{Fairing, Info, Kind},
+    http::{ContentType, Method, Status},
+    response::Responder,
+};
+
+use super::params::{Hash, Type};
+use crate::{auth::GuardFailure, error::ApiError};
+
+pub(crate) fn catchers() -> Vec<Catcher> {
+    rocket::catchers![caught]
+}
+
+/// The answer to a request that no handler took.
+struct Caught {
+    error: ApiError,
+    /// The methods of the route: the whole answer to `OPTIONS`, a header beside 405.
+    allow: Option<String>,
+    success: bool,
+}
+
+#[rocket::catch(default)]
+fn caught(status: Status, request: &Request<'_>) -> Caught {
+    let refuse = |error| Caught { error, allow: None, success: false };
+    if let Some(error) = GuardFailure::take(request) {
+        return refuse(error);
+    }
+    match status.code {
+        404 | 405 | 422 => unrouted(request),
+        413 => refuse(ApiError::TooLarge),
+        400..=499 => refuse(ApiError::BadRequest(status.reason_lossy().to_owned())),
+        _ => refuse(anyhow::anyhow!("the server gave up with status {status}").into()),
+    }
+}
+
+fn unrouted(request: &Request<'_>) -> Caught {
+    let path = request.uri().path();
+    let mut allowed: BTreeSet<&str> =
+        request.rocket().routes().filter(|route| fits(route, path.as_str())).map(|route| route.method.as_str()).collect();
+    // A route of this method that fits and did not answer has judged a parameter by its own rules.
+    let known = !allowed.is_empty() && !allowed.contains(request.method().as_str());
+    allowed.insert(Method::Options.as_str());
+    Caught {
+        error: if known { ApiError::MethodNotAllowed } else { ApiError::NoRoute },
+        allow: known.then(|| allowed.into_iter().collect::<Vec<_>>().join(", ")),
+        success: known && request.method() == Method::Options,
+    }
+}
+
+fn fits(route: &Route, path: &str) -> bool {
+    let mut segments = path.split('/');
+    for pattern in route.uri.path().split('/') {
+        let Some(segment) = segments.next() else { return false };
+        let Some(name) = pattern.strip_prefix('<').and_then(|pattern| pattern.strip_suffix('>')) else {
+            if pattern != segment {
+                return false;
+            }
+            continue;
+        };
+        // A page or file of the web interface is no API route.
+        if name.ends_with("..") {
+            return false;
+        }
+        let valid = match name {
+            "kind" => Type::parse(segment).is_some(),
+            "hash" | "parent" | "child" => Hash::parse(segment).is_some(),
+            "id" => segment.parse::<i64>().is_ok(),
+            _ => !segment.is_empty(),
+        };
+        if !valid {
+            return false;
+        }
+    }
+    segments.next().is_none()
+}
+
+impl<'r> Responder<'r, 'static> for Caught {
+    fn respond_to(self, request: &'r Request<'_>) -> rocket::response::Result<'static> {
+        let mut response = if self.success {
+            Response::build().header(ContentType::Plain).sized_body(0, std::io::Cursor::new("")).finalize()
+        } else {
+            self.error.respond_to(request)?
+        };
+        if let Some(allow) = self.allow {
+            response.set_raw_header("Allow", allow);
+        }
+        Ok(response)
+    }
+}
+
+/// Rocket serves `HEAD` by the `GET` route; the API has no `HEAD`.
+pub(crate) struct NoHead;
+
+#[rocket::async_trait]
+impl Fairing for NoHead {
+    fn info(&self) -> Info {
+        Info { name: "no HEAD below /api", kind: Kind::Request }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        if request.method() == Method::Head && request.uri().path().as_str().starts_with("/api/") {
+            // No route has this method either, so the catcher decides between 404 and 405.
+            request.set_method(Method::Trace);
+        }
+    }
+}

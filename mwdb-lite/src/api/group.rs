@@ -1,0 +1,103 @@
+//! Administration of groups and memberships. See MWDB API §U3.
+
+use rocket::{Route, State, delete, get, post, put, serde::json::Json};
+use serde::Serialize;
+
+use super::body::Body;
+use crate::{
+    accounts::groups::{self, Changes, GroupItem},
+    auth::{Capability, User, is_login},
+    error::{ApiError, ApiResult},
+    state::App,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![list, detail, create, update, remove, add_member, set_admin, remove_member]
+}
+
+#[derive(Serialize)]
+struct Groups {
+    groups: Vec<GroupItem>,
+}
+
+#[derive(Serialize)]
+struct NameItem {
+    name: String,
+}
+
+fn valid_name(name: &str) -> ApiResult<()> {
+    if is_login(name) {
+        Ok(())
+    } else {
+        Err(ApiError::invalid("name", "Group name should contain max 32 chars and include only letters, digits, underscores and dashes"))
+    }
+}
+
+#[get("/group")]
+async fn list(user: User, app: &State<App>) -> ApiResult<Json<Groups>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(Groups { groups: app.db.read(groups::list).await? }))
+}
+
+#[get("/group/<name>")]
+async fn detail(name: String, user: User, app: &State<App>) -> ApiResult<Json<GroupItem>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(app.db.read(move |c| groups::detail(c, &name)).await?))
+}
+
+#[post("/group/<name>", data = "<body>")]
+async fn create(name: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<NameItem>> {
+    user.require(Capability::ManageUsers)?;
+    let capabilities = body.object()?.nullable_texts("capabilities")?.unwrap_or_default();
+    valid_name(&name)?;
+    let new = name.clone();
+    app.db.write(move |c| groups::create(c, &new, capabilities)).await?;
+    Ok(Json(NameItem { name }))
+}
+
+#[put("/group/<name>", data = "<body>")]
+async fn update(name: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<NameItem>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let changes = Changes {
+        name: fields.nullable_text("name")?,
+        capabilities: fields.nullable_texts("capabilities")?,
+        default: fields.nullable_boolean("default")?,
+        workspace: fields.nullable_boolean("workspace")?,
+    };
+    changes.name.as_deref().map_or(Ok(()), valid_name)?;
+    let name = app.db.write(move |c| groups::update(c, &name, changes)).await?;
+    Ok(Json(NameItem { name }))
+}
+
+#[delete("/group/<name>")]
+async fn remove(name: String, user: User, app: &State<App>) -> ApiResult<Json<NameItem>> {
+    user.require(Capability::ManageUsers)?;
+    let old = name.clone();
+    app.db.write(move |c| groups::remove(c, &old)).await?;
+    Ok(Json(NameItem { name }))
+}
+
+#[post("/group/<name>/member/<login>")]
+async fn add_member(name: String, login: String, user: User, app: &State<App>) -> ApiResult<Json<NameItem>> {
+    user.require(Capability::ManageUsers)?;
+    let group = name.clone();
+    app.db.write(move |c| groups::add_member(c, &group, &login)).await?;
+    Ok(Json(NameItem { name }))
+}
+
+#[put("/group/<name>/member/<login>", data = "<body>")]
+async fn set_admin(name: String, login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<NameItem>> {
+    user.require(Capability::ManageUsers)?;
+    let group_admin = body.object()?.boolean("group_admin")?;
+    let group = name.clone();
+    app.db.write(move |c| groups::set_admin(c, &group, &login, group_admin)).await?;
+    Ok(Json(NameItem { name }))
+}
+
+#[delete("/group/<name>/member/<login>")]
+async fn remove_member(name: String, login: String, user: User, app: &State<App>) -> ApiResult<Json<NameItem>> {
+    let group = name.clone();
+    app.change(&user.0, move |c, caller| groups::remove_member(c, caller, &group, &login)).await?;
+    Ok(Json(NameItem { name }))
+}

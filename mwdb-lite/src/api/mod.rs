@@ -1,0 +1,46 @@
+//! The REST API below `/api`: one file per resource, each with its `routes()`.
+//!
+//! A handler parses, checks a capability, calls one function of the rules, and answers.
+//! Ranks: routes that start with a type word are 20 and more, so that `/user/count` is a user.
+
+mod attribute;
+mod auth;
+pub(crate) mod body;
+mod catchers;
+mod download;
+mod group;
+mod karton;
+mod meta;
+mod metadata;
+mod object;
+pub(crate) mod params;
+mod quick_query;
+mod server;
+mod uploads;
+mod user;
+
+use rocket::Route;
+
+pub(crate) use catchers::{NoHead, catchers};
+pub(crate) use server::SERVER_VERSION;
+
+use crate::state::App;
+
+/// All routes of the API.
+pub(crate) fn routes(app: &App) -> Vec<Route> {
+    [
+        server::routes(),
+        auth::routes(),
+        user::routes(),
+        group::routes(),
+        object::routes(app),
+        uploads::routes(),
+        download::routes(),
+        metadata::routes(),
+        attribute::routes(),
+        meta::routes(),
+        karton::routes(),
+        quick_query::routes(),
+    ]
+    .concat()
+}

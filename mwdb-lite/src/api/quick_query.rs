@@ -1,0 +1,96 @@
+//! Saved searches and statistics. See MWDB API §O13 and §O3.4.
+
+use rocket::{Route, State, delete, get, post, serde::json::Json};
+use serde::Serialize;
+
+use super::{body::Body, params::Type};
+use crate::{
+    auth::{Capability, User},
+    db::accounts::{self as db, QuickQueryRow},
+    error::{ApiError, ApiResult},
+    objects::create,
+    state::App,
+    timestamp::Timestamp,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![list, add, remove, stats]
+}
+
+#[derive(Serialize)]
+struct QuickQuery {
+    id: i64,
+    name: String,
+    query: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl From<QuickQueryRow> for QuickQuery {
+    fn from(row: QuickQueryRow) -> Self {
+        Self { id: row.id, name: row.name, query: row.query, kind: row.kind }
+    }
+}
+
+#[get("/<kind>/quick_query", rank = 20)]
+async fn list(kind: Type, user: User, app: &State<App>) -> ApiResult<Json<Vec<QuickQuery>>> {
+    let rows = app.look(&user.0, move |c, caller| Ok(db::quick_queries(c, caller.id, kind.word())?)).await?;
+    Ok(Json(rows.into_iter().map(QuickQuery::from).collect()))
+}
+
+#[post("/<kind>/quick_query", data = "<body>", rank = 20)]
+async fn add(kind: Type, user: User, body: Body, app: &State<App>) -> ApiResult<Json<QuickQuery>> {
+    user.require(Capability::Personalize)?;
+    let fields = body.object()?;
+    let (name, query) = (fields.filled_text("name")?, fields.text("query")?);
+    fields.text("type")?;
+    let kind = kind.word();
+    let stored = (name.clone(), query.clone());
+    let id = app.change(&user.0, move |c, caller| Ok(db::insert_quick_query(c, caller.id, kind, &stored.0, &stored.1)?)).await?;
+    Ok(Json(QuickQuery { id, name, query, kind: kind.to_owned() }))
+}
+
+#[delete("/quick_query/<id>")]
+async fn remove(id: i64, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+    user.require(Capability::Personalize)?;
+    if app.change(&user.0, move |c, caller| Ok(db::delete_quick_query(c, caller.id, id)?)).await? {
+        Ok(Json(()))
+    } else {
+        Err(ApiError::NotFound("Query object not found".to_owned()))
+    }
+}
+
+#[derive(Serialize)]
+struct Stats {
+    families: Vec<Family>,
+}
+
+#[derive(Serialize)]
+struct Family {
+    family: String,
+    last_upload: String,
+    count: u64,
+}
+
+/// `*`, `<n>h` or `<n>d`, as the moment since which configs count.
+fn since(range: &str) -> ApiResult<Option<Timestamp>> {
+    if range == "*" {
+        return Ok(None);
+    }
+    let hour: i64 = 3600 * 1_000_000;
+    let units = [("h", hour), ("d", 24 * hour)];
+    let parsed = units.into_iter().find_map(|(unit, length)| {
+        let digits = range.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<i64>().ok()?.checked_mul(length)
+    });
+    let span = parsed.ok_or_else(|| ApiError::invalid("range", "Must be '*', '<hours>h' or '<days>d'."))?;
+    Ok(Some(Timestamp::now().plus_micros(-span)))
+}
+
+#[get("/config/stats?<range>")]
+async fn stats(range: Option<&str>, _user: User, app: &State<App>) -> ApiResult<Json<Stats>> {
+    let since = since(range.unwrap_or("*"))?;
+    let rows = app.db.read(move |c| create::families(c, since)).await?;
+    let families = rows.into_iter().map(|(family, last, count)| Family { family, last_upload: last.date(), count });
+    Ok(Json(Stats { families: families.collect() }))
+}

@@ -1,0 +1,95 @@
+//! `/ping`, `/server`, `/remote`. See MWDB API §A3.1.
+
+use std::collections::BTreeMap;
+
+use rocket::{Route, State, get, serde::json::Json};
+use serde::Serialize;
+
+use crate::{
+    auth::{Capability, MaybeUser, User},
+    error::ApiResult,
+    state::App,
+};
+
+/// The version of MWDB Core whose API this is; clients choose their calls by it.
+pub(crate) const SERVER_VERSION: &str = "2.19.0";
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![ping, server, admin, remotes]
+}
+
+#[derive(Serialize)]
+struct Ping {
+    status: &'static str,
+}
+
+/// 200 only when the database answers.
+#[get("/ping")]
+async fn ping(app: &State<App>) -> ApiResult<Json<Ping>> {
+    app.db.read(|c| Ok(c.query_row("SELECT 1", [], |_| Ok(()))?)).await?;
+    Ok(Json(Ping { status: "ok" }))
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the shape of the API")]
+struct ServerInfo {
+    server_version: String,
+    is_authenticated: bool,
+    instance_name: String,
+    is_maintenance_set: bool,
+    is_registration_enabled: bool,
+    is_password_auth_enabled: bool,
+    is_karton_enabled: bool,
+    is_oidc_enabled: bool,
+    is_oidc_registration_enabled: bool,
+    is_3rd_party_sharing_consent_enabled: bool,
+    recaptcha_site_key: Option<String>,
+    request_timeout: u64,
+    file_upload_timeout: u64,
+    statement_timeout: u64,
+}
+
+#[get("/server")]
+fn server(user: MaybeUser, app: &State<App>) -> Json<ServerInfo> {
+    let config = &app.config;
+    Json(ServerInfo {
+        server_version: format!("{SERVER_VERSION}+lite.{}", env!("CARGO_PKG_VERSION")),
+        is_authenticated: user.0.is_some(),
+        instance_name: config.instance_name.clone(),
+        is_maintenance_set: config.enable_maintenance,
+        is_registration_enabled: config.enable_registration,
+        is_password_auth_enabled: config.enable_password_auth,
+        is_karton_enabled: config.enable_karton,
+        is_oidc_enabled: false,
+        is_oidc_registration_enabled: false,
+        is_3rd_party_sharing_consent_enabled: config.enable_3rd_party_sharing_consent,
+        recaptcha_site_key: config.recaptcha_site_key.clone(),
+        request_timeout: config.request_timeout,
+        file_upload_timeout: config.file_upload_timeout,
+        statement_timeout: config.statement_timeout,
+    })
+}
+
+#[derive(Serialize)]
+struct AdminInfo {
+    rate_limit_enabled: bool,
+    plugins_enabled: bool,
+    active_plugins: BTreeMap<String, ()>,
+}
+
+#[get("/server/admin")]
+fn admin(user: User) -> ApiResult<Json<AdminInfo>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(AdminInfo { rate_limit_enabled: false, plugins_enabled: false, active_plugins: BTreeMap::new() }))
+}
+
+#[derive(Serialize)]
+struct Remotes {
+    remotes: Vec<String>,
+}
+
+/// There are none, but the web interface asks right after login.
+#[get("/remote")]
+fn remotes(_user: User) -> Json<Remotes> {
+    Json(Remotes { remotes: Vec::new() })
+}

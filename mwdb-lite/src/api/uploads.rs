@@ -1,0 +1,236 @@
+//! Uploads of files, configs and blobs. See MWDB API §O1.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use karton_rs::json::Value;
+use rocket::{Route, State, data::Data, http::ContentType, post, put, serde::json::Json};
+use uuid::Uuid;
+
+use super::{
+    body::{Body, Fields, REQUIRED},
+    params::Hash,
+};
+use crate::{
+    auth::{Caller, Capability, User},
+    error::{ApiError, ApiResult},
+    objects::{
+        create::{self, Content, NewBlob, NewFile, check_width},
+        options::Options,
+        remove, tags,
+        views::Detail,
+    },
+    state::App,
+    upload::{self, Form},
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![file, config, blob, file_below, config_below, blob_below]
+}
+
+const OPTIONS: &[&str] = &["parent", "upload_as", "attributes", "metakeys", "tags", "karton_id", "karton_arguments", "share_3rd_party"];
+
+/// The options of an upload, from the `options` part or the body of a config or blob.
+fn options(fields: &Fields) -> ApiResult<Options> {
+    let mut options = Options { parent: fields.nullable_text("parent")?, ..Options::default() };
+    if let Some(upload_as) = fields.optional_text("upload_as")? {
+        options.upload_as = upload_as;
+    }
+    for item in fields.objects("attributes")? {
+        item.only(&["key", "value"])?;
+        let value = item.get("value").ok_or_else(|| ApiError::invalid("value", REQUIRED))?;
+        options.attributes.push((item.text("key")?, value.clone()));
+    }
+    for item in fields.objects("metakeys")? {
+        item.only(&["key", "value"])?;
+        options.metakeys.push((item.text("key")?, item.filled_text("value")?));
+    }
+    for item in fields.objects("tags")? {
+        item.only(&["tag"])?;
+        options.tags.push(tags::normalise(&item.text("tag")?)?);
+    }
+    if let Some(id) = fields.nullable_text("karton_id")? {
+        options.karton_id = Some(Uuid::try_parse(&id).map_err(|_| ApiError::invalid("karton_id", "Not a valid UUID."))?);
+    }
+    if let Some(arguments) = fields.optional("karton_arguments")? {
+        let arguments = arguments.as_object().ok_or_else(|| ApiError::invalid("karton_arguments", "Not a valid mapping type."))?;
+        options.karton_arguments = arguments.clone();
+    }
+    if let Some(share) = fields.optional_boolean("share_3rd_party")? {
+        options.share_3rd_party = share;
+    }
+    Ok(options)
+}
+
+#[post("/file", data = "<data>")]
+async fn file(content_type: Option<&ContentType>, user: User, data: Data<'_>, app: &State<App>) -> ApiResult<Json<Detail>> {
+    user.require(Capability::AddingFiles)?;
+    let form = read(app, content_type, data, &["options"]).await?;
+    let text = form.texts.get("options").filter(|text| !text.is_empty());
+    let fields = text.map(|text| Fields::parse(text.as_bytes())).transpose()?.unwrap_or_default();
+    fields.only(OPTIONS)?;
+    let options = options(&fields)?;
+    store_file(app, &user.0, form, options).await
+}
+
+async fn read(app: &App, content_type: Option<&ContentType>, data: Data<'_>, wanted: &[&str]) -> ApiResult<Form> {
+    upload::read(app, content_type.map(ToString::to_string).as_deref(), data, wanted).await
+}
+
+async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, options: Options) -> ApiResult<Json<Detail>> {
+    let Some((name, staged)) = form.file.filter(|(_, staged)| staged.size > 0) else {
+        // What the options say is judged first.
+        app.look(caller, move |c, caller| options.check(c, caller).map(drop)).await?;
+        return Err(ApiError::BadRequest("File cannot be empty".to_owned()));
+    };
+    let file_type = app.magic.describe(staged.path().to_owned()).await;
+    let new = NewFile::new(&name, &staged, file_type);
+    let sha256 = staged.digests.sha256.clone();
+    let store = Arc::clone(&app.store);
+    // As long as `kept` lives, no deletion takes the content away.
+    let kept = tokio::task::spawn_blocking(move || store.keep(staged)).await.map_err(anyhow::Error::from)??;
+    let stored = store_object(app, caller, Content::File(new), options).await;
+    drop(kept);
+    if stored.is_err() {
+        let store = Arc::clone(&app.store);
+        app.db.write(move |c| remove::discard_content(c, &store, &sha256)).await?;
+    }
+    stored
+}
+
+async fn store_object(app: &App, caller: &Arc<Caller>, content: Content, options: Options) -> ApiResult<Json<Detail>> {
+    let announce = app.karton.is_enabled();
+    let view = app.change(caller, move |c, caller| create::upload(c, caller, content, options, announce)).await?;
+    app.karton.wake();
+    Ok(Json(view))
+}
+
+#[post("/config", data = "<body>")]
+async fn config(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail>> {
+    user.require(Capability::AddingConfigs)?;
+    let fields = body.object()?;
+    store_config(app, &user.0, &fields, options(&fields)?).await
+}
+
+async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
+    let family = fields.text("family")?;
+    let config_type = fields.optional_text("config_type")?.unwrap_or_else(|| "static".to_owned());
+    check_width("family", &family)?;
+    check_width("config_type", &config_type)?;
+    let cfg = fields.required("cfg")?.as_object().ok_or_else(|| ApiError::invalid("cfg", "Not a valid mapping type."))?.clone();
+    store_object(app, caller, Content::Config { family, config_type, cfg }, options).await
+}
+
+#[post("/blob", data = "<body>")]
+async fn blob(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail>> {
+    user.require(Capability::AddingBlobs)?;
+    let fields = body.object()?;
+    store_blob(app, &user.0, &fields, options(&fields)?).await
+}
+
+async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
+    let blob = NewBlob { blob_name: fields.text("blob_name")?, blob_type: fields.text("blob_type")?, content: fields.text("content")? };
+    check_width("blob_type", &blob.blob_type)?;
+    store_object(app, caller, Content::Blob(blob), options).await
+}
+
+/// The options of the deprecated routes: the parent from the path, the rest from form fields.
+fn legacy_options(texts: &HashMap<String, String>, parent: Hash) -> ApiResult<(Fields, Options)> {
+    let text = |name: &str| texts.get(name).filter(|text| !text.is_empty());
+    let fields = text("json").map(|text| Fields::parse(text.as_bytes())).transpose()?.unwrap_or_default();
+    let mut options = options(&fields)?;
+    if let Some(metakeys) = text("metakeys") {
+        let metakeys = Fields::parse(metakeys.as_bytes())?;
+        metakeys.required("metakeys")?;
+        for item in metakeys.objects("metakeys")? {
+            options.metakeys.push((item.text("key")?, item.filled_text("value")?));
+        }
+    }
+    if let Some(upload_as) = text("upload_as") {
+        options.upload_as.clone_from(upload_as);
+    }
+    options.parent = (parent.0 != "root").then_some(parent.0);
+    Ok((fields, options))
+}
+
+fn refuse_deprecated(app: &App) -> ApiResult<()> {
+    if app.config.enable_brownout { Err(ApiError::BadRequest("This endpoint is deprecated".to_owned())) } else { Ok(()) }
+}
+
+const LEGACY: &[&str] = &["json", "metakeys", "upload_as"];
+
+#[post("/file/<parent>", data = "<data>")]
+async fn file_below(
+    parent: Hash,
+    content_type: Option<&ContentType>,
+    user: User,
+    data: Data<'_>,
+    app: &State<App>,
+) -> ApiResult<Json<Detail>> {
+    refuse_deprecated(app)?;
+    user.require(Capability::AddingFiles)?;
+    let form = read(app, content_type, data, LEGACY).await?;
+    let (_, options) = legacy_options(&form.texts, parent)?;
+    store_file(app, &user.0, form, options).await
+}
+
+/// A JSON body, or form fields of which `json` holds one.
+async fn legacy_body(app: &App, parent: Hash, content_type: Option<&ContentType>, data: Data<'_>) -> ApiResult<(Fields, Options)> {
+    use rocket::data::ToByteUnit;
+    if content_type.is_some_and(|kind| kind.is_form_data()) {
+        let form = read(app, content_type, data, LEGACY).await?;
+        return legacy_options(&form.texts, parent);
+    }
+    let bytes = data.open(16.mebibytes()).into_bytes().await?;
+    if !bytes.is_complete() {
+        return Err(ApiError::TooLarge);
+    }
+    if content_type.is_some_and(|kind| kind.is_json()) {
+        let fields = Fields::parse(&bytes)?;
+        let mut options = options(&fields)?;
+        options.parent = (parent.0 != "root").then_some(parent.0);
+        return Ok((fields, options));
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let pairs = rocket::form::Form::<HashMap<String, String>>::parse_encoded(rocket::http::RawStr::new(&text));
+    legacy_options(&pairs.unwrap_or_default(), parent)
+}
+
+#[put("/config/<parent>", data = "<data>")]
+async fn config_below(
+    parent: Hash,
+    content_type: Option<&ContentType>,
+    user: User,
+    data: Data<'_>,
+    app: &State<App>,
+) -> ApiResult<Json<Detail>> {
+    refuse_deprecated(app)?;
+    user.require(Capability::AddingConfigs)?;
+    let (fields, options) = legacy_body(app, parent, content_type, data).await?;
+    store_config(app, &user.0, &fields, options).await
+}
+
+#[put("/blob/<parent>", data = "<data>")]
+async fn blob_below(
+    parent: Hash,
+    content_type: Option<&ContentType>,
+    user: User,
+    data: Data<'_>,
+    app: &State<App>,
+) -> ApiResult<Json<Detail>> {
+    refuse_deprecated(app)?;
+    user.require(Capability::AddingBlobs)?;
+    let (fields, options) = legacy_body(app, parent, content_type, data).await?;
+    store_blob(app, &user.0, &fields, options).await
+}
+
+/// The arguments of an analysis: texts by name.
+pub(super) fn arguments(fields: &Fields) -> ApiResult<karton_rs::json::Map> {
+    let Some(value) = fields.optional("arguments")? else { return Ok(karton_rs::json::Map::new()) };
+    let map = value.as_object().ok_or_else(|| ApiError::invalid("arguments", "Not a valid mapping type."))?;
+    if map.values().all(|value| matches!(value, Value::String(_))) {
+        Ok(map.clone())
+    } else {
+        Err(ApiError::invalid("arguments", super::body::NOT_TEXT))
+    }
+}

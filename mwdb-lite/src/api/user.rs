@@ -1,0 +1,152 @@
+//! Administration of users, and profiles. See MWDB API §U2 and §U5.
+
+use rocket::{Route, State, delete, get, post, put, serde::json::Json};
+use serde::Serialize;
+
+use super::{
+    auth::{LoginItem, no_mail},
+    body::{Body, Fields, boolean_text},
+};
+use crate::{
+    accounts::users::{self, Account, Changes, Profile, UserDetail, UserItem},
+    auth::{Capability, User, is_login},
+    error::{ApiError, ApiResult},
+    state::App,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![list, detail, create, update, remove, password_token, mail_password_link, accept, reject, profile]
+}
+
+#[derive(Serialize)]
+struct Users {
+    users: Vec<UserItem>,
+}
+
+#[get("/user?<pending>")]
+async fn list(pending: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Users>> {
+    user.require(Capability::ManageUsers)?;
+    let pending = pending.is_some_and(|value| !value.is_empty());
+    let users = app.db.read(move |c| users::list(c, pending)).await?;
+    Ok(Json(Users { users }))
+}
+
+#[get("/user/<login>")]
+async fn detail(login: String, user: User, app: &State<App>) -> ApiResult<Json<UserDetail>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(app.db.read(move |c| users::detail(c, &login)).await?))
+}
+
+fn email(text: &str) -> ApiResult<()> {
+    let valid = text.split_once('@').is_some_and(|(name, domain)| {
+        !name.is_empty() && !domain.contains('@') && domain.split('.').count() > 1 && domain.split('.').all(|label| !label.is_empty())
+    });
+    let plain = !text.chars().any(|character| character.is_whitespace() || character.is_control());
+    if valid && plain && text.len() <= 254 { Ok(()) } else { Err(ApiError::invalid("email", "Not a valid email address.")) }
+}
+
+/// What a new account must bring.
+pub(super) fn account_fields(fields: &Fields, login: String) -> ApiResult<Account> {
+    let account = Account {
+        login,
+        email: fields.text("email")?,
+        additional_info: fields.text("additional_info")?,
+        feed_quality: fields.optional_text("feed_quality")?.unwrap_or_else(|| "high".to_owned()),
+    };
+    if !is_login(&account.login) {
+        return Err(ApiError::invalid(
+            "login",
+            "Login should contain max 32 chars and include only letters, digits, underscores and dashes",
+        ));
+    }
+    email(&account.email)?;
+    filled_info(&account.additional_info)?;
+    Ok(account)
+}
+
+fn filled_info(text: &str) -> ApiResult<()> {
+    if text.is_empty() { Err(ApiError::invalid("additional_info", "Additional info can not be empty")) } else { Ok(()) }
+}
+
+#[post("/user/<login>", data = "<body>")]
+async fn create(login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let account = account_fields(&fields, login.clone())?;
+    let mail = fields.optional_boolean("send_email")?.unwrap_or(false);
+    app.change(&user.0, move |c, caller| users::create(c, &account, Some(caller))).await?;
+    if mail { Err(no_mail()) } else { Ok(Json(LoginItem { login })) }
+}
+
+#[put("/user/<login>", data = "<body>")]
+async fn update(login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let changes = Changes {
+        email: fields.nullable_text("email")?,
+        additional_info: fields.nullable_text("additional_info")?,
+        feed_quality: fields.nullable_text("feed_quality")?,
+        disabled: fields.nullable_boolean("disabled")?,
+    };
+    changes.email.as_deref().map_or(Ok(()), email)?;
+    changes.additional_info.as_deref().map_or(Ok(()), filled_info)?;
+    let name = login.clone();
+    app.change(&user.0, move |c, caller| users::update(c, caller, &name, &changes)).await?;
+    Ok(Json(LoginItem { login }))
+}
+
+#[delete("/user/<login>")]
+async fn remove(login: String, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    user.require(Capability::ManageUsers)?;
+    let name = login.clone();
+    app.change(&user.0, move |c, caller| users::remove(c, caller, &name)).await?;
+    Ok(Json(LoginItem { login }))
+}
+
+#[derive(Serialize)]
+struct PasswordToken {
+    login: String,
+    token: String,
+}
+
+#[get("/user/<login>/change_password")]
+async fn password_token(login: String, user: User, app: &State<App>) -> ApiResult<Json<PasswordToken>> {
+    user.require(Capability::ManageUsers)?;
+    let name = login.clone();
+    let version = app.db.read(move |c| users::password_version(c, &name)).await?;
+    let token = app.tokens.set_password(&login, &version)?;
+    Ok(Json(PasswordToken { login, token }))
+}
+
+#[post("/user/<login>/request_password_change")]
+async fn mail_password_link(login: String, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    user.require(Capability::ManageUsers)?;
+    app.db.read(move |c| users::password_version(c, &login)).await?;
+    Err(no_mail())
+}
+
+#[post("/user/<login>/pending")]
+async fn accept(login: String, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    user.require(Capability::ManageUsers)?;
+    let name = login.clone();
+    app.change(&user.0, move |c, caller| users::accept(c, caller, &name)).await?;
+    Ok(Json(LoginItem { login }))
+}
+
+#[delete("/user/<login>/pending?<send_email>")]
+async fn reject(login: String, send_email: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    user.require(Capability::ManageUsers)?;
+    let value = send_email.ok_or_else(|| ApiError::invalid("send_email", super::body::REQUIRED))?;
+    boolean_text(value).ok_or_else(|| ApiError::invalid("send_email", super::body::NOT_BOOLEAN))?;
+    let name = login.clone();
+    app.db.write(move |c| users::reject(c, &name)).await?;
+    Ok(Json(LoginItem { login }))
+}
+
+#[get("/profile/<login>")]
+async fn profile(login: String, user: User, app: &State<App>) -> ApiResult<Json<Profile>> {
+    if !is_login(&login) {
+        return Err(ApiError::invalid("login", "Login contains invalid characters"));
+    }
+    Ok(Json(app.look(&user.0, move |c, caller| users::profile(c, caller, &login)).await?))
+}

@@ -1,0 +1,130 @@
+//! The database: one writer, a few readers, all off the async threads.
+//!
+//! Only this folder (and the search language) spells SQL. A request is one transaction: [`Db::read`]
+//! sees one snapshot, [`Db::write`] commits all of its work or nothing. Every read has a deadline.
+
+pub(crate) mod accounts;
+pub(crate) mod analyses;
+pub(crate) mod attributes;
+pub(crate) mod metadata;
+mod migrate;
+pub(crate) mod objects;
+pub(crate) mod permissions;
+pub(crate) mod relations;
+pub(crate) mod sql;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{ApiError, ApiResult};
+
+pub use sql::Sql;
+
+/// Concurrent reads. SQLite readers are bound by the processor, more threads than this only queue.
+const READERS: u32 = 8;
+/// How long a request waits for a free reader before it is answered 503.
+const WAIT_FOR_READER: Duration = Duration::from_secs(5);
+/// The deadline of a read when `statement_timeout` is not set.
+const LONGEST_READ: Duration = Duration::from_secs(20);
+
+/// Access to the database file; cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    writer: Arc<writer::Writer>,
+    readers: r2d2::Pool<Readers>,
+    longest_read: Duration,
+}
+
+impl Db {
+    /// Opens the file, making or migrating it as needed.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn open(path: &Path, statement_timeout: Option<Duration>) -> anyhow::Result<Self> {
+        let mut connection = Connection::open(path).with_context(|| format!("open the database `{}`", path.display()))?;
+        prepare(&connection).with_context(|| format!("open the database `{}`", path.display()))?;
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        migrate::migrate(&mut connection).with_context(|| format!("migrate the database `{}`", path.display()))?;
+        let readers = r2d2::Pool::builder()
+            .max_size(READERS)
+            .min_idle(Some(1))
+            .connection_timeout(WAIT_FOR_READER)
+            .build(Readers(path.to_owned()))?;
+        let writer = Arc::new(writer::Writer::start(connection)?);
+        Ok(Self { writer, readers, longest_read: statement_timeout.unwrap_or(LONGEST_READ) })
+    }
+
+    /// Runs `work` on a snapshot. It is interrupted at the deadline and then answered 503.
+    ///
+    /// # Errors
+    /// What `work` gives, or 503 when no reader comes free.
+    pub async fn read<T, F>(&self, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
+        let readers = self.readers.clone();
+        let longest = self.longest_read;
+        tokio::task::spawn_blocking(move || {
+            let mut connection = readers.get().map_err(|_| ApiError::Unavailable("The database is too busy".to_owned()))?;
+            let deadline = Instant::now() + longest;
+            connection.progress_handler(10_000, Some(move || Instant::now() > deadline))?;
+            // Dropped without commit: there is nothing to keep.
+            let snapshot = connection.unchecked_transaction()?;
+            work(&snapshot)
+        })
+        .await
+        .map_err(|error| ApiError::from(anyhow::Error::from(error)))?
+    }
+
+    /// Runs `work` in one transaction, which is kept when it gives `Ok`.
+    ///
+    /// # Errors
+    /// What `work` gives, or an internal error when the commit fails.
+    pub async fn write<T, F>(&self, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
+        self.writer.run(work).await
+    }
+}
+
+/// What every connection needs before its first statement.
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(256);
+    connection.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA case_sensitive_like = ON; PRAGMA temp_store = memory; PRAGMA cache_size = -16000; \
+         PRAGMA trusted_schema = OFF;",
+    )
+}
+
+/// Opens connections that cannot write.
+struct Readers(PathBuf);
+
+impl r2d2::ManageConnection for Readers {
+    type Connection = Connection;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> Result<Connection, rusqlite::Error> {
+        let connection = Connection::open_with_flags(&self.0, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        prepare(&connection)?;
+        Ok(connection)
+    }
+
+    fn is_valid(&self, _: &mut Connection) -> Result<(), rusqlite::Error> {
+        Ok(())
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        // A transaction left open would pin an old snapshot.
+        !connection.is_autocommit()
+    }
+}

@@ -1,0 +1,125 @@
+//! The one connection that writes, on a thread of its own.
+//!
+//! Requests that arrive while a commit is running are committed together by the next one, each in a
+//! savepoint: one that fails takes nothing with it. The one rule: **nobody hears of success before
+//! the commit**.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+
+use anyhow::anyhow;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::error::{ApiError, ApiResult};
+
+/// How many requests one commit takes at most: bounds how long the first of them waits.
+const LARGEST_BATCH: usize = 64;
+
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+}
+
+trait Job: Send {
+    fn run(&mut self, connection: &Connection);
+    /// Takes the work back: the transaction it was part of is gone.
+    fn lose(&mut self, reason: &str);
+    fn answer(self: Box<Self>);
+}
+
+struct Work<F, T> {
+    work: Option<F>,
+    outcome: Option<ApiResult<T>>,
+    reply: oneshot::Sender<ApiResult<T>>,
+}
+
+impl<F, T> Job for Work<F, T>
+where
+    F: FnOnce(&Connection) -> ApiResult<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &Connection) {
+        if let Some(work) = self.work.take() {
+            self.outcome = Some(in_savepoint(connection, work));
+        }
+    }
+
+    fn lose(&mut self, reason: &str) {
+        // An error that the work found out itself stays: it changed nothing anyway.
+        if !matches!(self.outcome, Some(Err(_))) {
+            self.outcome = Some(Err(anyhow!("the transaction was rolled back: {reason}").into()));
+        }
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(outcome) = self.outcome {
+            // Nobody listens when the client is gone.
+            let _ = self.reply.send(outcome);
+        }
+    }
+}
+
+fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> ApiResult<T>) -> ApiResult<T> {
+    connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+    let outcome =
+        catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or_else(|_| Err(anyhow!("a database request panicked").into()));
+    // SQLite may have rolled everything back itself (disk full): then there is no savepoint any more.
+    if !connection.is_autocommit() {
+        if outcome.is_err() {
+            connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+        }
+        connection.prepare_cached("RELEASE request")?.execute([])?;
+    }
+    outcome
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel::<Box<dyn Job>>();
+        std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || {
+            while let Ok(first) = inbox.recv() {
+                run_batch(&connection, first, &inbox);
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    pub(super) async fn run<T, F>(&self, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Work { work: Some(work), outcome: None, reply });
+        let gone = || ApiError::from(anyhow!("the database writer has stopped"));
+        self.jobs.send(job).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+fn run_batch(connection: &Connection, first: Box<dyn Job>, inbox: &mpsc::Receiver<Box<dyn Job>>) {
+    let mut batch: Vec<Box<dyn Job>> = Vec::new();
+    let mut next = Some(first);
+    let mut begun = connection.execute_batch("BEGIN IMMEDIATE");
+    while let Some(mut job) = next {
+        match &begun {
+            Ok(()) => job.run(connection),
+            Err(error) => job.lose(&error.to_string()),
+        }
+        if begun.is_ok() && connection.is_autocommit() {
+            batch.iter_mut().for_each(|earlier| earlier.lose("another request of the batch ended it"));
+            job.lose("SQLite ended the transaction");
+            begun = connection.execute_batch("BEGIN IMMEDIATE");
+        }
+        batch.push(job);
+        next = if batch.len() < LARGEST_BATCH { inbox.try_recv().ok() } else { None };
+    }
+    if begun.is_ok()
+        && let Err(error) = connection.execute_batch("COMMIT")
+    {
+        batch.iter_mut().for_each(|job| job.lose(&error.to_string()));
+        // Leave no half-open transaction to the next batch; an error says that there is none.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    batch.into_iter().for_each(Job::answer);
+}

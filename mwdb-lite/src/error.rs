@@ -1,0 +1,136 @@
+//! What can go wrong in a request, and how the client is told.
+//!
+//! One enum, one responder: status and `{"message": ...}`. Business failures carry the text for the
+//! client; internal ones are logged here, once, and the client learns nothing of them.
+
+use rocket::{
+    Request, Response,
+    http::{ContentType, Status},
+    response::{self, Responder},
+};
+use serde::Serialize;
+
+/// Result of everything that serves a request.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// A request that is not answered with 200.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// 400
+    #[error("{0}")]
+    BadRequest(String),
+    /// 401
+    #[error("Not authenticated.")]
+    NotAuthenticated,
+    /// 403
+    #[error("{0}")]
+    Forbidden(String),
+    /// 404 of a thing. Its text must not contain the text of [`ApiError::NoRoute`]: clients tell them apart by it.
+    #[error("{0}")]
+    NotFound(String),
+    /// 404 of a route
+    #[error("The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.")]
+    NoRoute,
+    /// 405
+    #[error("The method is not allowed for the requested URL.")]
+    MethodNotAllowed,
+    /// 409
+    #[error("{0}")]
+    Conflict(String),
+    /// 413
+    #[error("The data value transmitted exceeds the capacity limit.")]
+    TooLarge,
+    /// 416; carries the size of the whole
+    #[error("Requested range not satisfiable")]
+    RangeNotSatisfiable(u64),
+    /// 503
+    #[error("{0}")]
+    Unavailable(String),
+    /// 500
+    #[error("Internal server error")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl ApiError {
+    /// 400 in the shape of the schema checks: `ValidationError: {'field': ['reason']}`.
+    pub(crate) fn invalid(field: &str, reason: &str) -> Self {
+        Self::BadRequest(format!("ValidationError: {{'{field}': ['{reason}']}}"))
+    }
+
+    /// 404 of an object: one that does not exist, is hidden, or has another type.
+    pub(crate) fn no_object() -> Self {
+        Self::NotFound("Object not found".to_owned())
+    }
+
+    /// 403 for a missing capability.
+    pub(crate) fn missing_capability(name: &str) -> Self {
+        Self::Forbidden(format!("You don't have required capability ({name}) to perform this action"))
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::BadRequest(_) => Status::BadRequest,
+            Self::NotAuthenticated => Status::Unauthorized,
+            Self::Forbidden(_) => Status::Forbidden,
+            Self::NotFound(_) | Self::NoRoute => Status::NotFound,
+            Self::MethodNotAllowed => Status::MethodNotAllowed,
+            Self::Conflict(_) => Status::Conflict,
+            Self::TooLarge => Status::PayloadTooLarge,
+            Self::RangeNotSatisfiable(_) => Status::RangeNotSatisfiable,
+            Self::Unavailable(_) => Status::ServiceUnavailable,
+            Self::Internal(_) => Status::InternalServerError,
+        }
+    }
+}
+
+impl From<anyhow::Error> for ApiError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<rusqlite::Error> for ApiError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::OperationInterrupted) => Self::Unavailable("The query took too long".to_owned()),
+            Some(rusqlite::ErrorCode::DatabaseBusy) => Self::Unavailable("The database is too busy".to_owned()),
+            _ => Self::Internal(error.into()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    message: &'a str,
+}
+
+impl<'r> Responder<'r, 'static> for ApiError {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        if let Self::Internal(error) = &self {
+            tracing::error!("{} {}: {error:#}", request.method(), request.uri().path());
+        }
+        let text = self.to_string();
+        // A struct with one text always serialises.
+        let body = serde_json::to_string(&Message { message: &text }).unwrap_or_else(|_| "{}".to_owned());
+        let mut response = Response::build();
+        response.status(self.status()).header(ContentType::JSON).sized_body(body.len(), std::io::Cursor::new(body));
+        match self {
+            Self::RangeNotSatisfiable(total) => {
+                response.raw_header("Content-Range", format!("bytes */{total}"));
+            }
+            Self::Unavailable(_) => {
+                response.raw_header("Retry-After", "5");
+            }
+            _ => {}
+        }
+        response.ok()
+    }
+}

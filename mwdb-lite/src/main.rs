@@ -1,0 +1,103 @@
+//! The `mwdb-lite` command: flags, and which function of the library they mean.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use mwdb_lite::{Config, ConfigError};
+use tokio_util::sync::CancellationToken;
+
+/// MWDB in one binary: malware repository with the API of MWDB Core.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API and the web interface
+    Run {
+        #[command(flatten)]
+        source: Source,
+        /// Address to listen on
+        #[arg(long)]
+        host: Option<IpAddr>,
+        /// Port to listen on, 0 for a free one
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Make the database, the folders and the first account
+    Configure {
+        #[command(flatten)]
+        source: Source,
+        /// Accepted for scripts written for MWDB Core: there is nothing to ask
+        #[arg(short, long)]
+        quiet: bool,
+        #[arg(hide = true)]
+        _kind: Option<String>,
+    },
+    /// Give the administrator a new password
+    SetAdminPassword {
+        #[command(flatten)]
+        source: Source,
+        password: String,
+    },
+    /// Print the version
+    Version,
+}
+
+#[derive(clap::Args)]
+struct Source {
+    /// Configuration file, read after the standard ones
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Command::Version = args.command {
+        #[expect(clippy::print_stdout, reason = "the answer of the command")]
+        {
+            println!("mwdb-lite {}", env!("CARGO_PKG_VERSION"));
+        }
+        return ExitCode::SUCCESS;
+    }
+    karton_rs::service::start_logging(None);
+    karton_rs::service::install_crypto();
+    match start(args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn start(command: Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Run { source, host, port } => {
+                let mut config = Config::load(source.config.as_deref())?;
+                config.host = host.unwrap_or(config.host);
+                config.port = port.unwrap_or(config.port);
+                let shutdown = CancellationToken::new();
+                karton_rs::service::cancel_on_signal(shutdown.clone());
+                mwdb_lite::run(config, shutdown).await
+            }
+            Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(Config::load(source.config.as_deref())?).await,
+            Command::SetAdminPassword { source, password } => {
+                mwdb_lite::set_admin_password(Config::load(source.config.as_deref())?, password).await
+            }
+            Command::Version => Ok(()),
+        }
+    })
+}
+
+/// 2 for a configuration that cannot be used, ours or Karton's.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(|cause| cause.is::<ConfigError>()) { ExitCode::from(2) } else { karton_rs::service::exit_code(error) }
+}

@@ -1,0 +1,40 @@
+//! Tags. See MWDB API §O6.
+
+use rusqlite::Connection;
+
+use super::{
+    Kind, access,
+    views::{self, TagItem},
+};
+use crate::{
+    auth::Caller,
+    db::metadata as db,
+    error::{ApiError, ApiResult},
+};
+
+/// Lower case without blanks around; nothing left is no tag.
+pub(crate) fn normalise(tag: &str) -> ApiResult<String> {
+    let normal = tag.to_lowercase().trim().to_owned();
+    if normal.is_empty() { Err(ApiError::invalid("tag", "Tag cannot be empty")) } else { Ok(normal) }
+}
+
+pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str) -> ApiResult<Vec<TagItem>> {
+    views::tags(c, access::find(c, caller, kind, hash)?.id)
+}
+
+pub(crate) fn add(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, tag: &str) -> ApiResult<Vec<TagItem>> {
+    let object = access::find(c, caller, kind, hash)?;
+    db::add_tag(c, object.id, tag)?;
+    views::tags(c, object.id)
+}
+
+pub(crate) fn remove(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, tag: &str) -> ApiResult<Vec<TagItem>> {
+    let object = access::find(c, caller, kind, hash)?;
+    db::remove_tag(c, object.id, tag)?;
+    views::tags(c, object.id)
+}
+
+/// Tags for completion.
+pub(crate) fn complete(c: &Connection, caller: &Caller, prefix: &str, count: Option<u64>) -> ApiResult<Vec<TagItem>> {
+    Ok(db::tags_with_prefix(c, caller, prefix, count)?.into_iter().map(|tag| TagItem { tag }).collect())
+}

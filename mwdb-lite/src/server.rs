@@ -1,0 +1,95 @@
+//! Building and running the server.
+//!
+//! The caller owns the signals: [`run`] ends when its token is cancelled, and gives what went wrong
+//! instead of exiting.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, anyhow};
+use rocket::{Build, Rocket, fairing::AdHoc};
+use tokio_util::sync::CancellationToken;
+
+use crate::{accounts, api, config::Config, karton, state::App};
+
+/// The server with all its routes, not yet listening.
+pub fn build(app: App) -> Rocket<Build> {
+    let config = &app.config;
+    let mut settings = rocket::Config::release_default();
+    settings.address = config.host;
+    settings.port = config.port;
+    settings.ident = rocket::config::Ident::none();
+    settings.log_level = rocket::config::LogLevel::Off;
+    settings.cli_colors = false;
+    // Anybody can send these headers: they count only where a proxy is known to set them.
+    settings.ip_header = if config.use_x_forwarded_for { Some("X-Forwarded-For".into()) } else { None };
+    settings.temp_dir = config.uploads_folder.clone().into();
+    settings.shutdown.ctrlc = false;
+    settings.shutdown.signals.clear();
+    settings.shutdown.grace = u32::try_from(config.shutdown_grace.as_secs()).unwrap_or(u32::MAX);
+    settings.shutdown.mercy = 1;
+    rocket::custom(settings).attach(api::NoHead).mount("/api", api::routes(&app)).register("/", api::catchers()).manage(app)
+}
+
+/// Runs the server until `shutdown` is cancelled.
+///
+/// # Errors
+/// When something it needs cannot be used, the port above all.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    serve(config, shutdown, |address| tracing::info!("mwdb-lite listens on http://{address}")).await
+}
+
+/// Like [`run`], and tells the address once requests are answered.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(SocketAddr) + Send + 'static) -> anyhow::Result<()> {
+    let app = App::open(config).await?;
+    let announcer = tokio::spawn(karton::outbox::run(app.clone(), shutdown.clone()));
+    let listening = std::sync::Mutex::new(Some(ready));
+    let liftoff = AdHoc::on_liftoff("tell the address", move |rocket| {
+        let address = SocketAddr::new(rocket.config().address, rocket.config().port);
+        let ready = listening.lock().ok().and_then(|mut ready| ready.take());
+        Box::pin(async move {
+            if let Some(ready) = ready {
+                ready(address);
+            }
+        })
+    });
+    let place = format!("{}:{}", app.config.host, app.config.port);
+    let rocket = build(app).attach(liftoff).ignite().await.map_err(|error| launch_error(&error, &place))?;
+    let stop = rocket.shutdown();
+    let token = shutdown.clone();
+    tokio::spawn(async move {
+        token.cancelled().await;
+        stop.notify();
+    });
+    let outcome = rocket.launch().await.map(drop).map_err(|error| launch_error(&error, &place));
+    // Also when the server ends by itself.
+    shutdown.cancel();
+    announcer.await.context("the announcer")?;
+    outcome
+}
+
+/// Rocket's error panics unless it is looked at.
+fn launch_error(error: &rocket::Error, place: &str) -> anyhow::Error {
+    anyhow!("the server on {place} failed: {}", error.kind())
+}
+
+/// Makes database, folders and the first account, and ends.
+///
+/// # Errors
+/// When something cannot be used.
+pub async fn setup(config: Config) -> anyhow::Result<()> {
+    App::open(config).await.map(drop)
+}
+
+/// Gives the administrator a new password.
+///
+/// # Errors
+/// When the database cannot be used or has no such account.
+pub async fn set_admin_password(config: Config, password: String) -> anyhow::Result<()> {
+    crate::auth::password::check_new(&password).map_err(|error| anyhow!("{error}"))?;
+    let app = App::open(config).await?;
+    let login = app.config.admin_login.clone();
+    Ok(app.db.write(move |c| accounts::setup::set_password(c, &login, &password)).await?)
+}

@@ -1,0 +1,82 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use rusqlite::Connection;
+
+use crate::{
+    accounts::setup,
+    auth::{Caller, Capability, tokens::Tokens},
+    config::Config,
+    content::{Magic, Store},
+    db::Db,
+    error::{ApiError, ApiResult},
+    karton::Link,
+};
+
+/// The server's state; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) config: Arc<Config>,
+    pub(crate) db: Db,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) magic: Magic,
+    pub(crate) karton: Link,
+}
+
+impl App {
+    /// Opens database and storage, and makes the first account on an empty database.
+    ///
+    /// # Errors
+    /// When the database, the uploads folder or Karton's configuration cannot be used.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let db = Db::open(&config.sqlite_path, config.longest_query())?;
+        let (login, password) = (config.admin_login.clone(), config.admin_password.clone());
+        let first = db.write(move |c| setup::first_account(c, &login, password.as_deref())).await.context("make the first account")?;
+        if let Some(password) = first {
+            // The only time it is shown; nobody else has a way in.
+            tracing::warn!("first start: the account `{}` has the password {password}", config.admin_login);
+        }
+        let secret_key = match &config.secret_key {
+            Some(key) => key.clone(),
+            None => db.write(setup::secret_key).await.context("make the key of tokens")?,
+        };
+        let store = Store::open(&config).with_context(|| format!("open the uploads folder `{}`", config.uploads_folder.display()))?;
+        let karton = Link::new(&config)?;
+        Ok(Self {
+            tokens: Arc::new(Tokens::new(&secret_key, &config.base_url)),
+            store: Arc::new(store),
+            magic: Magic::start()?,
+            karton,
+            db,
+            config: Arc::new(config),
+        })
+    }
+
+    /// Serves a request that names objects and changes nothing. For callers whose accesses share
+    /// (MWDB API §U7.4), what was not found is looked for again in a transaction that may write.
+    pub(crate) async fn look<T, F>(&self, caller: &Arc<Caller>, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Caller) -> ApiResult<T> + Clone + Send + 'static,
+    {
+        let again = work.clone();
+        let reader = Arc::clone(caller);
+        match self.db.read(move |c| work(c, &reader)).await {
+            Err(ApiError::NotFound(_)) if caller.has(Capability::ShareQueriedObjects) => self.change(caller, again).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Serves a request that changes something, in one transaction.
+    pub(crate) async fn change<T, F>(&self, caller: &Arc<Caller>, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Caller) -> ApiResult<T> + Send + 'static,
+    {
+        let caller = Arc::clone(caller);
+        self.db.write(move |c| work(c, &caller)).await
+    }
+}
