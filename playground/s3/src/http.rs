@@ -6,19 +6,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue, SERVER};
 use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use s3s::Body;
 use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// Answers without a signature and says nothing; no bucket can have this name.
+const HEALTH: &str = "/.health";
 const MAX_CONNECTIONS: usize = 1024;
 const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -46,9 +49,12 @@ pub(crate) async fn serve(listener: TcpListener, service: S3Service, shutdown: C
             TokioIo::new(stream),
             service_fn(move |request: Request<Incoming>| {
                 let must_close = leaves_body_state_unclear(request.headers());
-                let answer = Service::call(&service, request);
+                let answer = (request.uri().path() != HEALTH).then(|| Service::call(&service, request));
                 async move {
-                    let mut response = answer.await?;
+                    let mut response = match answer {
+                        Some(answer) => answer.await?,
+                        None => Response::new(Body::from("ok\n".to_owned())),
+                    };
                     response.headers_mut().insert(SERVER, HeaderValue::from_static("playground-s3"));
                     if must_close {
                         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -2,7 +2,7 @@
 //!
 //! It serves one key pair and path-style addresses, and speaks what Karton, MWDB and their
 //! Python clients need, listing of versions included. Buckets are folders and objects are files
-//! in them; the one rule to know is that the folder belongs to the server while it runs:
+//! in them; `GET /.health` answers anybody. The one rule to know is that the folder belongs to the server while it runs:
 //! what exists is kept in memory, so a file put there by hand is seen at the next start.
 //!
 //! ```no_run

@@ -28,3 +28,10 @@ async fn an_expectation_without_a_body_closes_the_connection() {
     let answer = raw(&bed, "PUT /box/k HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
     assert!(!answer.contains("connection: close"), "{answer}");
 }
+
+#[tokio::test]
+async fn health_is_told_without_a_signature() {
+    let bed = Bed::start().await;
+    let answer = raw(&bed, "GET /.health HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(answer.starts_with("http/1.1 200"), "{answer}");
+}
