@@ -25,15 +25,17 @@ impl Playground {
         Self::start_with(folder, &[]).await
     }
 
+    #[expect(clippy::unused_async, reason = "all starts look alike")]
     pub async fn start_with(folder: &Path, extra: &[&str]) -> Self {
-        Self::launch(folder, extra, &[]).await
+        Self::launch(folder, extra, &[])
     }
 
+    #[expect(clippy::unused_async, reason = "all starts look alike")]
     pub async fn start_with_env(folder: &Path, env: &[(&str, &str)]) -> Self {
-        Self::launch(folder, &[], env).await
+        Self::launch(folder, &[], env)
     }
 
-    async fn launch(folder: &Path, extra: &[&str], env: &[(&str, &str)]) -> Self {
+    fn launch(folder: &Path, extra: &[&str], env: &[(&str, &str)]) -> Self {
         let started = Instant::now();
         let log = folder.join(format!("playground-{}.log", std::process::id()));
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();

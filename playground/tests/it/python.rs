@@ -5,14 +5,12 @@ use std::process::{Child, Command, Output, Stdio};
 
 /// An interpreter with karton-core, karton-classifier, karton-mwdb-reporter and mwdblib; None: left out, outside CI only.
 pub fn interpreter() -> Option<PathBuf> {
-    match std::env::var_os("KARTON_PEERS_PYTHON") {
-        Some(path) => Some(path.into()),
-        None => {
-            assert!(std::env::var("CI").is_err(), "KARTON_PEERS_PYTHON is not set: run the tests by `make test`");
-            eprintln!("left out: KARTON_PEERS_PYTHON names no interpreter with karton-core (`make test` prepares one)");
-            None
-        }
+    let path = std::env::var_os("KARTON_PEERS_PYTHON");
+    if path.is_none() {
+        assert!(std::env::var("CI").is_err(), "KARTON_PEERS_PYTHON is not set: run the tests by `make test`");
+        eprintln!("left out: KARTON_PEERS_PYTHON names no interpreter with karton-core (`make test` prepares one)");
     }
+    path.map(PathBuf::from)
 }
 
 pub fn script(name: &str) -> PathBuf {

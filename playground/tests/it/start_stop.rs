@@ -38,7 +38,7 @@ async fn nothing_is_left_behind_after_a_stop_and_a_killed_one_can_be_started_aga
     let sample = killed.upload("hello.elf", samples::elf()).await;
     killed.kill();
     let again = Playground::start(folder.path()).await;
-    let object = again.finished(sample["id"].as_str().unwrap(), Duration::from_secs(60)).await;
+    let object = again.finished(sample["id"].as_str().unwrap(), Duration::from_mins(1)).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"]);
 }
 
