@@ -7,7 +7,6 @@ use karton_rs::{Consumer, ConsumerArgs, Karton, LocalResource, Task, service::ru
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
 
-const SHORTEST: usize = 4;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Parser)]
@@ -20,8 +19,7 @@ struct Args {
 fn main() -> std::process::ExitCode {
     run_main(Args::parse().consumer.config(), |config, shutdown| async move {
         let filters = json!([{"type": "sample", "stage": "recognized"}]);
-        Consumer::new("karton.strings").version("1.0.0").filters(filters).process(process).run(&config, shutdown).await?;
-        Ok(())
+        Ok(Consumer::new("karton.strings").version("1.0.0").filters(filters).process(process).run(&config, shutdown).await.map(drop)?)
     })
 }
 
@@ -37,7 +35,7 @@ async fn process(karton: Karton, task: Task) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes runs of printable characters line by line; gives how many bytes that made.
+/// Writes runs of four or more printable characters line by line; gives how many bytes that made.
 async fn extract(mut sample: impl AsyncRead + Unpin, found: impl AsyncWrite + Unpin) -> std::io::Result<usize> {
     let (mut found, mut written) = (BufWriter::new(found), 0);
     let (mut chunk, mut run, mut read) = (vec![0; 64 * 1024], Vec::new(), 1);
@@ -48,7 +46,7 @@ async fn extract(mut sample: impl AsyncRead + Unpin, found: impl AsyncWrite + Un
             let printable = matches!(byte, b' '..=b'~');
             run.extend(Some(byte).filter(|_| printable));
             if !printable || run.len() == 4096 {
-                if run.len() >= SHORTEST {
+                if run.len() > 3 {
                     run.push(b'\n');
                     found.write_all(&run).await?;
                     written += run.len();
@@ -57,6 +55,5 @@ async fn extract(mut sample: impl AsyncRead + Unpin, found: impl AsyncWrite + Un
             }
         }
     }
-    found.flush().await?;
-    Ok(written)
+    found.flush().await.map(|()| written)
 }
