@@ -1,0 +1,40 @@
+//! Where the bytes of an upload come from.
+//!
+//! The one rule: a source can be opened any number of times, because an upload that failed starts again.
+
+use futures::future::BoxFuture;
+use tokio::io::AsyncRead;
+
+/// An open source.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Content that can be read from its start again and again.
+pub trait Content: Send + Sync {
+    /// Opens the content at its start.
+    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>>;
+}
+
+/// Content that cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{reason}")]
+pub struct ContentError {
+    reason: String,
+    away: bool,
+}
+
+impl ContentError {
+    /// Something is wrong with this content.
+    pub fn broken(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), away: false }
+    }
+
+    /// The place where the content is kept does not answer: worth waiting for.
+    pub fn away(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), away: true }
+    }
+
+    /// Whether it is the place that is away.
+    pub fn is_away(&self) -> bool {
+        self.away
+    }
+}

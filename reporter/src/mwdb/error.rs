@@ -1,0 +1,109 @@
+//! What can go wrong with a request to MWDB.
+//!
+//! The one rule: a message names the request and what MWDB said, never a token, a password or an
+//! address with credentials in it.
+
+use std::time::Duration;
+
+use super::content::ContentError;
+
+/// A request that MWDB did not fulfil.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("MWDB: {action}: {problem}")]
+pub struct Error {
+    action: String,
+    problem: Problem,
+}
+
+/// Why a request was not fulfilled.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Nobody answers at the address.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection broke before the answer was complete.
+    #[error("connection broke: {0}")]
+    Broken(String),
+    /// Nothing moved for so long.
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// Status 502, 503 or 504, or 403 because of maintenance.
+    #[error("not available (status {status}): {message}")]
+    Unavailable {
+        /// HTTP status.
+        status: u16,
+        /// What the server says.
+        message: String,
+    },
+    /// Status 429.
+    #[error("too many requests")]
+    RateLimited {
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Status 401: no token, or one that MWDB refuses.
+    #[error("not authenticated: {0}")]
+    NotAuthenticated(String),
+    /// Status 404 with a word about an object, user or attribute.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// Status 404 because this server has no such call, or is no MWDB.
+    #[error("no such call at this address (is [mwdb] api_url right?): {0}")]
+    EndpointNotFound(String),
+    /// Status 413.
+    #[error("too large for this server")]
+    TooLarge,
+    /// Status 409: the object exists with another type.
+    #[error("exists with another type: {0}")]
+    TypeConflict(String),
+    /// Any other status.
+    #[error("refused (status {status}): {message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What the server says.
+        message: String,
+    },
+    /// Not what the API promises.
+    #[error("answer cannot be used: {0}")]
+    BadAnswer(String),
+    /// The content to upload cannot be read.
+    #[error("content cannot be read: {0}")]
+    Content(ContentError),
+    /// Text that is no hash cannot name an object.
+    #[error("{0:?} is not the id or hash of an object")]
+    InvalidId(String),
+    /// Waiting was given up because the process is told to stop.
+    #[error("stopped while waiting")]
+    Stopped,
+}
+
+impl Error {
+    pub(super) fn new(action: impl Into<String>, problem: Problem) -> Self {
+        Self { action: action.into(), problem }
+    }
+
+    /// Why.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// True when the same request may work later.
+    pub fn is_temporary(&self) -> bool {
+        match &self.problem {
+            Problem::Unreachable(_) | Problem::Broken(_) | Problem::TimedOut(_) | Problem::Unavailable { .. } => true,
+            Problem::RateLimited { .. } | Problem::Content(_) => true,
+            _ => false,
+        }
+    }
+
+    /// True when a server was not there at all, so that the request itself is above suspicion.
+    pub(super) fn is_outage(&self) -> bool {
+        match &self.problem {
+            Problem::Unreachable(_) => true,
+            Problem::Content(error) => error.is_away(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How long we wait for whom.
+//!
+//! The one rule: a server that is away is waited for without end, but a request that fails while the
+//! server answers others is given up after some attempts, so that one bad object never holds up the rest.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+/// Pauses and attempts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Patience {
+    /// How often a request is repeated that fails while the server answers others.
+    pub retries: u32,
+    /// Pause after the first failure; each next one is twice as long.
+    pub first_pause: Duration,
+    /// The longest pause between two tries.
+    pub longest_pause: Duration,
+    /// Pause when the server asks for patience without saying for how long.
+    pub rate_limit_pause: Duration,
+    /// The longest pause that a server may ask for.
+    pub longest_rate_limit_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            retries: 5,
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(30),
+            rate_limit_pause: Duration::from_secs(60),
+            longest_rate_limit_pause: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Waiting was given up because the process is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted;
+
+/// Waits longer after each failure, says so at the first one and now and then, and says when it is over.
+#[derive(Debug)]
+pub struct Waiter<'a> {
+    patience: &'a Patience,
+    stop: &'a CancellationToken,
+    failures: u32,
+    counted: u32,
+}
+
+impl<'a> Waiter<'a> {
+    /// How many silent failures lie between two warnings: some ten minutes.
+    const SILENT: u32 = 20;
+
+    pub(super) fn new(patience: &'a Patience, stop: &'a CancellationToken) -> Self {
+        Self { patience, stop, failures: 0, counted: 0 }
+    }
+
+    /// Counts a failure that is the fault of the request; false when it was one too many.
+    pub(super) fn may_repeat(&mut self) -> bool {
+        self.counted += 1;
+        self.counted <= self.patience.retries
+    }
+
+    /// Pauses after a failure.
+    ///
+    /// # Errors
+    /// When the process is told to stop.
+    pub async fn pause(&mut self, failure: &impl Display) -> Result<(), Interrupted> {
+        let doubled = self.patience.first_pause.saturating_mul(2_u32.saturating_pow(self.failures));
+        let pause = doubled.min(self.patience.longest_pause);
+        if self.failures.is_multiple_of(Self::SILENT) {
+            tracing::warn!("{failure}; trying again until it works");
+        } else {
+            tracing::debug!("{failure}");
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.sleep(pause).await
+    }
+
+    /// Pauses because the server asks for it.
+    pub(super) async fn pause_for_rate_limit(&self, asked: Option<Duration>) -> Result<(), Interrupted> {
+        let pause = asked.unwrap_or(self.patience.rate_limit_pause).min(self.patience.longest_rate_limit_pause);
+        tracing::warn!("MWDB limits our requests: waiting {} s", pause.as_secs_f32());
+        self.sleep(pause).await
+    }
+
+    async fn sleep(&self, pause: Duration) -> Result<(), Interrupted> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Interrupted),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+
+    /// It worked.
+    pub fn over(&self) {
+        if self.failures > 0 {
+            tracing::info!("Works again after {} failed attempts", self.failures);
+        }
+    }
+}

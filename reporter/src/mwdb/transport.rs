@@ -1,0 +1,273 @@
+//! One request, one answer.
+//!
+//! The one rule: content is streamed, an answer is read up to a limit, and nothing may stand still
+//! for longer than the limit allows.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use karton_rs::json::Value;
+use reqwest::{
+    Method, Response, Url,
+    header::{CONTENT_TYPE, LOCATION, RETRY_AFTER},
+    multipart::{Form, Part},
+    redirect,
+};
+use tokio_util::io::ReaderStream;
+
+use super::{
+    answer::judge,
+    content::{ContentError, Reader},
+    error::{Error, Problem},
+    settings::{Limits, Secret, Settings},
+    upload::FileUpload,
+};
+
+/// Bytes read from a source at once.
+const PIECE: usize = 64 * 1024;
+
+/// How much of an error's text is read.
+const LONGEST_ERROR: usize = 64 * 1024;
+
+/// What a request carries.
+pub(super) enum Body<'a> {
+    Empty,
+    Json(Value),
+    File { upload: &'a FileUpload<'a>, options: Value },
+}
+
+/// A request that can be sent again.
+pub(super) struct Request<'a> {
+    method: Method,
+    /// Parts of the path below the address of the API.
+    path: Vec<&'a str>,
+    body: Body<'a>,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn get(path: Vec<&'a str>) -> Self {
+        Self { method: Method::GET, path, body: Body::Empty }
+    }
+
+    pub(super) fn put(path: Vec<&'a str>, body: Body<'a>) -> Self {
+        Self { method: Method::PUT, path, body }
+    }
+
+    pub(super) fn post(path: Vec<&'a str>, body: Body<'a>) -> Self {
+        Self { method: Method::POST, path, body }
+    }
+
+    /// How messages call it.
+    pub(super) fn action(&self) -> String {
+        format!("{} {}", self.method, self.path.join("/"))
+    }
+}
+
+/// The HTTP side of a client.
+#[derive(Debug)]
+pub(super) struct Transport {
+    http: reqwest::Client,
+    base: Url,
+    limits: Limits,
+}
+
+impl Transport {
+    pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("karton-mwdb-reporter/", env!("CARGO_PKG_VERSION"), " (karton-rs)"))
+            .connect_timeout(settings.limits.connect)
+            // Below what servers keep a silent connection open for: a request must not meet a closed one.
+            .pool_idle_timeout(Duration::from_secs(2))
+            // A redirected POST would lose its body, and an upload cannot be replayed by the library.
+            .redirect(redirect::Policy::none())
+            .tls_danger_accept_invalid_certs(!settings.verify_ssl)
+            .build()
+            .map_err(|error| Error::new("set up", Problem::Broken(causes(error))))?;
+        Ok(Self { http, base: settings.api_url.clone(), limits: settings.limits.clone() })
+    }
+
+    /// Sends a request once and judges the answer.
+    pub(super) async fn send(&self, request: &Request<'_>, token: Option<&Secret>) -> Result<Value, Error> {
+        self.attempt(request, token).await.map_err(|problem| Error::new(request.action(), problem))
+    }
+
+    /// Whether the server answers at all: its version can be asked for by anybody.
+    pub(super) async fn answers(&self) -> bool {
+        let probe = Request::get(vec!["server"]);
+        matches!(tokio::time::timeout(self.limits.probe, self.attempt(&probe, None)).await, Ok(Ok(_)))
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        // Only an address that cannot be a base has no segments, and those are refused in the settings.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    async fn attempt(&self, request: &Request<'_>, token: Option<&Secret>) -> Result<Value, Problem> {
+        let mut builder = self.http.request(request.method.clone(), self.url(&request.path));
+        if let Some(token) = token {
+            builder = builder.bearer_auth(token.expose());
+        }
+        let progress = Progress::default();
+        let failure = ReadFailure::default();
+        builder = match &request.body {
+            Body::Empty => builder,
+            Body::Json(value) => builder.header(CONTENT_TYPE, "application/json").body(value.to_json()),
+            Body::File { upload, options } => {
+                let reader = tokio::time::timeout(self.limits.idle, upload.content.open());
+                let reader = reader.await.map_err(|_| ContentError::away(format!("no answer within {} s", self.limits.idle.as_secs_f32())));
+                let reader = reader.and_then(|opened| opened).map_err(Problem::Content)?;
+                let content = pieces(reader, upload.size, progress.clone(), failure.clone());
+                let part = Part::stream_with_length(reqwest::Body::wrap_stream(content), upload.size).file_name(file_name(upload.name));
+                builder.multipart(Form::new().part("file", part).text("options", options.to_json()))
+            }
+        };
+        let sent = tokio::select! {
+            sent = builder.send() => sent,
+            () = progress.stalled(self.limits.idle) => return Err(Problem::TimedOut(self.limits.idle)),
+        };
+        let response = match (sent, failure.take()) {
+            (Ok(response), _) => response,
+            (Err(_), Some(failure)) => return Err(Problem::Content(failure)),
+            (Err(error), None) if error.is_connect() => return Err(Problem::Unreachable(causes(error))),
+            (Err(error), None) => return Err(Problem::Broken(causes(error))),
+        };
+        self.read(response).await
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Value, Problem> {
+        let status = response.status();
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
+        let limit = if status.is_success() { self.limits.answer_bytes } else { LONGEST_ERROR };
+        let body = match tokio::time::timeout(self.limits.idle, read_body(&mut response, limit)).await {
+            Ok(Ok(body)) => body,
+            // The status says enough: what came after it does not matter.
+            _ if !status.is_success() => Vec::new(),
+            Ok(Err(problem)) => return Err(problem),
+            Err(_) => return Err(Problem::TimedOut(self.limits.idle)),
+        };
+        judge(status, retry_after.as_deref(), location.as_deref(), &body)
+    }
+}
+
+async fn read_body(response: &mut Response, limit: usize) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| Problem::Broken(causes(error)))? {
+        if body.len() + piece.len() > limit {
+            return Err(Problem::BadAnswer(format!("it is larger than {limit} bytes")));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// The content as a stream of exactly `size` bytes that notes its progress and why it failed.
+fn pieces(
+    reader: Reader,
+    size: u64,
+    progress: Progress,
+    failure: ReadFailure,
+) -> impl Stream<Item = Result<Bytes, ContentError>> + Send + 'static {
+    // The stream ends with a check, because a request that is short of content would wait for ever.
+    let end = futures::stream::once(std::future::ready(None));
+    let mut sent = 0;
+    ReaderStream::with_capacity(reader, PIECE).map(Some).chain(end).filter_map(move |piece| {
+        progress.note();
+        let outcome = match piece {
+            Some(Ok(piece)) => {
+                sent += piece.len() as u64;
+                if sent > size {
+                    Err(ContentError::broken(format!("it is longer than the {size} bytes that the task says")))
+                } else {
+                    Ok(Some(piece))
+                }
+            }
+            Some(Err(error)) => Err(ContentError::broken(error.to_string())),
+            None if sent < size => Err(ContentError::broken(format!("it ends after {sent} of the {size} bytes that the task says"))),
+            None => Ok(None),
+        };
+        if let Err(error) = &outcome {
+            failure.note(error);
+        }
+        std::future::ready(outcome.transpose())
+    })
+}
+
+/// Why the content could not be read; the HTTP library only says that the body failed.
+#[derive(Clone, Default)]
+struct ReadFailure(Arc<Mutex<Option<ContentError>>>);
+
+impl ReadFailure {
+    fn note(&self, error: &ContentError) {
+        // A lock for one assignment; a panic while it is held cannot happen.
+        if let Ok(mut slot) = self.0.lock() {
+            slot.get_or_insert_with(|| error.clone());
+        }
+    }
+
+    fn take(&self) -> Option<ContentError> {
+        self.0.lock().ok().and_then(|mut slot| slot.take())
+    }
+}
+
+/// When something moved for the last time.
+#[derive(Clone)]
+struct Progress(Arc<Mutex<Instant>>);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Progress {
+    fn note(&self) {
+        if let Ok(mut last) = self.0.lock() {
+            *last = Instant::now();
+        }
+    }
+
+    /// Ends when nothing has moved for `limit`.
+    async fn stalled(&self, limit: Duration) {
+        loop {
+            let silent = self.0.lock().map_or(Duration::ZERO, |last| last.elapsed());
+            let Some(rest) = limit.checked_sub(silent).filter(|rest| !rest.is_zero()) else { return };
+            tokio::time::sleep(rest).await;
+        }
+    }
+}
+
+/// A name for the header of a part: what would end the header is escaped as browsers do.
+fn file_name(name: &str) -> String {
+    name.chars().fold(String::with_capacity(name.len()), |mut safe, character| {
+        match character {
+            '"' => safe.push_str("%22"),
+            '\r' => safe.push_str("%0D"),
+            '\n' => safe.push_str("%0A"),
+            control if control.is_control() => safe.push('_'),
+            other => safe.push(other),
+        }
+        safe
+    })
+}
+
+/// The messages of an error and its causes. The address is left out: the caller names the request.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        let message = inner.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,69 @@
+//! What travels with an upload. See MWDB API §O1.1.
+
+use karton_rs::json::{Map, Value};
+
+use super::content::Content;
+
+/// A file to upload.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct FileUpload<'a> {
+    /// Name that MWDB shows.
+    pub name: &'a str,
+    /// Bytes of the content, all of which are sent.
+    pub size: u64,
+    /// The content.
+    pub content: &'a dyn Content,
+}
+
+impl<'a> FileUpload<'a> {
+    /// A file of `size` bytes.
+    pub fn new(name: &'a str, size: u64, content: &'a dyn Content) -> Self {
+        Self { name, size, content }
+    }
+}
+
+/// Relations and metadata of an upload. It is always shared with all groups of the account.
+#[derive(Debug, Clone, Default)]
+pub struct UploadOptions {
+    /// Id of the parent.
+    pub parent: Option<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Keys with one value each; a key may stand several times.
+    pub attributes: Vec<(String, Value)>,
+    /// Analysis that the object belongs to, for servers from 2.6.
+    pub karton_id: Option<String>,
+    /// Keys with text values, for servers before 2.6.
+    pub metakeys: Vec<(String, String)>,
+}
+
+impl UploadOptions {
+    /// The JSON members, to which a config or blob adds its own.
+    pub(super) fn to_map(&self) -> Map {
+        let mut map = Map::new();
+        map.insert("parent".to_owned(), self.parent.clone().into());
+        map.insert("upload_as".to_owned(), "*".into());
+        if !self.tags.is_empty() {
+            let tags: Vec<Value> = self.tags.iter().map(|tag| object([("tag", tag.into())])).collect();
+            map.insert("tags".to_owned(), tags.into());
+        }
+        if !self.attributes.is_empty() {
+            let pairs = self.attributes.iter().map(|(key, value)| object([("key", key.into()), ("value", value.clone())]));
+            map.insert("attributes".to_owned(), pairs.collect::<Vec<_>>().into());
+        }
+        if let Some(karton_id) = &self.karton_id {
+            map.insert("karton_id".to_owned(), karton_id.into());
+        }
+        if !self.metakeys.is_empty() {
+            let pairs = self.metakeys.iter().map(|(key, value)| object([("key", key.into()), ("value", value.into())]));
+            map.insert("metakeys".to_owned(), pairs.collect::<Vec<_>>().into());
+        }
+        map
+    }
+}
+
+/// A JSON object of few members.
+pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}

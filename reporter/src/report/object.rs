@@ -1,0 +1,176 @@
+//! The procedure that files, configs and blobs share.
+//!
+//! The one rule: an object that exists is uploaded again, because that is what makes it part of this
+//! analysis; MWDB merges.
+
+use karton_rs::{Resource, json::Value};
+
+use super::{Run, error::ReportError, inputs::Metadata, spool::SampleFile};
+use crate::mwdb::{Client, Error, FileUpload, Object, ObjectType, Problem, UploadOptions, metakey_text};
+
+/// What is reported.
+pub(super) enum Subject<'a> {
+    File(&'a SampleFile<'a>),
+    Config { id: String, family: &'a str, config_type: &'a str, cfg: &'a Value },
+    Blob { id: String, name: &'a str, kind: &'a str, content: &'a str },
+}
+
+impl Subject<'_> {
+    fn id(&self) -> &str {
+        match self {
+            Self::File(file) => &file.id,
+            Self::Config { id, .. } | Self::Blob { id, .. } => id,
+        }
+    }
+
+    fn kind(&self) -> ObjectType {
+        match self {
+            Self::File(_) => ObjectType::File,
+            Self::Config { .. } => ObjectType::Config,
+            Self::Blob { .. } => ObjectType::Blob,
+        }
+    }
+
+    async fn upload(&self, mwdb: &Client, options: &UploadOptions) -> Result<Object, Error> {
+        match self {
+            Self::File(file) => mwdb.upload_file(&FileUpload::new(&file.name, file.size, &*file.content), options).await,
+            Self::Config { family, config_type, cfg, .. } => mwdb.upload_config(family, config_type, cfg, options).await,
+            Self::Blob { name, kind, content, .. } => mwdb.upload_blob(name, kind, content, options).await,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Uploads a file; nothing when it is too large for the server.
+    pub(super) async fn report_file(
+        &self,
+        resource: &Resource,
+        parent: Option<&str>,
+        metadata: &Metadata,
+    ) -> Result<Option<Object>, ReportError> {
+        let file = self.sample_file(resource).await?;
+        match self.report_object(&Subject::File(&file), parent, metadata).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if matches!(error.problem(), Problem::TooLarge) => {
+                tracing::warn!("File `{}` ({}, {} bytes) is too large for MWDB: not uploaded", file.name, file.id, file.size);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts an object with its relations and metadata into MWDB.
+    pub(super) async fn report_object(&self, subject: &Subject<'_>, parent: Option<&str>, metadata: &Metadata) -> Result<Object, Error> {
+        let parent = parent.filter(|parent| {
+            let circular = parent.eq_ignore_ascii_case(subject.id());
+            if circular {
+                tracing::warn!("Object {parent} is named as its own parent: ignored");
+            }
+            !circular
+        });
+        let existing = self.mwdb.query(subject.kind(), subject.id()).await?;
+        let is_new = existing.is_none();
+        let object = if self.mwdb.server_version().await?.has_rich_uploads() {
+            let options = UploadOptions {
+                parent: parent.map(str::to_owned),
+                tags: metadata.tags.clone(),
+                attributes: metadata.attributes.clone(),
+                karton_id: Some(self.task.root_uid().to_owned()),
+                metakeys: Vec::new(),
+            };
+            subject.upload(self.mwdb, &options).await?
+        } else {
+            self.report_step_by_step(subject, existing, parent, metadata).await?
+        };
+        self.add_comments(&object.id, &metadata.comments).await?;
+        summary(subject.kind(), &object.id, is_new, parent, metadata);
+        Ok(object)
+    }
+
+    /// For servers before 2.6, whose uploads take a parent and metakeys only.
+    async fn report_step_by_step(
+        &self,
+        subject: &Subject<'_>,
+        existing: Option<Object>,
+        parent: Option<&str>,
+        metadata: &Metadata,
+    ) -> Result<Object, Error> {
+        let object = match existing {
+            Some(object) => {
+                if let Some(parent) = parent {
+                    self.link(parent, &object).await?;
+                }
+                object
+            }
+            None => {
+                let metakeys = vec![("karton".to_owned(), self.task.root_uid().to_owned())];
+                let options = UploadOptions { parent: parent.map(str::to_owned), metakeys, ..UploadOptions::default() };
+                subject.upload(self.mwdb, &options).await?
+            }
+        };
+        self.add_tags(&object, &metadata.tags).await?;
+        if !metadata.attributes.is_empty() {
+            let present = self.mwdb.attributes(&object.id).await?;
+            let is_present = |key: &str, value: &Value| {
+                // The list shows text even where something else was meant.
+                present.iter().any(|(known, held)| known == key && (held == value || held.as_str() == Some(metakey_text(value).as_str())))
+            };
+            for (key, value) in metadata.attributes.iter().filter(|(key, value)| !is_present(key, value)) {
+                self.mwdb.add_attribute(&object.id, key, value).await?;
+            }
+        }
+        Ok(object)
+    }
+
+    /// Makes `child` a child of `parent`, unless the answer that we have shows that it is.
+    pub(super) async fn link(&self, parent: &str, child: &Object) -> Result<(), Error> {
+        let linked = child.parents.as_ref().is_some_and(|parents| parents.iter().any(|known| known == parent));
+        if !linked && parent != child.id {
+            self.mwdb.add_child(parent, &child.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the tags that an object does not have.
+    pub(super) async fn add_tags(&self, object: &Object, tags: &[String]) -> Result<(), Error> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let present = match &object.tags {
+            Some(tags) => tags.clone(),
+            None => self.mwdb.tags(&object.id).await?,
+        };
+        for tag in tags.iter().filter(|tag| !present.contains(tag)) {
+            self.mwdb.add_tag(&object.id, tag).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_comments(&self, id: &str, comments: &[String]) -> Result<(), Error> {
+        if comments.is_empty() {
+            return Ok(());
+        }
+        let mut present = self.mwdb.comments(id).await?;
+        for comment in comments {
+            if !present.contains(comment) {
+                self.mwdb.add_comment(id, comment).await?;
+                present.push(comment.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn summary(kind: ObjectType, id: &str, is_new: bool, parent: Option<&str>, metadata: &Metadata) {
+    let mut keys: Vec<&str> = metadata.attributes.iter().map(|(key, _)| key.as_str()).collect();
+    keys.dedup();
+    tracing::info!(
+        "{} {} {id}: parent {}, tags [{}], attributes [{}], {} comments",
+        if is_new { "Uploaded" } else { "Added metadata to existing" },
+        kind.as_str(),
+        parent.unwrap_or("none"),
+        metadata.tags.join(", "),
+        keys.join(", "),
+        metadata.comments.len(),
+    );
+}

@@ -1,0 +1,114 @@
+//! Files that a task brings along, ready to be uploaded.
+//!
+//! The one rule: content is streamed from the object store to MWDB. Only a resource without size or
+//! digest passes through a temporary file, where both are found out.
+
+use futures::future::BoxFuture;
+use karton_rs::Resource;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempPath;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Run, Samples, error::ReportError};
+use crate::mwdb::{Content, ContentError, Reader};
+
+/// A file with known id and size.
+pub(super) struct SampleFile<'a> {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) size: u64,
+    pub(super) content: Box<dyn Content + 'a>,
+}
+
+/// Content in the object store.
+struct Stored<'a> {
+    samples: &'a dyn Samples,
+    resource: &'a Resource,
+}
+
+impl Content for Stored<'_> {
+    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>> {
+        self.samples.open(self.resource)
+    }
+}
+
+/// Content in a temporary file.
+struct Spooled(TempPath);
+
+impl Content for Spooled {
+    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>> {
+        Box::pin(async move {
+            let file = tokio::fs::File::open(&self.0).await.map_err(on_disk)?;
+            Ok(Box::new(file) as Reader)
+        })
+    }
+}
+
+impl Run<'_> {
+    /// Finds out what has to be known about a resource.
+    pub(super) async fn sample_file<'r>(&'r self, resource: &'r Resource) -> Result<SampleFile<'r>, ReportError> {
+        let digest = resource.sha256().filter(|digest| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let (id, size, content): (_, _, Box<dyn Content + 'r>) = match (digest, resource.size) {
+            (Some(digest), Some(size)) => (digest.to_ascii_lowercase(), size, Box::new(Stored { samples: self.samples, resource })),
+            (digest, _) => {
+                let (path, size, computed) = self.spool(resource).await?;
+                // What the task says names the object, as it does for the other services.
+                (digest.map_or(computed, str::to_ascii_lowercase), size, Box::new(Spooled(path)))
+            }
+        };
+        let name = if resource.name.is_empty() { id.clone() } else { resource.name.clone() };
+        Ok(SampleFile { id, name, size, content })
+    }
+
+    async fn spool(&self, resource: &Resource) -> Result<(TempPath, u64, String), ReportError> {
+        let mut waiter = self.mwdb.waiter();
+        loop {
+            match copy_to_disk(self.samples, resource).await {
+                Ok(copied) => {
+                    waiter.over();
+                    return Ok(copied);
+                }
+                Err(error) if error.is_away() => waiter.pause(&error).await.map_err(|_| ReportError::Stopped)?,
+                Err(source) => return Err(ReportError::Content { name: resource.name.clone(), source }),
+            }
+        }
+    }
+}
+
+async fn copy_to_disk(samples: &dyn Samples, resource: &Resource) -> Result<(TempPath, u64, String), ContentError> {
+    let mut reader = samples.open(resource).await?;
+    let (file, path) = tempfile::NamedTempFile::new().map_err(on_disk)?.into_parts();
+    let mut file = tokio::fs::File::from_std(file);
+    let mut hasher = Sha256::new();
+    let mut size = 0;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = reader.read(&mut buffer).await.map_err(|error| ContentError::broken(error.to_string()))?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        file.write_all(&buffer[..count]).await.map_err(on_disk)?;
+        size += count as u64;
+    }
+    file.flush().await.map_err(on_disk)?;
+    Ok((path, size, hex(&hasher.finalize())))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn on_disk(error: std::io::Error) -> ContentError {
+    ContentError::broken(format!("temporary file in {}: {error}", std::env::temp_dir().display()))
+}
+
+/// Digest of a text, which is the id of a blob with that content.
+pub(super) fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,94 @@
+//! The Karton service around the reporter.
+//!
+//! The one rule: a task is Crashed only for what is wrong with it. While MWDB or the object store is
+//! away the task waits; when the service stops meanwhile, it goes back to its queue.
+
+use karton_rs::{Config, Consumer, HandBack};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    mwdb::{self, Client, SettingsError},
+    report::Reporter,
+};
+
+/// Identity unless the configuration has another.
+pub const IDENTITY: &str = "karton.mwdb-reporter";
+
+/// Version that dashboards show; that of the service whose behaviour this is.
+pub const VERSION: &str = "1.3.0";
+
+/// What dashboards show about the service. Part of the bind: replicas that differ in it replace each other.
+pub const INFO: &str =
+    "Puts samples, configs and blobs that a pipeline has found into MWDB, with their relations, tags, attributes and comments.";
+
+/// What the configuration means for this service.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How to reach MWDB.
+    pub mwdb: mwdb::Settings,
+    /// Whether samples that nobody recognised are uploaded.
+    pub report_unrecognized: bool,
+}
+
+impl Settings {
+    /// Reads `[mwdb]` and `[mwdb-reporter]`.
+    ///
+    /// # Errors
+    /// When `[mwdb]` is missing, or a value cannot be used.
+    pub fn from_config(config: &Config) -> Result<Self, SettingsError> {
+        let report_unrecognized = config.bool("mwdb-reporter", "report_unrecognized")?.unwrap_or(false);
+        Ok(Self { mwdb: mwdb::Settings::from_config(config)?, report_unrecognized })
+    }
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// When the configuration cannot be used, or MWDB refuses login and password.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    run_with(Settings::from_config(&config)?, &config, shutdown).await
+}
+
+/// Like [`run`], with settings of the caller's own.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(settings: Settings, config: &Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    karton_rs::service::install_crypto();
+    let credentials = &settings.mwdb.credentials;
+    if credentials.api_key.is_none() && credentials.password.is_none() {
+        tracing::warn!("[mwdb] has neither api_key nor username and password: MWDB will refuse every task");
+    }
+    let mwdb = Client::new(settings.mwdb.clone(), shutdown.clone())?;
+    match mwdb.log_in().await {
+        Ok(()) => {}
+        Err(error) if error.is_temporary() => tracing::warn!("Cannot log in now, tasks will wait: {error}"),
+        Err(error) => return Err(error.into()),
+    }
+    let reporter = Reporter::new(mwdb, settings.report_unrecognized);
+    Consumer::new(IDENTITY)
+        .version(VERSION)
+        .info(INFO)
+        .filters(json!([
+            {"type": "sample", "stage": "recognized"},
+            {"type": "sample", "stage": "analyzed"},
+            {"type": "sample", "stage": "unrecognized"},
+            {"type": "config"},
+            {"type": "blob"},
+        ]))
+        .persistent(true)
+        .process(move |karton, task| {
+            let reporter = reporter.clone();
+            async move {
+                match reporter.report(&task, &karton).await {
+                    Err(error) if error.is_interruption() => Err(HandBack(error.to_string()).into()),
+                    outcome => Ok(outcome?),
+                }
+            }
+        })
+        .run(config, shutdown)
+        .await?;
+    Ok(())
+}
