@@ -1,0 +1,104 @@
+//! Where content comes from: what is known about it, and what happens when it cannot be read.
+
+use karton_rs::json::Value;
+use reporter::{
+    mwdb::{Content, ContentError, FileUpload, Problem, Reader, UploadOptions},
+    report::ReportError,
+};
+use tokio::io::AsyncReadExt as _;
+
+use crate::bench::{Bench, client_of, sample_task};
+use crate::stub::Stub;
+
+/// A resource with some of its fields changed.
+fn changed(resource: &Value, field: &str, value: Value) -> Value {
+    let mut resource = resource.clone();
+    let fields = resource.as_object_mut().unwrap().get_mut("__karton_resource__").unwrap().as_object_mut().unwrap();
+    fields.insert(field.to_owned(), value.clone());
+    if field == "sha256" {
+        fields.get_mut("metadata").unwrap().as_object_mut().unwrap().insert(field.to_owned(), value);
+    }
+    resource
+}
+
+#[tokio::test]
+async fn size_and_digest_are_found_out_when_they_are_missing() {
+    let bench = Bench::start().await;
+    let (sample, id) = bench.file("s", "sample");
+    for unknown in [changed(&sample, "sha256", Value::Null), changed(&sample, "size", Value::Null), changed(&sample, "sha256", "x".into())]
+    {
+        let mut task = sample_task();
+        task.set_payload("sample", unknown);
+        bench.stub.forget();
+        bench.report(&task).await;
+        let requests = bench.stub.requests();
+        assert_eq!(requests[0].line, format!("GET file/{id}"));
+        assert!(requests.iter().any(|request| request.file == Some(("s".to_owned(), id.clone()))));
+    }
+}
+
+#[tokio::test]
+async fn a_size_that_is_wrong_is_an_error_that_says_so() {
+    let bench = Bench::start().await;
+    let (sample, _) = bench.file("s", "sample");
+    for (size, expected) in [(5_u64, "longer than the 5 bytes"), (7, "ends after 6 of the 7 bytes")] {
+        let mut task = sample_task();
+        task.set_payload("sample", changed(&sample, "size", size.into()));
+        let error = bench.try_report(&task).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_store_that_is_away_is_waited_for() {
+    let bench = Bench::start().await;
+    let (sample, id) = bench.file("s", "sample");
+    for resource in [sample.clone(), changed(&sample, "sha256", Value::Null)] {
+        let mut task = sample_task();
+        task.set_payload("sample", resource);
+        bench.fail_opens(vec![ContentError::away("nobody there"); 12]);
+        bench.report(&task).await;
+    }
+    assert!(bench.stub.stored(&id).is_some());
+}
+
+#[tokio::test]
+async fn content_that_is_gone_is_an_error() {
+    let bench = Bench::start().await;
+    let (sample, _) = bench.file("s", "sample");
+    let mut task = sample_task();
+    task.set_payload("sample", changed(&sample, "uid", "gone".into()));
+    let error = bench.try_report(&task).await.unwrap_err();
+    assert!(matches!(&error, ReportError::Mwdb(error) if matches!(error.problem(), Problem::Content(_))), "{error}");
+    task.set_payload("sample", changed(&changed(&sample, "uid", "gone".into()), "sha256", Value::Null));
+    let error = bench.try_report(&task).await.unwrap_err();
+    assert!(matches!(error, ReportError::Content { .. }), "{error}");
+}
+
+/// So many bytes out of nowhere.
+struct Zeros(u64);
+
+impl Content for Zeros {
+    fn open(&self) -> futures::future::BoxFuture<'_, Result<Reader, ContentError>> {
+        let reader = tokio::io::repeat(0).take(self.0);
+        Box::pin(async move { Ok(Box::new(reader) as Reader) })
+    }
+}
+
+/// Memory of this process in MiB: at its peak.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[tokio::test]
+async fn a_large_file_passes_through_little_memory() {
+    const SIZE: u64 = 1024 * 1024 * 1024;
+    let stub = Stub::start().await;
+    let before = peak_memory();
+    client_of(&stub).upload_file(&FileUpload::new("large", SIZE, &Zeros(SIZE)), &UploadOptions::default()).await.unwrap();
+    assert!(stub.requests()[0].size as u64 > SIZE);
+    // Other tests run in this process, too; a copy of the file would stand out.
+    assert!(peak_memory() - before < 300, "{before} -> {}", peak_memory());
+}
