@@ -177,7 +177,8 @@ pub fn start_logging(config: Option<&Config>) {
         Some("ERROR" | "CRITICAL" | "FATAL") => "error",
         _ => "info",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // Rocket tells of each request in several lines, and of an unknown page as an error.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},rocket=off")));
     let stderr =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
