@@ -57,7 +57,7 @@ impl Bind {
             filters @ Value::Array(_) => {
                 let mut bind = Self::new(identity, filters);
                 bind.version = "2.x.x".into();
-                bind.persistent = !identity.ends_with(".test");
+                bind.persistent = identity.strip_suffix(".test").is_none();
                 return Ok(bind);
             }
             Value::Object(fields) => fields,

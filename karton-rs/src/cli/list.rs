@@ -23,7 +23,9 @@ enum Output {
 pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<()> {
     let binds = Inspect::new(config, super::IDENTITY, None)?.binds().await?;
     if args.json || args.output == Output::Json {
-        binds.iter().for_each(|bind| println!("{}", bind.to_json()));
+        for bind in &binds {
+            println!("{}", bind.to_json());
+        }
     } else {
         println!("{}", table(&binds));
     }

@@ -149,9 +149,9 @@ impl Claims {
             }
             let mut pipeline = redis::pipe();
             let command = pipeline.cmd("ZADD").arg(keys::LEASES).arg("XX");
-            uids.iter().for_each(|uid| {
+            for uid in &uids {
                 command.arg(self.lapses()).arg(uid);
-            });
+            }
             command.ignore();
             if let Err(error) = backend.redis().run::<()>(&pipeline).await {
                 tracing::debug!("cannot renew the claims on {} tasks: {error}", uids.len());

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long a stopping consumer lets running tasks go on before it hands them back.
-const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Why [`Consumer::run`] ended.
 ///
@@ -92,7 +92,7 @@ impl Consumer {
             reason
         };
         let reason = tokio::select! {
-            reason = logs::scope(publisher, None, work) => reason,
+            reason = Box::pin(logs::scope(publisher, None, work)) => reason,
             () = running.queue.claims().keep(&running.backend) => StopReason::Shutdown,
         };
         tracing::info!("Service {} stopped", running.bind.identity);
@@ -192,7 +192,7 @@ impl Running {
         let running = Arc::clone(self);
         tokio::spawn(async move {
             let current = Arc::new(task.clone());
-            logs::scope(running.publisher.clone(), Some(current), running.process(task)).await;
+            logs::scope(running.publisher.clone(), Some(current), Box::pin(running.process(task))).await;
             running.queue.claims().forget(&uid);
             drop(slot);
         });

@@ -183,9 +183,8 @@ impl<'a> Reader<'a> {
         self.position += 1;
         self.separated(b'}', |reader| {
             let at = reader.position;
-            let key = match reader.string()? {
-                Value::String(key) => key,
-                _ => return Err(ParseError { message: "object key is not Unicode text", offset: at }),
+            let Value::String(key) = reader.string()? else {
+                return Err(ParseError { message: "object key is not Unicode text", offset: at });
             };
             reader.colon()?;
             member(reader, key)
@@ -346,8 +345,14 @@ fn unescape(body: &str) -> Value {
             Some('n') => 10,
             Some('r') => 13,
             Some('t') => 9,
-            Some('u') => rest.by_ref().take(4).filter_map(|digit| digit.to_digit(16)).fold(0, |unit, digit| unit << 4 | digit as u16),
-            Some(plain) => plain as u16,
+            // The reader has seen four digits.
+            Some('u') => {
+                rest.by_ref().take(4).filter_map(|digit| u16::try_from(digit.to_digit(16)?).ok()).fold(0, |unit, digit| unit << 4 | digit)
+            }
+            Some(plain) => {
+                units.extend_from_slice(plain.encode_utf16(&mut buffer));
+                continue;
+            }
             None => break,
         });
     }

@@ -1,5 +1,7 @@
 //! How Python compares and prints JSON values; filters and the hash of a config depend on it.
 
+use std::fmt::Write as _;
+
 use super::{Number, Value};
 
 /// Python's `==`.
@@ -85,8 +87,10 @@ fn write_quoted(out: &mut String, text: &str) {
                 out.push('\\');
                 out.push(c);
             }
-            c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if (0x80..0xa1).contains(&u32::from(c)) || u32::from(c) == 0xad => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if u32::from(c) < 0x20 || (0x7f..0xa1).contains(&u32::from(c)) || u32::from(c) == 0xad => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
             c => out.push(c),
         }
     }

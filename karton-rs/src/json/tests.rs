@@ -1,7 +1,7 @@
 use super::*;
 
 fn round(text: &str) -> String {
-    Value::parse(text).map(|value| value.to_json()).unwrap_or_else(|error| error.to_string())
+    Value::parse(text).map_or_else(|error| error.to_string(), |value| value.to_json())
 }
 
 #[test]

@@ -83,5 +83,5 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
         tracing::info!("Service {} stopped", service.identity);
         routed.and(collected)
     };
-    logs::scope(publisher, None, work).await
+    Box::pin(logs::scope(publisher, None, work)).await
 }

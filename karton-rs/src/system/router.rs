@@ -29,9 +29,10 @@ use crate::{
 /// How many tasks are routed in one transaction.
 const BATCH: usize = 250;
 /// How many status changes of old consumers are applied at once.
-const OPERATIONS: usize = 1000;
+const OPERATIONS: isize = 1000;
 /// How many waiting replicas of a consumer are woken at once.
 const WAKE_TOKENS: usize = 16;
+const LAST_WAKE_TOKEN: isize = 15;
 /// How long an idle router waits for a task; also how long it needs to stop.
 const WAIT: Duration = Duration::from_secs(1);
 /// How often leftovers of dead routers are looked for.
@@ -139,16 +140,14 @@ impl Router<'_> {
             }
             let pipeline = plan.transaction(self.settings, &self.in_flight);
             let outcome: Option<redis::Value> = self.connection.run(&pipeline).await?;
-            match outcome {
-                Some(_) => {
-                    for (uid, receivers) in plan.routed {
-                        tracing::info!(task = uid, "routed to {receivers:?}");
-                    }
-                    return Ok(());
+            if outcome.is_some() {
+                for (uid, receivers) in plan.routed {
+                    tracing::info!(task = uid, "routed to {receivers:?}");
                 }
-                // A bind changed since it was read: match again.
-                None => tracing::debug!("binds changed while routing"),
+                return Ok(());
             }
+            // A bind changed since it was read: match again.
+            tracing::debug!("binds changed while routing");
         }
     }
 
@@ -160,13 +159,13 @@ impl Router<'_> {
         pipeline.llen(&self.in_flight);
         pipeline.cmd("MGET").arg(uids.iter().map(|uid| keys::task(uid)).collect::<Vec<_>>());
         pipeline.hgetall(keys::BINDS);
-        let (length, records, binds): (usize, Vec<Option<Vec<u8>>>, Vec<(String, Vec<u8>)>) = self.connection.run(&pipeline).await?;
+        let (length, records, binds): (usize, _, Vec<(String, Vec<u8>)>) = self.connection.run(&pipeline).await?;
         Ok((length == uids.len()).then(|| (records, binds.into_iter().collect())))
     }
 
     /// Status changes that consumers before Karton 4.4 ask the broker to write. See Karton protocol §12.5.
     async fn apply_operations(&self) -> Result<(), Error> {
-        let (entries,): (Vec<Vec<u8>>,) = self.connection.run(redis::pipe().lrange(keys::OPERATIONS, 0, OPERATIONS as isize - 1)).await?;
+        let (entries,): (Vec<Vec<u8>>,) = self.connection.run(redis::pipe().lrange(keys::OPERATIONS, 0, OPERATIONS - 1)).await?;
         if entries.is_empty() {
             return Ok(());
         }
@@ -263,7 +262,7 @@ impl Plan {
             pipeline.hincr(Metric::Assigned.key(), receiver, *count).ignore();
             let tokens = usize::try_from(*count).map_or(WAKE_TOKENS, |count| count.min(WAKE_TOKENS));
             let wake = keys::wake(receiver);
-            pipeline.lpush(&wake, vec!["1"; tokens]).ignore().ltrim(&wake, 0, WAKE_TOKENS as isize - 1).ignore();
+            pipeline.lpush(&wake, vec!["1"; tokens]).ignore().ltrim(&wake, 0, LAST_WAKE_TOKEN).ignore();
             // Nobody may take them: consumers that are not ours do not know them.
             pipeline.expire(&wake, 10).ignore();
         }

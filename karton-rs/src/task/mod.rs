@@ -257,15 +257,16 @@ impl Task {
         found
     }
 
+    #[must_use = "a derived task has to be sent"]
     /// A task with other headers and the same payloads and persistent headers, to be sent as a result.
     pub fn derive(&self, headers: impl Into<Value>) -> Self {
         let mut task = Self::new(headers);
         for (name, value) in self.headers_persistent() {
             task.set_persistent_header(&name, value);
         }
-        task.payload = self.payload.clone();
-        task.payload_persistent = self.payload_persistent.clone();
-        task.attached = self.attached.clone();
+        task.payload.clone_from(&self.payload);
+        task.payload_persistent.clone_from(&self.payload_persistent);
+        task.attached.clone_from(&self.attached);
         task
     }
 
