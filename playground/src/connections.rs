@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use karton_rs::Config;
 use reqwest::Url;
 
 use crate::settings::{ACCOUNT, KARTON_BUCKET, Usage};
@@ -53,6 +54,11 @@ impl Connections {
         Ok(text)
     }
 
+    /// What a service reads from `karton.ini`.
+    pub(crate) fn karton_config(&self) -> anyhow::Result<Config> {
+        Ok(Config::from_parts(&[("karton.ini", &self.karton_ini()?)], [])?)
+    }
+
     /// Whether the file holds secrets that are not known to everybody.
     pub(crate) fn is_secret(&self) -> bool {
         self.external_redis || self.external_s3
@@ -88,8 +94,6 @@ fn plain_redis(url: &str) -> Option<(String, String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use karton_rs::Config;
-
     use super::*;
 
     fn connections(redis_url: &str) -> Connections {
@@ -105,8 +109,7 @@ mod tests {
 
     #[test]
     fn karton_reads_back_what_was_meant() {
-        let text = connections("redis://127.0.0.1:8379").karton_ini().expect("a text");
-        let config = Config::from_parts(&[("karton.ini", &text)], []).expect("a usable file");
+        let config = connections("redis://127.0.0.1:8379").karton_config().expect("a usable file");
         for (section, option, value) in [
             ("redis", "host", "127.0.0.1"),
             ("redis", "port", "8379"),
@@ -123,8 +126,7 @@ mod tests {
     #[test]
     fn an_address_with_more_in_it_is_kept_as_it_is() {
         for url in ["rediss://h:1/2", "redis://user:p%40ss@h:1", "unix:///run/redis.sock", "redis://[::1]:6379"] {
-            let text = connections(url).karton_ini().expect("a text");
-            let config = Config::from_parts(&[("karton.ini", &text)], []).expect("a usable file");
+            let config = connections(url).karton_config().expect("a usable file");
             assert_eq!((config.get("redis", "url"), config.get("redis", "host")), (Some(url), None));
         }
         assert_eq!(plain_redis("redis://h/3"), Some(("h".to_owned(), "6379".to_owned(), "3".to_owned())));

@@ -109,8 +109,9 @@ pub(crate) fn running(path: &Path) -> anyhow::Result<Option<State>> {
     let file = path.join(STATE);
     match fs::read(&file) {
         Ok(text) => Ok(Some(serde_json::from_slice(&text).with_context(|| format!("cannot read `{}`", file.display()))?)),
-        // It is on its way up or down.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            anyhow::bail!("the playground in `{}` is just starting or stopping", path.display())
+        }
         Err(error) => Err(error).with_context(|| format!("cannot read `{}`", file.display())),
     }
 }

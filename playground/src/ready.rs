@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use karton_rs::{Config, Inspect};
+use karton_rs::Inspect;
 use serde_json::json;
 
 use crate::connections::Connections;
@@ -41,23 +41,16 @@ struct Seen {
     account: bool,
 }
 
-/// The configuration that `karton.ini` spells.
-pub(crate) fn karton_config(connections: &Connections) -> anyhow::Result<Config> {
-    Ok(Config::from_parts(&[("karton.ini", &connections.karton_ini()?)], [])?)
-}
-
 /// Waits until all parts answer.
-pub(crate) async fn wait(
-    state: State,
-    services: &[ServiceName],
-    connections: &Connections,
-    config: &Config,
-    data: &Path,
-) -> anyhow::Result<Ready> {
-    let inspect = Inspect::new(config, IDENTITY, None)?;
+pub(crate) async fn wait(state: State, services: &[ServiceName], connections: &Connections, data: &Path) -> anyhow::Result<Ready> {
+    let mut parts = Parts {
+        inspect: Inspect::new(&connections.karton_config()?, IDENTITY, None)?,
+        s3: S3Probe::new(&state.s3)?,
+        mwdb: state.mwdb.as_deref().map(Mwdb::new).transpose()?,
+    };
     let deadline = tokio::time::Instant::now() + LIMIT;
     loop {
-        let missing = match missing(&state, services, &inspect).await {
+        let missing = match parts.missing(services).await {
             Ok(missing) if missing.is_empty() => break,
             Ok(missing) => missing.join(", "),
             Err(error) => format!("{error:#}"),
@@ -68,8 +61,7 @@ pub(crate) async fn wait(
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let mut seen = Seen::default();
-    if let Some(address) = &state.mwdb {
-        let mut mwdb = Mwdb::new(address)?;
+    if let Some(mwdb) = &mut parts.mwdb {
         seen.pages = mwdb.has_pages().await;
         seen.account = mwdb.login(ACCOUNT.0, ACCOUNT.1).await?;
         if !seen.account && services.contains(&ServiceName::KartonMwdbReporter) {
@@ -82,36 +74,54 @@ pub(crate) async fn wait(
     Ok(Ready { state, data: data.to_owned(), own_s3, own_redis, mwdb: seen, left_out })
 }
 
-/// What does not answer yet.
-async fn missing(state: &State, services: &[ServiceName], inspect: &Inspect) -> anyhow::Result<Vec<&'static str>> {
-    let online = inspect.online_consumers().await.context("Redis")?;
-    let binds = inspect.binds().await.context("Redis")?;
-    let is_there = |service: &ServiceName| match service {
-        // It connects to Redis when there is something to announce.
-        ServiceName::MwdbLite => true,
-        service if service.is_consumer() => {
-            online.contains_key(service.identity()) && binds.iter().any(|bind| bind.identity == service.identity())
-        }
-        service => online.contains_key(service.identity()),
-    };
-    let mut missing: Vec<_> = services.iter().filter(|service| !is_there(service)).map(|service| service.as_str()).collect();
-    if let Some(address) = &state.mwdb
-        && Mwdb::new(address)?.ping().await.is_err()
-    {
-        missing.push(ServiceName::MwdbLite.as_str());
-    }
-    if !answers(&state.s3).await {
-        missing.push("s3");
-    }
-    Ok(missing)
+/// Whom to ask.
+struct Parts {
+    inspect: Inspect,
+    s3: S3Probe,
+    mwdb: Option<Mwdb>,
 }
 
-/// Whether there is an S3 server. Ours says so; another one refuses the request, which is an answer too.
-pub(crate) async fn answers(address: &str) -> bool {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build();
-    match client {
-        Ok(client) => client.get(format!("{address}/.health")).send().await.is_ok(),
-        Err(_) => false,
+impl Parts {
+    /// What does not answer yet.
+    async fn missing(&self, services: &[ServiceName]) -> anyhow::Result<Vec<&'static str>> {
+        let online = self.inspect.online_consumers().await.context("Redis")?;
+        let binds = self.inspect.binds().await.context("Redis")?;
+        let is_there = |service: &ServiceName| match service {
+            // It connects to Redis when there is something to announce.
+            ServiceName::MwdbLite => true,
+            service if service.is_consumer() => {
+                online.contains_key(service.identity()) && binds.iter().any(|bind| bind.identity == service.identity())
+            }
+            service => online.contains_key(service.identity()),
+        };
+        let mut missing: Vec<_> = services.iter().filter(|service| !is_there(service)).map(|service| service.as_str()).collect();
+        if let Some(mwdb) = &self.mwdb
+            && mwdb.ping().await.is_err()
+        {
+            missing.push(ServiceName::MwdbLite.as_str());
+        }
+        if !self.s3.answers().await {
+            missing.push("s3");
+        }
+        Ok(missing)
+    }
+}
+
+/// Asks an S3 server whether it is there.
+pub(crate) struct S3Probe {
+    http: reqwest::Client,
+    address: String,
+}
+
+impl S3Probe {
+    pub(crate) fn new(endpoint: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build().context("cannot prepare HTTP")?;
+        Ok(Self { http, address: format!("{endpoint}/.health") })
+    }
+
+    /// Ours says that it is well; another one refuses the request, which is an answer too.
+    pub(crate) async fn answers(&self) -> bool {
+        self.http.get(&self.address).send().await.is_ok()
     }
 }
 

@@ -22,7 +22,7 @@ const PID_FILE: &str = "redis.pid";
 const LOG_FILE: &str = "redis.log";
 /// Loading the data of a long-lived playground takes a while.
 const START_LIMIT: Duration = Duration::from_mins(1);
-const STOP_LIMIT: Duration = Duration::from_millis(1500);
+const STOP_LIMIT: Duration = Duration::from_millis(1200);
 const ORPHAN_LIMIT: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often a free port may turn out to be taken between our look and the start of the server.

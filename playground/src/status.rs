@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::folder::{self, State};
 use crate::mwdb::Mwdb;
-use crate::ready::answers;
+use crate::ready::S3Probe;
 use crate::settings::ServiceName;
 use crate::table::columns;
 
@@ -52,7 +52,7 @@ pub(crate) async fn ask(data: &Path) -> anyhow::Result<Report> {
         Ok(Err(error)) => (None, Some(error.to_string())),
         Err(_) => (None, Some(format!("no answer within {} seconds", LIMIT.as_secs()))),
     };
-    let s3_problem = (!answers(&state.s3).await).then(|| "no answer".to_owned());
+    let s3_problem = (!S3Probe::new(&state.s3)?.answers().await).then(|| "no answer".to_owned());
     let mut parts = vec![
         Part { name: "redis".to_owned(), place: state.redis.clone(), problem: redis_problem },
         Part { name: "s3".to_owned(), place: state.s3.clone(), problem: s3_problem },

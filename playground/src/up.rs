@@ -19,8 +19,8 @@ use crate::services;
 use crate::settings::{KARTON_BUCKET, MWDB_BUCKET, RedisChoice, S3_KEYS, S3Choice, ServiceName, Settings, UpArgs};
 use crate::supervise::Supervisor;
 
-const SERVICES_LIMIT: Duration = Duration::from_millis(2500);
-const S3_LIMIT: Duration = Duration::from_millis(700);
+const SERVICES_LIMIT: Duration = Duration::from_millis(2300);
+const S3_LIMIT: Duration = Duration::from_millis(500);
 
 /// Runs a playground until `shutdown`; `tell` is called once everything answers.
 pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken, tell: impl FnOnce(&Ready)) -> anyhow::Result<()> {
@@ -107,7 +107,7 @@ impl Running {
 
         let supervisor = self.supervisor.insert(Supervisor::new());
         if let Some(claim) = mwdb_claim {
-            let config = ready::karton_config(&connections)?;
+            let config = connections.karton_config()?;
             drop(claim);
             let told = services::start_mwdb(supervisor, folder, settings.mwdb_port, &config);
             tokio::select! {
@@ -117,7 +117,7 @@ impl Running {
             }
         }
         folder.write_karton_ini(&connections.karton_ini()?, connections.is_secret())?;
-        let config = ready::karton_config(&connections)?;
+        let config = connections.karton_config()?;
         for service in &settings.services {
             services::start(supervisor, *service, &config);
         }
@@ -130,7 +130,7 @@ impl Running {
             services: settings.services.iter().map(|service| service.as_str().to_owned()).collect(),
         };
         let ready = tokio::select! {
-            ready = ready::wait(state, &settings.services, &connections, &config, &settings.data) => ready?,
+            ready = ready::wait(state, &settings.services, &connections, &settings.data) => ready?,
             failure = supervisor.failure() => bail!("{} failed: {}", failure.service, failure.reason),
         };
         folder.write_state(&ready.state)?;
