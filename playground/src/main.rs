@@ -5,6 +5,7 @@
 mod connections;
 mod demo;
 mod folder;
+mod logging;
 mod mwdb;
 mod ports;
 mod ready;
@@ -70,7 +71,7 @@ struct Place {
 fn main() -> ExitCode {
     let args = Args::parse();
     let command = args.command.unwrap_or(Command::Up(args.up));
-    karton_rs::service::start_logging(None);
+    logging::start();
     karton_rs::service::install_crypto();
     let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(|runtime| {
         let outcome = runtime.block_on(run(command));

@@ -1,6 +1,6 @@
 //! Flags and variables of `playground up`, and what they add up to.
 //!
-//! The rule: settings come from the environment here and nowhere else, and an empty variable counts as not set.
+//! The rule: an empty variable counts as not set.
 
 use std::path::PathBuf;
 

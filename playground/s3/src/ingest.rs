@@ -16,7 +16,7 @@ use s3s::{S3Request, S3Result, TrailingHeaders, s3_error};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 
-use crate::store::{Checksums, hex};
+use crate::store::{Checksums, hex, internal};
 
 const BUFFER: usize = 256 * 1024;
 /// How long a client may send nothing in the middle of a body.
@@ -73,8 +73,8 @@ impl Expected {
 
     /// Writes the body to a temporary file in `folder` and checks it.
     pub(crate) async fn receive(mut self, folder: &Path, body: Option<StreamingBlob>) -> S3Result<Received> {
-        let temporary = NamedTempFile::new_in(folder).map_err(|error| s3_error!(error, InternalError))?;
-        let handle = temporary.reopen().map_err(|error| s3_error!(error, InternalError))?;
+        let temporary = NamedTempFile::new_in(folder).map_err(internal)?;
+        let handle = temporary.reopen().map_err(internal)?;
         let mut writer = BufWriter::with_capacity(BUFFER, tokio::fs::File::from_std(handle));
         let mut md5 = Md5::new();
         if let Some(mut body) = body {
@@ -88,11 +88,11 @@ impl Expected {
                 })?;
                 md5.update(&chunk);
                 self.hasher.update(&chunk);
-                writer.write_all(&chunk).await.map_err(|error| s3_error!(error, InternalError))?;
+                writer.write_all(&chunk).await.map_err(internal)?;
             }
         }
         // tokio's file reports the failure of its last write here.
-        writer.flush().await.map_err(|error| s3_error!(error, InternalError))?;
+        writer.flush().await.map_err(internal)?;
         let md5 = hex(&md5.finalize());
         let checksums = self.check(&md5)?;
         Ok(Received { file: temporary, md5, checksums })

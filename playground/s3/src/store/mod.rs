@@ -136,7 +136,7 @@ impl Store {
                 return s3_error!(NoSuchKey);
             }
             tracing::error!(bucket, key, %error, "cannot read an object");
-            internal(error)
+            s3_error!(error, InternalError)
         })
     }
 
@@ -213,8 +213,9 @@ impl Bucket {
     }
 }
 
-/// An error of the disk, told to the client without its details.
+/// An error of the disk: logged, and told to the client without its details.
 pub(crate) fn internal(error: io::Error) -> S3Error {
+    tracing::error!(%error, "the S3 folder cannot be used");
     s3_error!(error, InternalError)
 }
 
