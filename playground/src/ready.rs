@@ -170,7 +170,9 @@ impl Ready {
         if self.state.mwdb.is_some() && self.mwdb.account && self.left_out.is_empty() {
             let flag =
                 if self.data == Path::new(crate::settings::DATA) { String::new() } else { format!(" --data {}", self.data.display()) };
-            lines.push(format!("In another terminal, `playground demo{flag}` uploads a few harmless files."));
+            // As it was called: the program need not be in the path.
+            let program = std::env::args().next().unwrap_or_else(|| "playground".to_owned());
+            lines.push(format!("In another terminal, `{program} demo{flag}` uploads a few harmless files."));
         }
         lines.join("\n")
     }
