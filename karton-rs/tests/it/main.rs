@@ -9,4 +9,5 @@ mod config;
 mod dhash;
 mod filter_cases;
 mod filters;
+mod interop;
 mod pipeline;
