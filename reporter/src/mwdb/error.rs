@@ -91,11 +91,8 @@ impl Error {
 
     /// True when the same request may work later.
     pub fn is_temporary(&self) -> bool {
-        match &self.problem {
-            Problem::Unreachable(_) | Problem::Broken(_) | Problem::TimedOut(_) | Problem::Unavailable { .. } => true,
-            Problem::RateLimited { .. } | Problem::Content(_) => true,
-            _ => false,
-        }
+        use Problem::{Broken, Content, RateLimited, TimedOut, Unavailable, Unreachable};
+        matches!(self.problem, Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | RateLimited { .. } | Content(_))
     }
 
     /// True when a server was not there at all, so that the request itself is above suspicion.

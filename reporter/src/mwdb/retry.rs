@@ -30,8 +30,8 @@ impl Default for Patience {
             retries: 5,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(30),
-            rate_limit_pause: Duration::from_secs(60),
-            longest_rate_limit_pause: Duration::from_secs(600),
+            rate_limit_pause: Duration::from_mins(1),
+            longest_rate_limit_pause: Duration::from_mins(10),
         }
     }
 }

@@ -77,7 +77,7 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(10),
             // The answer to an upload comes when MWDB has hashed and stored the content.
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
             probe: Duration::from_secs(10),
             answer_bytes: 64 * 1024 * 1024,
         }
@@ -159,10 +159,8 @@ fn base_url(text: &str) -> Result<Url, SettingsError> {
     let slash = if text.ends_with('/') { "" } else { "/" };
     let bad = |reason: &str| SettingsError::BadUrl { url: text.to_owned(), reason: reason.to_owned() };
     // A text that is no address may still hold a login: not printed then.
-    let url = Url::parse(&format!("{text}{slash}")).map_err(|error| match text.contains('@') {
-        true => SettingsError::UrlWithLogin,
-        false => bad(&error.to_string()),
-    })?;
+    let url = Url::parse(&format!("{text}{slash}"))
+        .map_err(|error| if text.contains('@') { SettingsError::UrlWithLogin } else { bad(&error.to_string()) })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SettingsError::UrlWithLogin);
     }
@@ -190,6 +188,7 @@ fn is_token(text: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -52,9 +52,10 @@ impl Run<'_> {
             Reference::File(resource) => self.report_file(&resource, None, &metadata).await,
             Reference::Id(id) => {
                 let found = self.mwdb.query(ObjectType::File, &id).await?;
-                match &found {
-                    Some(original) => self.add_tags(original, &metadata.tags).await?,
-                    None => tracing::warn!("MWDB has no file {id}"),
+                if let Some(original) = &found {
+                    self.add_tags(original, &metadata.tags).await?;
+                } else {
+                    tracing::warn!("MWDB has no file {id}");
                 }
                 Ok(found)
             }
@@ -133,6 +134,7 @@ fn is_unicode(value: &Value) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

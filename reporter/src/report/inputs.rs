@@ -26,13 +26,13 @@ pub(super) fn reference(task: &Task, name: &str) -> Reference {
         None | Some(Value::Null) => Reference::None,
         Some(Value::String(id)) if id.is_empty() => Reference::None,
         Some(Value::String(id)) => Reference::Id(id.clone()),
-        Some(value) => match Resource::from_value(value) {
-            Some(resource) => Reference::File(resource),
-            None => {
+        Some(value) => Resource::from_value(value).map_or_else(
+            || {
                 tracing::warn!("payload `{name}` is neither a resource nor the id of an object: ignored");
                 Reference::None
-            }
-        },
+            },
+            Reference::File,
+        ),
     }
 }
 
@@ -110,11 +110,12 @@ pub(super) fn text<'a>(task: &'a Task, name: &str) -> Result<&'a str, ReportErro
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use serde_json::json;
 
-    fn task(payload: serde_json::Value) -> Task {
+    fn task(payload: &serde_json::Value) -> Task {
         let mut task = Task::new(json!({"type": "sample"}));
         for (name, value) in payload.as_object().unwrap() {
             task.set_payload(name, value.clone());
@@ -125,14 +126,15 @@ mod tests {
     #[test]
     fn null_and_absent_are_the_same() {
         for payload in [json!({}), json!({"tags": null, "attributes": null, "comments": null})] {
-            let metadata = Metadata::of_task(&task(payload)).unwrap();
+            let metadata = Metadata::of_task(&task(&payload)).unwrap();
             assert!(metadata.tags.is_empty() && metadata.attributes.is_empty() && metadata.comments.is_empty());
         }
     }
 
     #[test]
     fn single_values_are_lists_of_one() {
-        let metadata = Metadata::of_task(&task(json!({"tags": "a", "attributes": {"k": "text", "l": [1, [2]]}, "comments": "c"}))).unwrap();
+        let metadata =
+            Metadata::of_task(&task(&json!({"tags": "a", "attributes": {"k": "text", "l": [1, [2]]}, "comments": "c"}))).unwrap();
         assert_eq!((metadata.tags, metadata.comments), (vec!["a".to_owned()], vec!["c".to_owned()]));
         let values: Vec<_> = metadata.attributes.iter().map(|(key, value)| (key.as_str(), value.to_json())).collect();
         assert_eq!(values, [("k", r#""text""#.to_owned()), ("l", "1".to_owned()), ("l", "[2]".to_owned())]);
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_old_name_of_comments_counts_only_without_the_new_one() {
-        let comments = |payload| Metadata::of_task(&task(payload)).unwrap().comments;
+        let comments = |payload| Metadata::of_task(&task(&payload)).unwrap().comments;
         assert_eq!(comments(json!({"comments": [], "additional_info": ["old"]})), ["old"]);
         assert_eq!(comments(json!({"comments": ["new"], "additional_info": ["old"]})), ["new"]);
     }
@@ -150,14 +152,14 @@ mod tests {
         for (payload, name) in
             [(json!({"tags": [1]}), "tags"), (json!({"attributes": ["k"]}), "attributes"), (json!({"comments": {}}), "comments")]
         {
-            let message = Metadata::of_task(&task(payload)).unwrap_err().to_string();
+            let message = Metadata::of_task(&task(&payload)).unwrap_err().to_string();
             assert!(message.contains(&format!("`{name}`")), "{message}");
         }
     }
 
     #[test]
     fn references_that_are_none_are_ignored() {
-        let odd = task(json!({"a": "", "b": 5, "c": null, "d": {"x": 1}, "e": "ab"}));
+        let odd = task(&json!({"a": "", "b": 5, "c": null, "d": {"x": 1}, "e": "ab"}));
         for name in ["a", "b", "c", "d", "absent"] {
             assert_eq!(reference(&odd, name), Reference::None, "{name}");
         }

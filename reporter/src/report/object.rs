@@ -95,18 +95,15 @@ impl Run<'_> {
         parent: Option<&str>,
         metadata: &Metadata,
     ) -> Result<Object, Error> {
-        let object = match existing {
-            Some(object) => {
-                if let Some(parent) = parent {
-                    self.link(parent, &object).await?;
-                }
-                object
+        let object = if let Some(object) = existing {
+            if let Some(parent) = parent {
+                self.link(parent, &object).await?;
             }
-            None => {
-                let metakeys = vec![("karton".to_owned(), self.task.root_uid().to_owned())];
-                let options = UploadOptions { parent: parent.map(str::to_owned), metakeys, ..UploadOptions::default() };
-                subject.upload(self.mwdb, &options).await?
-            }
+            object
+        } else {
+            let metakeys = vec![("karton".to_owned(), self.task.root_uid().to_owned())];
+            let options = UploadOptions { parent: parent.map(str::to_owned), metakeys, ..UploadOptions::default() };
+            subject.upload(self.mwdb, &options).await?
         };
         self.add_tags(&object, &metadata.tags).await?;
         if !metadata.attributes.is_empty() {

@@ -76,8 +76,8 @@ async fn waiting_ends_when_the_service_stops() {
     drop(stub);
     let stop = CancellationToken::new();
     let mut settings = impatient(&url, Credentials::api_key(KEY));
-    settings.patience.first_pause = Duration::from_secs(3600);
-    settings.patience.longest_pause = Duration::from_secs(3600);
+    settings.patience.first_pause = Duration::from_hours(1);
+    settings.patience.longest_pause = Duration::from_hours(1);
     let client = Client::new(settings, stop.clone()).unwrap();
     let asked = tokio::spawn(async move { client.query(ObjectType::File, &hash()).await });
     tokio::time::sleep(Duration::from_millis(100)).await;

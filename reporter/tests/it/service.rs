@@ -55,12 +55,8 @@ impl World {
         let record: String = redis::cmd("GET").arg(format!("karton.task:{}", sent.uid())).query_async(&mut connection).await.unwrap();
         let record = record.replace("\"Declared\"", "\"Spawned\"");
         let () = redis::cmd("SET").arg(format!("karton.task:{}", sent.uid())).arg(record).query_async(&mut connection).await.unwrap();
-        let () = redis::cmd("RPUSH").arg(self.queue_name()).arg(sent.uid()).query_async(&mut connection).await.unwrap();
+        let () = redis::cmd("RPUSH").arg(queue_name()).arg(sent.uid()).query_async(&mut connection).await.unwrap();
         sent.uid().to_owned()
-    }
-
-    fn queue_name(&self) -> String {
-        format!("karton.queue.normal:{IDENTITY}")
     }
 
     async fn status(&self, uid: &str) -> TaskState {
@@ -71,6 +67,10 @@ impl World {
     async fn wait_for(&self, uid: &str, state: TaskState) {
         eventually(&format!("{uid} to be {state:?}"), || async { (self.status(uid).await == state).then_some(()) }).await;
     }
+}
+
+fn queue_name() -> String {
+    format!("karton.queue.normal:{IDENTITY}")
 }
 
 fn sample(content: &str) -> Task {
@@ -137,8 +137,8 @@ async fn a_waiting_task_goes_back_to_its_queue_when_the_service_stops() {
     world.stop.cancel();
     tokio::time::timeout(Duration::from_secs(20), service).await.unwrap().unwrap().unwrap();
     let mut connection = world.redis.connection().await;
-    let queued: Vec<String> = redis::cmd("LRANGE").arg(world.queue_name()).arg(0).arg(-1).query_async(&mut connection).await.unwrap();
-    assert_eq!(queued, [uid.clone()]);
+    let queued: Vec<String> = redis::cmd("LRANGE").arg(queue_name()).arg(0).arg(-1).query_async(&mut connection).await.unwrap();
+    assert_eq!(queued, std::slice::from_ref(&uid));
     assert_eq!(world.status(&uid).await, TaskState::Spawned);
 }
 

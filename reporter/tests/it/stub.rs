@@ -195,7 +195,8 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>) {
             }
             Some(Answer::Endless) => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\"").await;
-                while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
+                let piece = vec![b'x'; 65536];
+                while stream.write_all(&piece).await.is_ok() {}
                 return;
             }
             Some(Answer::Early(_)) => unreachable!(),
