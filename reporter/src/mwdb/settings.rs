@@ -157,10 +157,15 @@ impl Settings {
 
 fn base_url(text: &str) -> Result<Url, SettingsError> {
     let slash = if text.ends_with('/') { "" } else { "/" };
-    let bad = |reason: &str| SettingsError::BadUrl { url: text.to_owned(), reason: reason.to_owned() };
-    // A text that is no address may still hold a login: not printed then.
-    let url = Url::parse(&format!("{text}{slash}"))
-        .map_err(|error| if text.contains('@') { SettingsError::UrlWithLogin } else { bad(&error.to_string()) })?;
+    let bad = |reason: &str| {
+        // A text that is no address may still hold a login: not printed then.
+        if text.contains('@') {
+            SettingsError::UrlWithLogin
+        } else {
+            SettingsError::BadUrl { url: text.to_owned(), reason: reason.to_owned() }
+        }
+    };
+    let url = Url::parse(&format!("{text}{slash}")).map_err(|error| bad(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SettingsError::UrlWithLogin);
     }
@@ -201,15 +206,18 @@ mod tests {
 
     #[test]
     fn the_section_is_required() {
-        assert!(matches!(Settings::from_config(&config("")), Err(SettingsError::NoSection)));
+        // Karton drops sections without options.
+        for text in ["", "[mwdb]\n"] {
+            assert!(matches!(Settings::from_config(&config(text)), Err(SettingsError::NoSection)));
+        }
         let from_environment = [("KARTON_MWDB_API_URL".to_owned(), "http://mwdb/api".to_owned())];
         let config = Config::from_parts(&[("k", "[redis]\nhost = r\n[s3]\naddress = http://s\n")], from_environment).unwrap();
         assert_eq!(Settings::from_config(&config).unwrap().api_url.as_str(), "http://mwdb/api/");
     }
 
     #[test]
-    fn an_empty_section_means_the_public_server_without_credentials() {
-        let settings = Settings::from_config(&config("[mwdb]\n")).unwrap();
+    fn what_is_not_set_means_the_public_server_without_credentials() {
+        let settings = Settings::from_config(&config("[mwdb]\nverify_ssl = yes\n")).unwrap();
         assert_eq!(settings.api_url.as_str(), DEFAULT_API_URL);
         assert!(settings.verify_ssl && settings.credentials.api_key.is_none() && settings.credentials.password.is_none());
     }

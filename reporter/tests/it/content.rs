@@ -2,13 +2,14 @@
 
 use karton_rs::json::Value;
 use reporter::{
-    mwdb::{Content, ContentError, FileUpload, Problem, Reader, UploadOptions},
-    report::ReportError,
+    mwdb::{Client, Content, ContentError, Credentials, FileUpload, Problem, Reader, UploadOptions},
+    report::{ReportError, Reporter},
 };
 use tokio::io::AsyncReadExt as _;
+use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, client_of, sample_task};
-use crate::stub::Stub;
+use crate::bench::{Bench, client_of, impatient, sample_task};
+use crate::stub::{KEY, Stub};
 
 /// A resource with some of its fields changed.
 fn changed(resource: &Value, field: &str, value: Value) -> Value {
@@ -60,6 +61,22 @@ async fn an_object_store_that_is_away_is_waited_for() {
         bench.report(&task).await;
     }
     assert!(bench.stub.stored(&id).is_some());
+}
+
+#[tokio::test]
+async fn waiting_for_the_object_store_ends_when_the_service_stops() {
+    let bench = Bench::start().await;
+    let (sample, _) = bench.file("s", "sample");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let client = Client::new(impatient(&bench.stub.url(), Credentials::api_key(KEY)), stop).unwrap();
+    for resource in [sample.clone(), changed(&sample, "sha256", Value::Null)] {
+        let mut task = sample_task();
+        task.set_payload("sample", resource);
+        bench.fail_opens(vec![ContentError::away("nobody there")]);
+        let error = Reporter::new(client.clone(), false).report(&task, &bench.samples).await.unwrap_err();
+        assert!(error.is_interruption(), "{error}");
+    }
 }
 
 #[tokio::test]

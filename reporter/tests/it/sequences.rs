@@ -252,10 +252,9 @@ async fn the_original_sample_of_older_producers_is_tagged() {
 #[tokio::test]
 async fn a_dump_that_is_too_large_is_replaced_by_the_original() {
     let bench = Bench::start().await;
-    let (original, original_id) = bench.file("original", "original");
+    let original_id = known(&bench.stub, "a", Stored::default());
     let mut task = config_task(json!({"a": "b"}));
     task.set_payload("executed_sample", original_id.as_str());
-    bench.stub.store(&original_id, Stored::default());
     task.set_payload("parent", bench.file("dump", "dump").0);
     task.set_payload("comments", vec!["mine"]);
     bench.stub.answer("POST file", 1, Answer::status(413));
@@ -264,7 +263,6 @@ async fn a_dump_that_is_too_large_is_replaced_by_the_original() {
     assert_eq!(config.parents, [original_id]);
     assert_eq!(config.comments.len(), 2);
     assert!(config.comments[1].starts_with("warning: mwdb-reporter"), "{:?}", config.comments);
-    drop(original);
 }
 
 #[tokio::test]

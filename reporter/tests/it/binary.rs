@@ -1,0 +1,53 @@
+//! The program: flags, environment and exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const BASE: &str = "[redis]\nhost = 127.0.0.1\nport = 1\n[s3]\naddress = http://127.0.0.1:1\naccess_key = k\nsecret_key = s\nbucket = b\n";
+
+/// The program with a configuration file and nothing else around it.
+fn program(folder: &Path, mwdb: &str) -> Command {
+    let file = folder.join("test.ini");
+    std::fs::write(&file, format!("{BASE}{mwdb}")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_karton-mwdb-reporter"));
+    command.env_clear().env("HOME", folder).current_dir(folder).arg("--config-file").arg(file);
+    command
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_exit_code_2_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (mwdb, expected) in [
+        ("", "`[mwdb]`"),
+        ("[mwdb]\nverify_ssl = maybe\n", "[mwdb] verify_ssl"),
+        ("[mwdb]\napi_key = nonsense\n", "[mwdb] api_key"),
+        ("[mwdb]\n[mwdb-reporter]\nreport_unrecognized = perhaps\n", "[mwdb-reporter] report_unrecognized"),
+    ] {
+        let output = program(folder.path(), mwdb).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn environment_and_flags_win_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = "[mwdb]\n[mwdb-reporter]\nreport_unrecognized = perhaps\n";
+    // The flag replaces the bad value, so that the bad variable is found next.
+    let mut command = program(folder.path(), wrong);
+    let output = command.arg("--report-unrecognized").env("KARTON_MWDB_VERIFY_SSL", "maybe").output().unwrap();
+    assert!(stderr(&output).contains("[mwdb] verify_ssl"), "{}", stderr(&output));
+    let mut command = program(folder.path(), "[mwdb]\n");
+    let output = command.env("KARTON_MWDB-REPORTER_REPORT_UNRECOGNIZED", "perhaps").output().unwrap();
+    assert!(stderr(&output).contains("[mwdb-reporter] report_unrecognized"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_version_is_that_of_the_service() {
+    let output = Command::new(env!("CARGO_BIN_EXE_karton-mwdb-reporter")).arg("--version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "karton-mwdb-reporter 1.3.0\n");
+}
