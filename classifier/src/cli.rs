@@ -50,7 +50,7 @@ pub(crate) fn classify(files: &[PathBuf], json: bool, out: &mut impl Write, erro
 fn line(libmagic: &LibMagic, file: &Path, errors: &mut impl Write) -> anyhow::Result<Line> {
     let content = Content::open(file)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let detection = detect(libmagic, &content, Fallback::default());
+    let detection = detect(libmagic, content.unpadded(), Fallback::default());
     if let Some(failure) = &detection.failure {
         writeln!(errors, "{}: {failure}", file.display())?;
     }

@@ -62,7 +62,7 @@ pub fn detect(detector: &impl Detector, content: &[u8], fallback: Fallback<'_>) 
     });
     detection.failure = answers.err().map(|error| error.to_string());
     if detection.magic == "data" && zip::has_end_record(content) {
-        detection.magic = "Zip archive data".to_owned();
+        "Zip archive data".clone_into(&mut detection.magic);
         detection.zip_fallback = true;
     }
     detection
@@ -104,7 +104,11 @@ impl Detector for LibMagic {
     }
 
     fn mime(&self, content: &[u8]) -> Result<String, DetectError> {
-        self.mime.buffer(content).map_err(|error| DetectError(reason(&error)))
+        self.mime.buffer(content).or_else(|error| {
+            // Some texts have a description and no type; libmagic then answers nothing, without an error.
+            let reason = reason(&error);
+            if reason.contains("did not set last error") { Ok("application/octet-stream".to_owned()) } else { Err(DetectError(reason)) }
+        })
     }
 }
 

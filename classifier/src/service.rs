@@ -89,7 +89,7 @@ async fn process(karton: Karton, task: Task) -> anyhow::Result<()> {
 }
 
 fn find_out(task: &Task, name: &str, content: &Content, wants_sha256: bool) -> anyhow::Result<Findings> {
-    let detection = with_libmagic(|libmagic| detect(libmagic, content, task::fallback(task)))?;
+    let detection = with_libmagic(|libmagic| detect(libmagic, content.unpadded(), task::fallback(task)))?;
     let outcome = classify(name, content, &detection);
     let sha256 = (wants_sha256 && outcome.class.is_some()).then(|| content.sha256()).transpose().context("cannot hash the sample")?;
     Ok(Findings { detection, outcome, sha256 })
@@ -107,9 +107,10 @@ fn report(name: &str, findings: &Findings) {
     for warning in &outcome.warnings {
         tracing::warn!("{warning}");
     }
-    match &outcome.class {
-        Some(class) => tracing::info!("Classified {name:?} as {} by rule {}", class.tag(), class.rule),
-        None => tracing::info!("Sample {name:?} not recognized (unsupported type)"),
+    if let Some(class) = &outcome.class {
+        tracing::info!("Classified {name:?} as {} by rule {}", class.tag(), class.rule);
+    } else {
+        tracing::info!("Sample {name:?} not recognized (unsupported type)");
     }
 }
 

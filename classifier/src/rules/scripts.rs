@@ -79,7 +79,9 @@ fn decode_strictly(part: &[u8]) -> Option<Cow<'_, str>> {
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(part, true);
-    let encoding = detector.guess(None, Utf8Detection::Allow);
+    // Text in UTF-8 has no use for characters that shift.
+    let utf8 = if part.iter().any(|byte| matches!(*byte, 0x0E | 0x0F | ESCAPE)) { Utf8Detection::Deny } else { Utf8Detection::Allow };
+    let encoding = detector.guess(None, utf8);
     if shifts && encoding != ISO_2022_JP {
         return None;
     }
@@ -136,6 +138,7 @@ mod tests {
         assert_eq!(decode(b"\0\0\xFE\xFF\0\x11\0\0"), None, "beyond Unicode");
         assert_eq!(decode(b"powershell \x1B[31m"), None, "a shift to nowhere");
         assert_eq!(decode(b"powershell ~{ "), None, "a shift to nowhere");
+        assert_eq!(decode("powershell Łódź \u{F}".as_bytes()), None, "not UTF-8, and no such byte in Windows-1252");
         assert_eq!(decode(b"the caf\xE9 of powershell is not undefined: \x81"), None, "no such byte in Windows-1252");
     }
 

@@ -94,3 +94,11 @@ fn bytes_that_are_not_text_come_out_as_octal_escapes() {
     let description = libmagic.description(&gzip).unwrap();
     assert!(description.contains(r#"was "l\377dger""#), "{description}");
 }
+
+#[test]
+fn a_text_without_a_type_is_octets() {
+    let libmagic = LibMagic::open().unwrap();
+    let damaged = b"\xFF\xFE\0\0a\0\0\0a\0\0\0a\0\0\xFFb\0\0\0b\0\0\0b\0\0\0";
+    assert_eq!(libmagic.description(damaged).unwrap(), "Unicode text, UTF-32, little-endian");
+    assert_eq!(libmagic.mime(damaged).unwrap(), "application/octet-stream");
+}

@@ -3,7 +3,7 @@
 use classifier::{
     IDENTITY,
     classify::classify,
-    magic::{DetectError, Detector, Fallback, LibMagic, detect},
+    magic::{DetectError, Detector, LibMagic, detect},
     task::{Answer, fallback, lacks_sha256, recognized, unrecognized},
 };
 use karton_rs::{
@@ -43,7 +43,7 @@ fn object<'a>(value: &'a Value, key: &str) -> &'a Map {
 }
 
 fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(content).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// The incoming task of a row.
