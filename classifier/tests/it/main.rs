@@ -1,7 +1,10 @@
 //! Integration tests of the classifier.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod bed;
+mod binary;
 mod expected;
 mod hostile;
+mod service;
 mod tasks;
 mod vectors;

@@ -42,7 +42,7 @@ fn object<'a>(value: &'a Value, key: &str) -> &'a Map {
     value.get(key).and_then(Value::as_object).unwrap_or_else(|| panic!("no object `{key}` in {value}"))
 }
 
-fn sha256(content: &[u8]) -> String {
+pub fn sha256(content: &[u8]) -> String {
     Sha256::digest(content).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 

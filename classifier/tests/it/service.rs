@@ -1,0 +1,161 @@
+//! The service in a pipeline: tasks come through a broker, samples through S3.
+
+use std::collections::BTreeMap;
+
+use classifier::{IDENTITY, INFO, VERSION, content::IN_MEMORY};
+use karton_rs::{Task, json::Value};
+use serde_json::json;
+
+use crate::{
+    bed::Bed,
+    tasks::sha256,
+    vectors::{file, load, text},
+};
+
+fn tags(task: &Task) -> Vec<String> {
+    task.payload_as("tags").unwrap().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_bind_is_that_of_the_reference() {
+    let bed = Bed::start().await;
+    bed.start_classifier().await;
+    let bind = Value::parse(&bed.bind(IDENTITY).await).unwrap();
+    assert_eq!(text(&bind, "service_version"), VERSION);
+    assert_eq!(text(&bind, "info"), INFO);
+    assert_eq!(bind.get("persistent"), Some(&Value::Bool(true)));
+    assert_eq!(bind.get("filters"), Some(&Value::from(json!([{"type": "sample", "kind": "raw"}]))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raw_sample_comes_out_with_its_class() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    let sent = bed
+        .send("setup.exe", file("pe-gui32.bin"), |task| {
+            task.set_header("origin", "somebody");
+            task.set_header("quality", "low");
+            task.set_persistent_header("campaign", "c1");
+            task.set_payload("tags", vec!["feed:a"]);
+            task.set_payload("comments", vec!["c"]);
+        })
+        .await;
+    let answer = bed.answer().await;
+    assert_eq!(answer.root_uid(), sent.root_uid());
+    let mut headers = answer.headers().clone();
+    headers.shift_remove("receiver");
+    let expected = json!({
+        "type": "sample", "stage": "recognized", "kind": "runnable", "platform": "win32", "extension": "exe", "quality": "low",
+        "mime": "application/vnd.microsoft.portable-executable", "origin": "karton.classifier", "campaign": "c1",
+    });
+    assert_eq!(Value::from(headers), Value::from(expected));
+    assert_eq!(tags(&answer), ["runnable:win32:exe", "feed:a"]);
+    assert_eq!(answer.payload("comments"), Some(&Value::from(vec!["c"])));
+    assert_eq!(answer.resource("sample").unwrap(), sent.resource("sample").unwrap());
+
+    bed.send("x", file("noise-a.bin"), |task| task.set_payload("tags", vec!["feed:b"])).await;
+    let answer = bed.answer().await;
+    assert_eq!((answer.header_str("stage"), answer.header_str("kind")), (Some("unrecognized"), Some("unknown")));
+    assert_eq!(tags(&answer), ["feed:b"]);
+    assert!(!answer.has_payload("magic"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_digest_is_filled_in() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    let without_digest = |task: &mut Task| {
+        let mut sample = task.resource("sample").unwrap();
+        sample.metadata.insert("sha256".to_owned(), Value::Null);
+        task.set_payload("sample", sample.to_value());
+    };
+    let content = file("text-plain.bin");
+    bed.send("file", content.clone(), without_digest).await;
+    assert_eq!(bed.answer().await.resource("sample").unwrap().sha256(), Some(sha256(&content).as_str()));
+}
+
+/// Above the bound the sample goes through a file, and everything must come out as below it. The documents are
+/// such that their head alone says something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_samples_are_seen_whole() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    let size = usize::try_from(IN_MEMORY).unwrap() + 4096;
+
+    let mut document = br#"{"a": ["#.to_vec();
+    document.extend(b"\"some text\", ".iter().cycle().take(size / 13 * 13 + 13));
+    document.extend(b"1]}");
+    bed.send("big", document.clone(), |task| {
+        let mut sample = task.resource("sample").unwrap();
+        (sample.size, sample.metadata) = (None, karton_rs::json::Map::new());
+        task.set_payload("sample", sample.to_value());
+    })
+    .await;
+    let answer = bed.answer().await;
+    assert_eq!(tags(&answer), ["misc:json"]);
+    assert_eq!(answer.resource("sample").unwrap().sha256(), Some(sha256(&document).as_str()));
+
+    // A zip archive is known by its end.
+    let mut archive = vec![1; size];
+    archive.extend(file("zip-plain.bin"));
+    bed.send("big", archive, |_| {}).await;
+    assert_eq!(tags(&bed.answer().await), ["archive:zip"]);
+
+    // NUL bytes at the end are left out where libmagic would only walk over them, and nowhere else.
+    let mut padded = file("pe-gui32.bin");
+    padded.resize(size * 3, 0);
+    bed.send("big", padded, |_| {}).await;
+    assert_eq!(tags(&bed.answer().await), ["runnable:win32:exe"]);
+    bed.send("big", vec![0; size * 3], |_| {}).await;
+    assert_eq!(bed.answer().await.header_str("stage"), Some("unrecognized"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_samples_at_once_each_get_their_own_answer() {
+    let mut bed = Bed::start().await;
+    bed.config.set("karton", "concurrency", "4");
+    bed.start_classifier().await;
+    let rows = load("expected.jsonl");
+    let mut expected = BTreeMap::new();
+    for row in rows.iter().step_by(3) {
+        let content = file(text(row, "file"));
+        // In memory an empty resource is refused.
+        if content.is_empty() {
+            continue;
+        }
+        let task = bed.send(text(row, "sample_name"), content, |_| {}).await;
+        expected.insert(task.root_uid().to_owned(), row);
+    }
+    assert!(expected.len() > 80);
+    for _ in 0..expected.len() {
+        let answer = bed.answer().await;
+        let row = expected.remove(answer.root_uid()).expect("one answer for each sample");
+        let mut headers = answer.headers().clone();
+        headers.shift_remove("receiver");
+        assert_eq!(Value::from(headers), *row.get("headers").unwrap(), "{row}");
+        assert_eq!(answer.payload("tags").cloned().unwrap_or_default(), *row.get("tags").unwrap(), "{row}");
+        assert_eq!(answer.payload("magic").cloned().unwrap_or_default(), *row.get("payload_magic").unwrap(), "{row}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_cannot_be_served_crashes_alone() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    let without_sample = bed.karton.send_task(Task::new(json!({"type": "sample", "kind": "raw"}))).await.unwrap();
+    let crashed = bed.crashed(without_sample.root_uid()).await;
+    assert!(crashed.error().concat().contains("task has no payload `sample`"), "{:?}", crashed.error());
+
+    let gone = bed
+        .send("gone", b"content".to_vec(), |task| {
+            let mut sample = task.resource("sample").unwrap();
+            sample.uid = "no-such-object".to_owned();
+            task.set_payload("sample", sample.to_value());
+        })
+        .await;
+    let crashed = bed.crashed(gone.root_uid()).await;
+    assert!(crashed.error().concat().contains("cannot read `gone`"), "{:?}", crashed.error());
+
+    bed.send("a.js", b"1;".to_vec(), |_| {}).await;
+    assert_eq!(tags(&bed.answer().await), ["script:win32:js"]);
+}
