@@ -139,11 +139,15 @@ impl Playground {
         self.get(&format!("file/{id}")).await
     }
 
-    /// The largest resident size that a process has had, in MiB.
+    /// The most memory that a process has held, in MiB. Mapped files (the program itself, which is
+    /// large in a debug build) are not counted.
     pub fn peak_mib(pid: u32) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+        let kib = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        (kib("VmHWM:") - kib("RssFile:")) / 1024
     }
 }
 
