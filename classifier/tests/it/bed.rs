@@ -79,7 +79,7 @@ impl Bed {
 
     /// The next task that the classifier sent.
     pub async fn answer(&mut self) -> Task {
-        tokio::time::timeout(Duration::from_secs(60), self.answers.recv()).await.expect("an answer within a minute").unwrap()
+        tokio::time::timeout(Duration::from_mins(1), self.answers.recv()).await.expect("an answer within a minute").unwrap()
     }
 
     /// The record of a task of this analysis that crashed.

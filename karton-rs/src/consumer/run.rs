@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     Consumer, HandBack,
@@ -190,12 +191,14 @@ impl Running {
             return;
         }
         let running = Arc::clone(self);
-        tokio::spawn(async move {
+        let work = async move {
             let current = Arc::new(task.clone());
             logs::scope(running.publisher.clone(), Some(current), Box::pin(running.process(task))).await;
             running.queue.claims().forget(&uid);
             drop(slot);
-        });
+        };
+        // Several services may live in one process: the span tells which one speaks.
+        tokio::spawn(work.in_current_span());
     }
 
     /// One task from Spawned to its end.
@@ -253,7 +256,7 @@ impl Running {
     async fn handle(&self, task: Task) -> anyhow::Result<()> {
         let current = Arc::new(task.clone());
         let future = (self.consumer.handler)(self.karton.for_task(Arc::clone(&current)), task);
-        let mut handler = tokio::spawn(logs::scope(self.publisher.clone(), Some(current), future));
+        let mut handler = tokio::spawn(logs::scope(self.publisher.clone(), Some(current), future).in_current_span());
         let limit = self.task_timeout.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
         tokio::select! {
             outcome = &mut handler => match outcome {

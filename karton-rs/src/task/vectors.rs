@@ -124,7 +124,7 @@ fn sent_tasks_take_their_place_in_the_analysis() {
         let mut expected: Vec<(&str, &str)> = Vec::new();
         puts.into_iter().for_each(|put| {
             if !expected.contains(&put) {
-                expected.push(put)
+                expected.push(put);
             }
         });
         let done: Vec<(&str, &str)> = uploads.iter().map(|(r, _)| (r.bucket.as_deref().unwrap(), r.uid.as_str())).collect();

@@ -108,6 +108,7 @@ impl Bed {
         self.broker_with(self.config.clone())
     }
 
+    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
     pub fn broker_with(&self, config: Config) -> Running<Result<(), karton_rs::Error>> {
         Running::spawn(move |shutdown| system::run(config, true, shutdown))
     }

@@ -17,14 +17,12 @@ use crate::bed::{Bed, Running};
 
 /// An interpreter with karton-core; None: left out, outside CI only.
 fn interpreter() -> Option<PathBuf> {
-    match std::env::var_os("KARTON_PEERS_PYTHON") {
-        Some(path) => Some(path.into()),
-        None => {
-            assert!(std::env::var("CI").is_err(), "KARTON_PEERS_PYTHON is not set: run the tests by `make test`");
-            eprintln!("left out: KARTON_PEERS_PYTHON names no interpreter with karton-core (`make test` prepares one)");
-            None
-        }
+    let path = std::env::var_os("KARTON_PEERS_PYTHON").map(PathBuf::from);
+    if path.is_none() {
+        assert!(std::env::var("CI").is_err(), "KARTON_PEERS_PYTHON is not set: run the tests by `make test`");
+        eprintln!("left out: KARTON_PEERS_PYTHON names no interpreter with karton-core (`make test` prepares one)");
     }
+    path
 }
 
 /// A Python process and the JSON lines it has printed.
