@@ -18,6 +18,7 @@ mod server;
 mod state;
 mod timestamp;
 mod upload;
+mod web;
 
 pub use config::{Config, ConfigError};
 pub use server::{build, run, serve, set_admin_password, setup};

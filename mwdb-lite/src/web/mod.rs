@@ -1,0 +1,4 @@
+//! The pages.
+
+pub(crate) mod assets;
+pub(crate) mod view;

@@ -1,0 +1,66 @@
+//! What surrounds every page: title bar, navigation, the search field, who is logged in.
+
+use super::text::Text;
+
+/// The frame of a page.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    /// `instance_name` of the configuration.
+    pub(crate) instance: String,
+    /// Which entry of the navigation the page belongs to.
+    pub(crate) section: Section,
+    /// Nobody before login.
+    pub(crate) viewer: Option<Viewer>,
+    /// What the search field holds.
+    pub(crate) query: Text,
+    /// The result of what the user just did.
+    pub(crate) notice: Option<Notice>,
+}
+
+/// The logged-in user, as far as the frame cares.
+#[derive(Clone, Debug)]
+pub(crate) struct Viewer {
+    pub(crate) login: String,
+    pub(crate) can_upload: bool,
+    pub(crate) manages_users: bool,
+    /// The operator's console of the pipeline is mounted and open to this user.
+    pub(crate) console: bool,
+}
+
+/// Entries of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Files,
+    Configs,
+    Blobs,
+    All,
+    Upload,
+    Profile,
+    Settings,
+    About,
+    None,
+}
+
+/// A line above the page.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
+    pub(crate) good: bool,
+    pub(crate) text: Text,
+}
+
+impl Frame {
+    /// `aria-current` of a navigation entry.
+    pub(crate) fn current(&self, section: Section) -> &'static str {
+        if self.section == section { "page" } else { "false" }
+    }
+
+    /// Where the search field sends its query.
+    pub(crate) fn search_path(&self) -> &'static str {
+        match self.section {
+            Section::Files => "/",
+            Section::Configs => "/configs",
+            Section::Blobs => "/blobs",
+            _ => "/objects",
+        }
+    }
+}

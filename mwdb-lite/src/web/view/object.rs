@@ -1,0 +1,312 @@
+//! The page of one object, and the box of its analyses, which is also sent alone when it changes.
+
+use askama::Template;
+
+use super::{
+    frame::{Frame, Section},
+    parts::{Hash, Kind, ObjectRef, Tag},
+    text::{Block, Characters, Size, Text},
+    time::Moment,
+};
+use crate::web::assets;
+
+/// Everything about one object.
+#[derive(Debug, Template)]
+#[template(path = "object.html")]
+pub(crate) struct ObjectPage {
+    pub(crate) frame: Frame,
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    /// Name of a file or blob, family of a config.
+    pub(crate) title: Text,
+    pub(crate) details: Vec<Detail>,
+    pub(crate) content: Content,
+    pub(crate) favorite: bool,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) attributes: Vec<Attribute>,
+    /// Keys the viewer may set.
+    pub(crate) attribute_keys: Vec<AttributeKey>,
+    pub(crate) comments: Vec<Comment>,
+    pub(crate) parents: Vec<ObjectRef>,
+    pub(crate) children: Vec<ObjectRef>,
+    pub(crate) shares: Vec<Share>,
+    /// Groups to share with.
+    pub(crate) groups: Vec<String>,
+    pub(crate) analyses: AnalysisBox,
+    pub(crate) rights: Rights,
+}
+
+/// What the viewer may do here.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag for each capability")]
+pub(crate) struct Rights {
+    pub(crate) add_tags: bool,
+    pub(crate) remove_tags: bool,
+    pub(crate) add_comments: bool,
+    pub(crate) remove_comments: bool,
+    pub(crate) add_parents: bool,
+    pub(crate) remove_parents: bool,
+    pub(crate) remove_attributes: bool,
+    pub(crate) remove_objects: bool,
+    pub(crate) personalize: bool,
+    pub(crate) upload_child: bool,
+}
+
+/// A line of the details.
+#[derive(Debug)]
+pub(crate) struct Detail {
+    pub(crate) label: &'static str,
+    pub(crate) value: Value,
+}
+
+/// What stands in a line of the details.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Text(Text),
+    Hash(Hash),
+    Size(Size),
+    Characters(Characters),
+    Time(Moment),
+    Names(Vec<Text>),
+    Object(ObjectRef, Text),
+}
+
+/// What an object holds, as far as a page shows it.
+#[derive(Debug)]
+pub(crate) enum Content {
+    None,
+    Config {
+        entries: Vec<ConfigEntry>,
+        json: Block,
+    },
+    Blob(Block),
+    /// The start of a file.
+    Hex {
+        lines: Vec<HexLine>,
+        whole: bool,
+    },
+}
+
+/// One key at the top of a config.
+#[derive(Debug)]
+pub(crate) struct ConfigEntry {
+    pub(crate) key: Text,
+    pub(crate) value: EntryValue,
+}
+
+/// The value of a [`ConfigEntry`].
+#[derive(Debug)]
+pub(crate) enum EntryValue {
+    Line(Text),
+    Json(Block),
+    /// An embedded blob, by id.
+    Blob(String),
+}
+
+impl EntryValue {
+    fn blob_hash(id: &str) -> Hash {
+        Hash::short(id)
+    }
+}
+
+/// Sixteen bytes of a file.
+#[derive(Debug)]
+pub(crate) struct HexLine {
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl HexLine {
+    fn position(&self) -> String {
+        format!("{:08x}", self.offset)
+    }
+
+    fn hex(&self) -> String {
+        let mut out = String::with_capacity(50);
+        for at in 0..16 {
+            if at == 8 {
+                out.push(' ');
+            }
+            match self.bytes.get(at) {
+                Some(byte) => out.push_str(&format!("{byte:02x} ")),
+                None => out.push_str("   "),
+            }
+        }
+        out
+    }
+
+    fn text(&self) -> String {
+        self.bytes.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '·' }).collect()
+    }
+}
+
+/// A value of an attribute.
+#[derive(Debug)]
+pub(crate) struct Attribute {
+    pub(crate) id: i64,
+    pub(crate) key: Text,
+    /// Title of the key, empty when it has none.
+    pub(crate) label: Text,
+    /// The text of a string, JSON of anything else.
+    pub(crate) value: Block,
+    /// Address made from the template of the key; only `http` and `https` get here.
+    pub(crate) href: Option<String>,
+    pub(crate) removable: bool,
+}
+
+impl Attribute {
+    /// An address to link to, when it is one that a click may follow.
+    pub(crate) fn safe_href(address: &str) -> Option<String> {
+        let lower = address.trim_start().get(..8).unwrap_or(address.trim_start()).to_ascii_lowercase();
+        let web = lower.starts_with("http://") || lower.starts_with("https://");
+        (web && !address.chars().any(char::is_control)).then(|| address.trim().to_owned())
+    }
+}
+
+/// A key to set.
+#[derive(Debug)]
+pub(crate) struct AttributeKey {
+    pub(crate) key: String,
+    pub(crate) label: Text,
+}
+
+/// What somebody said.
+#[derive(Debug)]
+pub(crate) struct Comment {
+    pub(crate) id: i64,
+    /// Nobody when the account is gone.
+    pub(crate) author: Option<Text>,
+    pub(crate) text: Block,
+    pub(crate) time: Moment,
+}
+
+/// Why a group sees the object.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) group: Text,
+    pub(crate) reason: Text,
+    pub(crate) user: Option<Text>,
+    /// The object through which access came, when it is another one.
+    pub(crate) through: Option<ObjectLink>,
+    pub(crate) time: Moment,
+}
+
+/// Link to an object of which only the id matters.
+#[derive(Debug)]
+pub(crate) struct ObjectLink {
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+}
+
+impl ObjectLink {
+    fn href(&self) -> String {
+        format!("/{}/{}", self.kind.word(), self.id)
+    }
+
+    fn hash(&self) -> Hash {
+        Hash::short(&self.id)
+    }
+}
+
+/// The Karton analyses of an object: the fragment that live updates replace.
+#[derive(Debug, Template)]
+#[template(path = "object/analyses.html")]
+pub(crate) struct AnalysisBox {
+    pub(crate) object: String,
+    pub(crate) karton_enabled: bool,
+    pub(crate) can_reanalyze: bool,
+    /// Links lead to the console.
+    pub(crate) console: bool,
+    pub(crate) analyses: Vec<Analysis>,
+    /// There are more than these.
+    pub(crate) more: bool,
+    /// Karton did not answer: states are the last known or missing.
+    pub(crate) unreachable: bool,
+}
+
+/// One run through the pipeline.
+#[derive(Debug)]
+pub(crate) struct Analysis {
+    pub(crate) id: String,
+    pub(crate) state: State,
+    pub(crate) updated: Option<Moment>,
+    pub(crate) arguments: Vec<(Text, Text)>,
+    pub(crate) services: Vec<ServiceWork>,
+}
+
+impl Analysis {
+    fn hash(&self) -> Hash {
+        Hash::new(&self.id)
+    }
+}
+
+/// Where an analysis stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Not yet announced: Karton is not reachable, or the announcement is on its way.
+    Queued,
+    Running,
+    Finished,
+    /// Karton cannot be asked.
+    Unknown,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued for Karton",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a service has to do for an analysis.
+#[derive(Debug)]
+pub(crate) struct ServiceWork {
+    pub(crate) service: Text,
+    pub(crate) statuses: Vec<Text>,
+    pub(crate) received_from: Vec<Text>,
+}
+
+/// Asks before an object is removed.
+#[derive(Debug, Template)]
+#[template(path = "remove.html")]
+pub(crate) struct RemovePage {
+    pub(crate) frame: Frame,
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    pub(crate) title: Text,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_addresses_become_links() {
+        assert_eq!(Attribute::safe_href("https://x.test/a?b=\"c").as_deref(), Some("https://x.test/a?b=\"c"));
+        for address in ["javascript:alert(1)", " JaVaScript:x", "data:text/html,x", "//x.test", "http:/x", "ä", "https://x\n.test"] {
+            assert_eq!(Attribute::safe_href(address), None, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_short_hex_line_keeps_its_columns() {
+        let line = HexLine { offset: 16, bytes: vec![0x4d, 0x5a, 0x00] };
+        assert_eq!(line.position(), "00000010");
+        assert_eq!(line.hex().len(), 49);
+        assert!(line.hex().starts_with("4d 5a 00 "));
+        assert_eq!(line.text(), "MZ·");
+    }
+}

@@ -1,0 +1,171 @@
+//! The small pieces that pages are made of: hashes, tags, links to objects.
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{text::Text, time::Moment};
+
+/// A digest, or any other text that people copy: monospace, with a copy button where scripts run.
+#[derive(Clone, Debug, Template)]
+#[template(
+    ext = "html",
+    source = r#"<code class=hash data-copy="{{ full }}"{% if shown.len() < full.len() %} title="{{ full }}"{% endif %}>{{ shown }}{% if shown.len() < full.len() %}…{% endif %}</code>"#
+)]
+pub(crate) struct Hash {
+    full: String,
+    shown: String,
+}
+
+impl HtmlSafe for Hash {}
+
+impl Hash {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        let full = text.into();
+        Self { shown: full.clone(), full }
+    }
+
+    /// For tables: the first digits are shown, all are copied.
+    pub(crate) fn short(text: impl Into<String>) -> Self {
+        let full = text.into();
+        let shown = full.chars().take(16).collect();
+        Self { full, shown }
+    }
+}
+
+/// What kind of object; the words are those of the paths and of the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Config,
+    Blob,
+}
+
+impl Kind {
+    /// As it stands in paths.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Config => "config",
+            Self::Blob => "blob",
+        }
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::File => "File",
+            Self::Config => "Config",
+            Self::Blob => "Blob",
+        }
+    }
+}
+
+/// A tag in its colour, linked to the objects that carry it.
+#[derive(Clone, Debug, Template)]
+#[template(ext = "html", source = r#"<a class="tag {{ self.colour() }}" href="{{ self.href() }}"><bdi>{{ text.short() }}</bdi></a>"#)]
+pub(crate) struct Tag {
+    pub(crate) text: Text,
+}
+
+impl HtmlSafe for Tag {}
+
+impl Tag {
+    pub(crate) fn new(tag: impl Into<String>) -> Self {
+        Self { text: Text::new(tag) }
+    }
+
+    /// The colour rule of MWDB API §A4.
+    pub(crate) fn colour(&self) -> &'static str {
+        const RULES: [(&str, &[&str]); 4] = [
+            ("blue", &["spam", "src:", "uploader:", "feed:"]),
+            ("yellow", &["ripped:", "contains:", "matches:", "maybe:"]),
+            ("green", &["static:", "dynamic:"]),
+            ("grey", &["runnable:", "archive:", "dump:", "script:", "document:", "archive", "dump", "misc:"]),
+        ];
+        let tag = self.text.raw();
+        let rule = RULES.into_iter().find(|(_, starts)| starts.iter().any(|start| tag.starts_with(start)));
+        match rule {
+            Some((colour, _)) => colour,
+            None if tag.contains(':') => "cyan",
+            None => "red",
+        }
+    }
+
+    fn href(&self) -> String {
+        search_link("tag", self.text.raw())
+    }
+}
+
+/// Path of the search for all objects whose `field` is exactly `value`.
+pub(crate) fn search_link(field: &str, value: &str) -> String {
+    let query = format!("{field}:{}", quote(value));
+    format!("/objects?query={}", super::text::encode_field(&query))
+}
+
+/// A phrase of the query language that means exactly this text.
+fn quote(value: &str) -> String {
+    let mut out = String::from("\"");
+    for character in value.chars() {
+        if matches!(character, '"' | '\\' | '*' | '?') {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out.push('"');
+    out
+}
+
+/// Another object, as a line with a link.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectRef {
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) uploaded: Moment,
+}
+
+impl ObjectRef {
+    pub(crate) fn href(&self) -> String {
+        format!("/{}/{}", self.kind.word(), self.id)
+    }
+
+    pub(crate) fn hash(&self) -> Hash {
+        Hash::short(&self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_have_the_colours_of_the_rule() {
+        let cases = [
+            ("spam", "blue"),
+            ("src:mail", "blue"),
+            ("feed:x", "blue"),
+            ("ripped:emotet", "yellow"),
+            ("maybe:x", "yellow"),
+            ("static:y", "green"),
+            ("dynamic:y", "green"),
+            ("runnable:win32:exe", "grey"),
+            ("archive", "grey"),
+            ("dump:1", "grey"),
+            ("yara:x", "cyan"),
+            ("emotet", "red"),
+        ];
+        for (tag, colour) in cases {
+            assert_eq!(Tag::new(tag).colour(), colour, "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_tag_links_to_an_exact_search() {
+        assert_eq!(search_link("tag", "a\"*"), "/objects?query=tag%3A%22a%5C%22%5C%2A%22");
+    }
+
+    #[test]
+    fn a_short_hash_copies_all_of_it() {
+        let html = Hash::short("a".repeat(64)).to_string();
+        assert!(html.contains(&format!("data-copy=\"{}\"", "a".repeat(64))), "{html}");
+        assert!(html.ends_with(&format!("{}…</code>", "a".repeat(16))), "{html}");
+    }
+}
