@@ -15,7 +15,7 @@ use super::{
         RemovePage, Rights, ServiceWork, Share, State, Value,
     },
     parts::{Hash, Kind, ObjectRef, Tag},
-    recent::{Newer, RecentPage, Row},
+    recent::{Place, RecentPage, Row},
     settings::{AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
     simple::{AboutPage, ErrorPage},
     text::{Block, Characters, Size, Text},
@@ -292,8 +292,8 @@ fn list(source: Source, section: Section) -> RecentPage {
         frame: source.frame_without_notice(section),
         rows: rows(source, section),
         error: None,
-        newer: Newer::Here,
-        older: Some(digest(24)),
+        at: Place::Top,
+        older: Some(Place::Top.next(&digest(24))),
     }
 }
 
@@ -319,7 +319,7 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
         frame: Frame { query: text("tag:\"emotet\" AND size:[10KB TO *]"), ..source.frame_without_notice(Section::Files) },
         rows,
         error,
-        newer: Newer::Before(digest(5)),
+        at: Place::After { after: digest(5), page: 2 },
         older: None,
     };
     let render = |page: &dyn askama::DynTemplate| page.dyn_render().expect("the page renders");
@@ -351,7 +351,7 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
                 frame: source.frame_without_notice(Section::Files),
                 rows: vec![],
                 error: None,
-                newer: Newer::Top,
+                at: Place::After { after: digest(5), page: 0 },
                 older: None,
             }),
         ),

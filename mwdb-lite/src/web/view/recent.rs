@@ -18,20 +18,40 @@ pub(crate) struct RecentPage {
     pub(crate) rows: Vec<Row>,
     /// The query could not be understood; then there are no rows.
     pub(crate) error: Option<Text>,
-    pub(crate) newer: Newer,
-    /// Id that the next page starts after, when there is one.
-    pub(crate) older: Option<String>,
+    /// The page on show.
+    pub(crate) at: Place,
+    /// The next page, when there is one.
+    pub(crate) older: Option<Place>,
 }
 
-/// Where the way back leads.
-#[derive(Clone, Debug)]
-pub(crate) enum Newer {
-    /// These are the newest.
-    Here,
-    /// To the top of the list.
+/// A page of a list: pages are counted from an object, so that uploads meanwhile do not move them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The newest objects.
     Top,
-    /// To the page that ends before this id.
-    Before(String),
+    /// `page` pages after the one that follows the object `after`.
+    After { after: String, page: u32 },
+}
+
+/// Pages counted from one object; the next one counts from its own.
+const PAGES_FROM_ONE: u32 = 100;
+
+impl Place {
+    /// The page after this one, which ends with the object `last`.
+    pub(crate) fn next(&self, last: &str) -> Self {
+        match self {
+            Self::After { after, page } if page + 1 < PAGES_FROM_ONE => Self::After { after: after.clone(), page: page + 1 },
+            _ => Self::After { after: last.to_owned(), page: 0 },
+        }
+    }
+
+    /// The page before this one, as far as it is known.
+    fn previous(&self) -> Option<Self> {
+        match self {
+            Self::After { after, page } if *page > 0 => Some(Self::After { after: after.clone(), page: page - 1 }),
+            _ => None,
+        }
+    }
 }
 
 /// One object of a list.
@@ -80,29 +100,46 @@ impl RecentPage {
 
     /// A tab keeps the query.
     fn tab(&self, path: &str) -> String {
-        self.link(path, None)
+        self.link(path, &Place::Top)
     }
 
-    fn older_link(&self, id: &str) -> String {
-        self.link(self.frame.search_path(), Some(("older", id)))
+    /// Address of a page of this list.
+    fn page(&self, place: &Place) -> String {
+        self.link(self.frame.search_path(), place)
     }
 
-    fn newer_link(&self, id: &str) -> String {
-        self.link(self.frame.search_path(), Some(("newer", id)))
+    fn top(&self) -> String {
+        self.page(&Place::Top)
     }
 
-    fn top_link(&self) -> String {
-        self.link(self.frame.search_path(), None)
-    }
-
-    fn link(&self, path: &str, at: Option<(&str, &str)>) -> String {
+    fn link(&self, path: &str, place: &Place) -> String {
         let mut pairs = Vec::new();
         if self.searching() {
             pairs.push(format!("query={}", encode_field(self.frame.query.raw())));
         }
-        if let Some((name, id)) = at {
-            pairs.push(format!("{name}={id}"));
+        if let Place::After { after, page } = place {
+            pairs.push(format!("older={after}"));
+            if *page > 0 {
+                pairs.push(format!("page={page}"));
+            }
         }
         if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_counted_from_an_object_and_lead_back() {
+        let second = Place::Top.next("a");
+        assert_eq!(second, Place::After { after: "a".to_owned(), page: 0 });
+        assert_eq!(second.previous(), None);
+        let third = second.next("b");
+        assert_eq!(third, Place::After { after: "a".to_owned(), page: 1 });
+        assert_eq!(third.previous(), Some(second));
+        let far = Place::After { after: "a".to_owned(), page: PAGES_FROM_ONE - 1 };
+        assert_eq!(far.next("z"), Place::After { after: "z".to_owned(), page: 0 });
     }
 }
