@@ -3,8 +3,13 @@
 //! The one rule: pages name a file through [`url`], which adds the digest of its content. Such an
 //! address never changes its meaning, so browsers may keep it for good.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, path::PathBuf, sync::LazyLock};
 
+use rocket::{
+    Request, Response, Route, get,
+    http::{ContentType, Status},
+    response::Responder,
+};
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
@@ -12,10 +17,11 @@ use rust_embed::RustEmbed;
 struct Files;
 
 /// A file as it is served.
-pub(crate) struct Asset {
-    pub(crate) data: std::borrow::Cow<'static, [u8]>,
+struct Asset {
+    content_type: ContentType,
+    data: Cow<'static, [u8]>,
     /// Digits of the digest.
-    pub(crate) version: String,
+    version: String,
 }
 
 static VERSIONS: LazyLock<BTreeMap<String, String>> =
@@ -37,9 +43,41 @@ pub(crate) fn url(path: &str) -> String {
 }
 
 /// The file at this path below `static/`.
-pub(crate) fn get(path: &str) -> Option<Asset> {
+fn find(path: &str) -> Option<Asset> {
     let version = VERSIONS.get(path)?.clone();
-    Files::get(path).map(|file| Asset { data: file.data, version })
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let content_type = ContentType::from_extension(extension).unwrap_or(ContentType::Binary);
+    Files::get(path).map(|file| Asset { content_type, data: file.data, version })
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![file, favicon]
+}
+
+/// `..` does not get here: Rocket refuses it in paths.
+#[get("/static/<path..>")]
+fn file(path: PathBuf) -> Option<Asset> {
+    find(path.to_str()?)
+}
+
+/// Where browsers look without being told.
+#[get("/favicon.ico")]
+fn favicon() -> Option<Asset> {
+    find("icon.svg")
+}
+
+impl<'r> Responder<'r, 'static> for Asset {
+    fn respond_to(self, request: &'r Request<'_>) -> rocket::response::Result<'static> {
+        let tag = format!("\"{}\"", self.version);
+        let named = request.query_value::<&str>("v").and_then(Result::ok) == Some(self.version.as_str());
+        let mut response = Response::build();
+        response.raw_header("Cache-Control", if named { "public, max-age=31536000, immutable" } else { "no-cache" });
+        response.raw_header("ETag", tag.clone());
+        if request.headers().get_one("If-None-Match") == Some(tag.as_str()) {
+            return response.status(Status::NotModified).ok();
+        }
+        response.header(self.content_type).sized_body(self.data.len(), std::io::Cursor::new(self.data)).ok()
+    }
 }
 
 #[cfg(test)]
@@ -49,9 +87,9 @@ mod tests {
     #[test]
     fn an_address_carries_the_digest_of_the_file() {
         let address = url("style.css");
-        let version = &get("style.css").expect("it is there").version;
+        let version = find("style.css").expect("it is there").version;
         assert_eq!(address, format!("/static/style.css?v={version}"));
-        assert!(get("../Cargo.toml").is_none());
-        assert!(get("").is_none());
+        assert!(find("../Cargo.toml").is_none());
+        assert!(find("").is_none());
     }
 }

@@ -1,4 +1,77 @@
-//! The pages.
+//! The pages, made on the server. They call the same rules as the API and have none of their own.
+//!
+//! The one rule: a page that shows data takes a [`session::Session`], a form that changes data takes a
+//! [`session::Actor`], which also refuses requests that another site made. A handler cannot forget either.
 
-pub(crate) mod assets;
-pub(crate) mod view;
+mod account;
+mod actions;
+mod assets;
+mod events;
+mod folder;
+mod form;
+mod object;
+mod recent;
+mod respond;
+mod session;
+mod settings;
+mod upload;
+mod view;
+
+use rocket::{Build, Rocket, fairing::AdHoc, http::Header};
+
+use crate::state::App;
+
+/// Adds the pages to a server, or the web interface that the configuration names instead.
+pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
+    if !app.config.serve_web {
+        return rocket;
+    }
+    if let Some(folder) = &app.config.web_folder {
+        return rocket.mount("/", folder::routes(folder.clone()));
+    }
+    let routes = [
+        account::routes(),
+        actions::routes(),
+        assets::routes(),
+        events::routes(),
+        object::routes(),
+        recent::routes(),
+        settings::routes(),
+        upload::routes(),
+    ];
+    rocket
+        .mount("/", routes.concat())
+        .register("/", respond::catchers())
+        .manage(events::Streams::default())
+        .attach(AdHoc::on_response("headers of pages", |request, response| {
+            Box::pin(async move {
+                if !request.uri().path().starts_with("/api/") {
+                    protect(response);
+                }
+            })
+        }))
+}
+
+/// Pages run no script and use no style but ours, load nothing from elsewhere and are in nobody's frame.
+fn protect(response: &mut rocket::Response<'_>) {
+    const HEADERS: [(&str, &str); 5] = [
+        (
+            "Content-Security-Policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+             base-uri 'none'; frame-ancestors 'none'",
+        ),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+        // Not `no-referrer`: with it browsers send no usable `Origin` with our own forms.
+        ("Referrer-Policy", "same-origin"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+    ];
+    for (name, value) in HEADERS {
+        if !response.headers().contains(name) {
+            response.set_header(Header::new(name, value));
+        }
+    }
+    if !response.headers().contains("Cache-Control") {
+        response.set_header(Header::new("Cache-Control", "no-store"));
+    }
+}

@@ -1,0 +1,79 @@
+//! Bodies of forms.
+//!
+//! Read here and not by Rocket's forms: a comment may be longer than the 8 KiB that those give a field,
+//! and a missing field is for the rules to judge, with a page that says so.
+
+use rocket::{
+    Request,
+    data::{Data, FromData, Outcome, ToByteUnit},
+    http::{RawStr, Status},
+};
+
+/// Largest form: an attribute may hold some hundred KiB, and encoding may triple it.
+const LARGEST: u64 = 4 << 20;
+
+/// The fields of a form, in order.
+#[derive(Debug, Default)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    fn parse(body: &str) -> Self {
+        let decode = |text: &str| RawStr::new(text).url_decode_lossy().into_owned();
+        Self(
+            body.split('&')
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(name, value)| (decode(name), decode(value)))
+                .collect(),
+        )
+    }
+
+    /// The first field of this name; empty when there is none.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// Text of several lines, without the carriage returns that forms add.
+    pub(super) fn lines(&self, name: &str) -> String {
+        self.text(name).replace("\r\n", "\n")
+    }
+
+    /// All fields of this name.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a box is ticked.
+    pub(super) fn ticked(&self, name: &str) -> bool {
+        !self.text(name).is_empty()
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for Form {
+    type Error = ();
+
+    async fn from_data(_: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
+        match data.open(LARGEST.bytes()).into_string().await {
+            Ok(body) if body.is_complete() => Outcome::Success(Self::parse(&body)),
+            Ok(_) => Outcome::Error((Status::PayloadTooLarge, ())),
+            Err(_) => Outcome::Error((Status::BadRequest, ())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_decoded() {
+        let form = Form::parse("a=1+2%26&b=%0D%0Ax%0d%0A&c&a=two&=&&d=%ff");
+        assert_eq!(form.text("a"), "1 2&");
+        assert_eq!(form.all("a").collect::<Vec<_>>(), ["1 2&", "two"]);
+        assert_eq!(form.lines("b"), "\nx\n");
+        assert!(!form.ticked("c"));
+        assert!(form.ticked("d"));
+        assert_eq!(form.text("missing"), "");
+    }
+}

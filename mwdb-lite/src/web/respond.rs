@@ -1,0 +1,145 @@
+//! Answers: pages, and failures as pages.
+//!
+//! A failure of the rules is the same [`ApiError`] that the API sends; here it becomes a page, the way
+//! to the login, or JSON for the scripts of our pages.
+
+use askama::Template;
+use rocket::{
+    Catcher, Request, Response,
+    http::{ContentType, Status, uri::Origin},
+    response::{self, Redirect, Responder},
+};
+
+use super::{
+    session,
+    view::{frame::Section, simple::ErrorPage, text::encode_field},
+};
+use crate::{auth::GuardFailure, error::ApiError, state::App};
+
+/// What a handler of a page gives.
+pub(super) type PageResult<T = Page> = Result<T, PageError>;
+
+/// A rendered page.
+pub(super) struct Page {
+    html: String,
+    status: Status,
+}
+
+impl Page {
+    pub(super) fn new(template: &impl Template) -> PageResult {
+        Self::with_status(template, Status::Ok)
+    }
+
+    pub(super) fn with_status(template: &impl Template, status: Status) -> PageResult {
+        let html = template.render().map_err(anyhow::Error::from)?;
+        Ok(Self { html, status })
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Page {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        Response::build()
+            .status(self.status)
+            .header(ContentType::HTML)
+            .sized_body(self.html.len(), std::io::Cursor::new(self.html))
+            .ok()
+    }
+}
+
+/// After a form: the browser gets the page anew.
+pub(super) fn see_other(path: impl Into<String>) -> PageResult<Redirect> {
+    let path: String = path.into();
+    let uri = Origin::parse_owned(path).map_err(|error| anyhow::anyhow!("redirect to a bad path: {error}"))?;
+    Ok(Redirect::to(uri))
+}
+
+/// A request that is not answered with a page of data.
+#[derive(Debug)]
+pub(super) struct PageError(pub(super) ApiError);
+
+impl<E: Into<ApiError>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl<'r> Responder<'r, 'static> for PageError {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let error = self.0;
+        if wants_json(request) {
+            return error.respond_to(request);
+        }
+        if matches!(error, ApiError::NotAuthenticated) {
+            return to_login(request);
+        }
+        // The API's answer writes the log and sets the headers that belong to the failure.
+        let (status, message) = (error.status(), message(&error));
+        let mut response = error.respond_to(request)?;
+        let html = request.rocket().state::<App>().and_then(|app| {
+            let page = ErrorPage {
+                frame: session::frame(app, session::known(request).as_deref(), Section::None),
+                status: status.code,
+                heading: status.reason_lossy().to_owned(),
+                message: message.into(),
+            };
+            page.render().ok()
+        });
+        if let Some(html) = html {
+            response.set_header(ContentType::HTML);
+            response.set_sized_body(html.len(), std::io::Cursor::new(html));
+        }
+        Ok(response)
+    }
+}
+
+fn message(error: &ApiError) -> String {
+    match error {
+        ApiError::NoRoute => "There is no such page.".to_owned(),
+        ApiError::Internal(_) => "Something went wrong on the server. Its log says what.".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Our scripts ask for JSON.
+pub(super) fn wants_json(request: &Request<'_>) -> bool {
+    request.headers().get_one("Accept").is_some_and(|accept| accept.starts_with("application/json") || accept.starts_with("text/event-stream"))
+}
+
+/// To the login page, and from there back to what was asked for.
+fn to_login(request: &Request<'_>) -> response::Result<'static> {
+    let back = if request.method() == rocket::http::Method::Get { request.uri().to_string() } else { "/".to_owned() };
+    // A strict cookie stays at home when a link elsewhere leads here. A page of ours that repeats the
+    // request sends it.
+    if request.headers().get_one("Sec-Fetch-Site") == Some("cross-site") && request.method() == rocket::http::Method::Get {
+        let path = session::local_path(&back).to_owned();
+        return Response::build().status(Status::Ok).header(ContentType::HTML).raw_header("Refresh", format!("0; url={path}")).ok();
+    }
+    let path = match session::local_path(&back) {
+        "/" => "/login".to_owned(),
+        path => format!("/login?back={}", encode_field(path)),
+    };
+    Response::build().status(Status::SeeOther).raw_header("Location", path).ok()
+}
+
+pub(super) fn catchers() -> Vec<Catcher> {
+    rocket::catchers![caught]
+}
+
+/// Unknown paths, failed guards, bodies that do not fit.
+#[rocket::catch(default)]
+async fn caught<'r>(status: Status, request: &'r Request<'_>) -> PageError {
+    // So that the page knows who looks at it.
+    let seen = session::current(request).await;
+    if let Some(error) = GuardFailure::take(request) {
+        return PageError(error);
+    }
+    if let Err(error) = seen {
+        return PageError(error);
+    }
+    PageError(match status.code {
+        404 | 405 | 422 => ApiError::NoRoute,
+        413 => ApiError::TooLarge,
+        400..=499 => ApiError::BadRequest(status.reason_lossy().to_owned()),
+        _ => anyhow::anyhow!("the server gave up with status {status}").into(),
+    })
+}
