@@ -242,7 +242,7 @@ impl Source {
             let parsed = ini::Ini::load_from_str_opt(text, options)
                 .map_err(|error| ConfigError::of_file(name, format!("line {}: {}", error.line, error.msg)))?;
             for (section, properties) in &parsed {
-                for (key, value) in properties.iter() {
+                for (key, value) in properties {
                     let place = (section.unwrap_or_default().to_owned(), key.to_lowercase());
                     values.insert(place, (value.to_owned(), (*name).to_owned()));
                 }

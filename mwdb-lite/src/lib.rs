@@ -1,8 +1,10 @@
-//! MWDB in one binary: the REST API of MWDB Core 2.19 on SQLite and a folder, announcing uploads to Karton.
+//! MWDB in one binary: the REST API of MWDB Core 2.19 on `SQLite` and a folder, announcing uploads to Karton.
 //!
 //! Read it from the outside in: `api` parses requests and answers, `objects` and `accounts` hold
 //! the rules, `db` holds the SQL, `content` the bytes of files, `karton` the announcements. Rules know
 //! no HTTP and no SQL; handlers know neither rules nor SQL.
+
+#![allow(clippy::needless_pass_by_value, reason = "Rocket hands guards and parameters over by value")]
 
 mod accounts;
 mod api;

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use rocket::{Build, Rocket, fairing::AdHoc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{accounts, api, config::Config, karton, state::App};
+use crate::{accounts, api, config::Config, karton, state::App, web};
 
 /// The server with all its routes, not yet listening.
 pub fn build(app: App) -> Rocket<Build> {
@@ -27,7 +27,8 @@ pub fn build(app: App) -> Rocket<Build> {
     settings.shutdown.signals.clear();
     settings.shutdown.grace = u32::try_from(config.shutdown_grace.as_secs()).unwrap_or(u32::MAX);
     settings.shutdown.mercy = 1;
-    rocket::custom(settings).attach(api::NoHead).mount("/api", api::routes(&app)).register("/", api::catchers()).manage(app)
+    let rocket = rocket::custom(settings).attach(api::NoHead).mount("/api", api::routes(&app)).register("/api", api::catchers());
+    web::mount(rocket, &app).manage(app)
 }
 
 /// Runs the server until `shutdown` is cancelled.

@@ -8,39 +8,45 @@ use time::OffsetDateTime;
 
 /// A moment. Written as `2026-11-24T06:00:55.802041+00:00`, without the fraction when it is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(i64);
+pub(crate) struct Timestamp(i64);
 
 impl Timestamp {
     /// The present moment.
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
     }
 
     /// A moment in seconds since 1970, as Karton keeps them.
     #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate, and no clock comes near the limits")]
-    pub fn from_seconds(seconds: f64) -> Self {
+    pub(crate) fn from_seconds(seconds: f64) -> Self {
         Self((seconds * 1e6).round() as i64)
     }
 
+    /// Reads what [`Timestamp`] writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        i64::try_from(moment.unix_timestamp_nanos() / 1000).ok().map(Self)
+    }
+
     /// Microseconds since 1970.
-    pub fn micros(self) -> i64 {
+    pub(crate) fn micros(self) -> i64 {
         self.0
     }
 
     /// Whole seconds since 1970.
-    pub fn seconds(self) -> i64 {
+    pub(crate) fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
     /// The moment `micros` later.
     #[must_use]
-    pub fn plus_micros(self, micros: i64) -> Self {
+    pub(crate) fn plus_micros(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros))
     }
 
     /// The day alone: `2026-11-24`.
-    pub fn date(self) -> String {
+    pub(crate) fn date(self) -> String {
         let text = self.to_string();
         text.get(..10).unwrap_or(&text).to_owned()
     }

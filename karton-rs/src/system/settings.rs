@@ -18,7 +18,6 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "the switches of the reference")]
 pub struct SystemSettings {
     /// Time between two collections.
     pub gc_interval: Duration,
@@ -92,7 +91,6 @@ impl SystemSettings {
 /// ```
 #[derive(Debug, Clone, Default, clap::Args)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "the flags of the reference")]
 pub struct SystemArgs {
     /// The flags of every service.
     #[command(flatten)]

@@ -54,7 +54,18 @@ fn password_auth(app: &App) -> ApiResult<()> {
 async fn login(body: Body, app: &State<App>) -> ApiResult<Json<Session>> {
     password_auth(app)?;
     let fields = body.object()?;
-    let (login, secret) = (fields.text("login")?, fields.text("password")?);
+    let login = check_password(app, fields.text("login")?, fields.text("password")?).await?;
+    Ok(Json(open_session(app, login, None).await?))
+}
+
+/// The token of a new session, by password.
+pub(crate) async fn log_in(app: &App, login: String, secret: String) -> ApiResult<String> {
+    password_auth(app)?;
+    let login = check_password(app, login, secret).await?;
+    Ok(open_session(app, login, None).await?.token)
+}
+
+async fn check_password(app: &App, login: String, secret: String) -> ApiResult<String> {
     if !is_login(&login) {
         return Err(ApiError::invalid(
             "login",
@@ -78,18 +89,18 @@ async fn login(body: Body, app: &State<App>) -> ApiResult<Json<Session>> {
     if account.disabled {
         return Err(ApiError::Forbidden("User account is disabled.".to_owned()));
     }
-    open_session(app, login, None).await
+    Ok(login)
 }
 
-async fn open_session(app: &App, login: String, provider: Option<String>) -> ApiResult<Json<Session>> {
+async fn open_session(app: &App, login: String, provider: Option<String>) -> ApiResult<Session> {
     let (caller, user) = app.db.write(move |c| sessions::open(c, &login, provider)).await?;
     let token = app.tokens.session(&user.login, &user.password_ver, &user.identity_ver, caller.provider.as_deref())?;
-    Ok(Json(Session { identity: Identity::of(&caller), token, provider: caller.provider }))
+    Ok(Session { identity: Identity::of(&caller), token, provider: caller.provider })
 }
 
 #[post("/auth/refresh")]
 async fn refresh(user: User, app: &State<App>) -> ApiResult<Json<Session>> {
-    open_session(app, user.login.clone(), user.provider.clone()).await
+    Ok(Json(open_session(app, user.login.clone(), user.provider.clone()).await?))
 }
 
 #[get("/auth/validate")]

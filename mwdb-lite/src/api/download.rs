@@ -109,7 +109,7 @@ async fn legacy_download(token: &str, app: &State<App>) -> ApiResult<Download> {
 }
 
 /// Content on its way out.
-struct Download {
+pub(crate) struct Download {
     sha256: String,
     total: u64,
     /// First and last byte of a partial answer.
@@ -118,7 +118,7 @@ struct Download {
 }
 
 impl Download {
-    async fn open(app: &App, sha256: String, range: Option<&str>, obfuscate: bool) -> ApiResult<Self> {
+    pub(crate) async fn open(app: &App, sha256: String, range: Option<&str>, obfuscate: bool) -> ApiResult<Self> {
         let path = app.store.path(&sha256);
         let mut file = File::open(&path).await.map_err(|error| anyhow::anyhow!("the content of {sha256} is missing: {error}"))?;
         let total = file.metadata().await?.len();

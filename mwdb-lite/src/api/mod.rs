@@ -4,10 +4,10 @@
 //! Ranks: routes that start with a type word are 20 and more, so that `/user/count` is a user.
 
 mod attribute;
-mod auth;
+pub(crate) mod auth;
 pub(crate) mod body;
 mod catchers;
-mod download;
+pub(crate) mod download;
 mod group;
 mod karton;
 mod meta;
@@ -16,7 +16,7 @@ mod object;
 pub(crate) mod params;
 mod quick_query;
 mod server;
-mod uploads;
+pub(crate) mod uploads;
 mod user;
 
 use rocket::Route;

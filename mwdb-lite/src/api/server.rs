@@ -1,7 +1,5 @@
 //! `/ping`, `/server`, `/remote`. See MWDB API §A3.1.
 
-use std::collections::BTreeMap;
-
 use rocket::{Route, State, get, serde::json::Json};
 use serde::Serialize;
 
@@ -74,13 +72,14 @@ fn server(user: MaybeUser, app: &State<App>) -> Json<ServerInfo> {
 struct AdminInfo {
     rate_limit_enabled: bool,
     plugins_enabled: bool,
-    active_plugins: BTreeMap<String, ()>,
+    /// None: plugins are a matter of the reference's own code.
+    active_plugins: serde_json::Map<String, serde_json::Value>,
 }
 
 #[get("/server/admin")]
 fn admin(user: User) -> ApiResult<Json<AdminInfo>> {
     user.require(Capability::ManageUsers)?;
-    Ok(Json(AdminInfo { rate_limit_enabled: false, plugins_enabled: false, active_plugins: BTreeMap::new() }))
+    Ok(Json(AdminInfo { rate_limit_enabled: false, plugins_enabled: false, active_plugins: serde_json::Map::new() }))
 }
 
 #[derive(Serialize)]

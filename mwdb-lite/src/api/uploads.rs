@@ -54,7 +54,7 @@ fn options(fields: &Fields) -> ApiResult<Options> {
     }
     if let Some(arguments) = fields.optional("karton_arguments")? {
         let arguments = arguments.as_object().ok_or_else(|| ApiError::invalid("karton_arguments", "Not a valid mapping type."))?;
-        options.karton_arguments = arguments.clone();
+        options.karton_arguments.clone_from(arguments);
     }
     if let Some(share) = fields.optional_boolean("share_3rd_party")? {
         options.share_3rd_party = share;
@@ -70,14 +70,15 @@ async fn file(content_type: Option<&ContentType>, user: User, data: Data<'_>, ap
     let fields = text.map(|text| Fields::parse(text.as_bytes())).transpose()?.unwrap_or_default();
     fields.only(OPTIONS)?;
     let options = options(&fields)?;
-    store_file(app, &user.0, form, options).await
+    Ok(Json(store_file(app, &user.0, form, options).await?))
 }
 
 async fn read(app: &App, content_type: Option<&ContentType>, data: Data<'_>, wanted: &[&str]) -> ApiResult<Form> {
     upload::read(app, content_type.map(ToString::to_string).as_deref(), data, wanted).await
 }
 
-async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, options: Options) -> ApiResult<Json<Detail>> {
+/// Stores the file of a form and announces it when it is new.
+pub(crate) async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, options: Options) -> ApiResult<Detail> {
     let Some((name, staged)) = form.file.filter(|(_, staged)| staged.size > 0) else {
         // What the options say is judged first.
         app.look(caller, move |c, caller| options.check(c, caller).map(drop)).await?;
@@ -98,11 +99,11 @@ async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, options: Option
     stored
 }
 
-async fn store_object(app: &App, caller: &Arc<Caller>, content: Content, options: Options) -> ApiResult<Json<Detail>> {
+async fn store_object(app: &App, caller: &Arc<Caller>, content: Content, options: Options) -> ApiResult<Detail> {
     let announce = app.karton.is_enabled();
     let view = app.change(caller, move |c, caller| create::upload(c, caller, content, options, announce)).await?;
     app.karton.wake();
-    Ok(Json(view))
+    Ok(view)
 }
 
 #[post("/config", data = "<body>")]
@@ -118,7 +119,7 @@ async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options:
     check_width("family", &family)?;
     check_width("config_type", &config_type)?;
     let cfg = fields.required("cfg")?.as_object().ok_or_else(|| ApiError::invalid("cfg", "Not a valid mapping type."))?.clone();
-    store_object(app, caller, Content::Config { family, config_type, cfg }, options).await
+    Ok(Json(store_object(app, caller, Content::Config { family, config_type, cfg }, options).await?))
 }
 
 #[post("/blob", data = "<body>")]
@@ -131,7 +132,7 @@ async fn blob(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail
 async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
     let blob = NewBlob { blob_name: fields.text("blob_name")?, blob_type: fields.text("blob_type")?, content: fields.text("content")? };
     check_width("blob_type", &blob.blob_type)?;
-    store_object(app, caller, Content::Blob(blob), options).await
+    Ok(Json(store_object(app, caller, Content::Blob(blob), options).await?))
 }
 
 /// The options of the deprecated routes: the parent from the path, the rest from form fields.
@@ -171,7 +172,7 @@ async fn file_below(
     user.require(Capability::AddingFiles)?;
     let form = read(app, content_type, data, LEGACY).await?;
     let (_, options) = legacy_options(&form.texts, parent)?;
-    store_file(app, &user.0, form, options).await
+    Ok(Json(store_file(app, &user.0, form, options).await?))
 }
 
 /// A JSON body, or form fields of which `json` holds one.

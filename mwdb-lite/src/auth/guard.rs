@@ -44,7 +44,7 @@ impl GuardFailure {
         request.local_cache(Self::default).0.lock().ok()?.take()
     }
 
-    fn leave<T>(request: &Request<'_>, error: ApiError) -> Outcome<T, ()> {
+    pub(crate) fn leave<T>(request: &Request<'_>, error: ApiError) -> Outcome<T, ()> {
         let status = error.status();
         if let Ok(mut place) = request.local_cache(Self::default).0.lock() {
             *place = Some(error);
@@ -58,7 +58,7 @@ impl<'r> FromRequest<'r> for User {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
-        match identify(request).await {
+        match bearer(request).await {
             Ok(Some(caller)) => Outcome::Success(Self(caller)),
             Ok(None) => GuardFailure::leave(request, ApiError::NotAuthenticated),
             Err(error) => GuardFailure::leave(request, error),
@@ -71,19 +71,24 @@ impl<'r> FromRequest<'r> for MaybeUser {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
-        match identify(request).await {
+        match bearer(request).await {
             Ok(caller) => Outcome::Success(Self(caller)),
             Err(error) => GuardFailure::leave(request, error),
         }
     }
 }
 
-/// A bad token makes the request anonymous; a disabled account or maintenance refuses it.
-async fn identify(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
+/// Who sends the token of the `Authorization` header.
+async fn bearer(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
     let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
-    let Some(token) = request.headers().get_one("Authorization").and_then(|header| header.strip_prefix("Bearer ")) else {
-        return Ok(None);
-    };
+    match request.headers().get_one("Authorization").and_then(|header| header.strip_prefix("Bearer ")) {
+        Some(token) => identify(app, token).await,
+        None => Ok(None),
+    }
+}
+
+/// A bad token makes the request anonymous; a disabled account or maintenance refuses it.
+pub(crate) async fn identify(app: &App, token: &str) -> ApiResult<Option<Arc<Caller>>> {
     let Some(claim) = app.tokens.bearer(token.trim()) else { return Ok(None) };
     let caller = app.db.read(move |c| accounts::identify(c, &claim)).await?;
     match caller {

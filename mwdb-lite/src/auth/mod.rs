@@ -11,7 +11,7 @@ pub(crate) mod tokens;
 use std::collections::BTreeSet;
 
 pub use capabilities::Capability;
-pub(crate) use guard::GuardFailure;
+pub(crate) use guard::{GuardFailure, identify};
 pub use guard::{MaybeUser, User};
 
 use crate::error::{ApiError, ApiResult};

@@ -13,7 +13,7 @@ const SET_PASSWORD_SECONDS: i64 = 14 * 24 * 3600;
 const DOWNLOAD_SECONDS: i64 = 60;
 
 /// Makes and reads tokens with the key of this server.
-pub struct Tokens {
+pub(crate) struct Tokens {
     signing: EncodingKey,
     checking: DecodingKey,
     audience: String,
@@ -102,7 +102,7 @@ impl Tokens {
     fn is_current(&self, claims: &Map<String, Value>, scope: &str) -> bool {
         let now = Timestamp::now().seconds();
         let expired = claims.get("exp").is_some_and(|exp| exp.as_i64().is_none_or(|exp| exp <= now));
-        let not_yet = claims.get("iat").is_some_and(|iat| iat.as_f64().is_none_or(|iat| iat > Timestamp::now().micros() as f64 / 1e6));
+        let not_yet = claims.get("iat").is_some_and(|iat| iat.as_f64().is_none_or(|iat| Timestamp::from_seconds(iat) > Timestamp::now()));
         let audience_fits = match claims.get("aud") {
             Some(Value::String(audience)) => *audience == self.audience,
             Some(Value::Array(list)) => list.iter().any(|audience| audience.as_str() == Some(&self.audience)),

@@ -10,4 +10,4 @@ mod store;
 
 pub(crate) use magic::Magic;
 pub(crate) use stage::{Staged, Staging};
-pub use store::Store;
+pub(crate) use store::Store;

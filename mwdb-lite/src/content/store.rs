@@ -17,7 +17,7 @@ use crate::config::Config;
 const STAGING: &str = ".staging";
 
 /// The store of content.
-pub struct Store {
+pub(crate) struct Store {
     folder: PathBuf,
     staging: PathBuf,
     hash_pathing: bool,
@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// When a folder cannot be made or read.
-    pub fn open(config: &Config) -> io::Result<Self> {
+    pub(crate) fn open(config: &Config) -> io::Result<Self> {
         let folder = config.uploads_folder.clone();
         let staging = folder.join(STAGING);
         fs::create_dir_all(&staging)?;

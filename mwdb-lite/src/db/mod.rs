@@ -23,9 +23,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{ApiError, ApiResult};
 
-pub use sql::Sql;
+pub(crate) use sql::Sql;
 
-/// Concurrent reads. SQLite readers are bound by the processor, more threads than this only queue.
+/// Concurrent reads. `SQLite` readers are bound by the processor, more threads than this only queue.
 const READERS: u32 = 8;
 /// How long a request waits for a free reader before it is answered 503.
 const WAIT_FOR_READER: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const LONGEST_READ: Duration = Duration::from_secs(20);
 
 /// Access to the database file; cheap to clone.
 #[derive(Clone)]
-pub struct Db {
+pub(crate) struct Db {
     writer: Arc<writer::Writer>,
     readers: r2d2::Pool<Readers>,
     longest_read: Duration,
@@ -45,7 +45,7 @@ impl Db {
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn open(path: &Path, statement_timeout: Option<Duration>) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, statement_timeout: Option<Duration>) -> anyhow::Result<Self> {
         let mut connection = Connection::open(path).with_context(|| format!("open the database `{}`", path.display()))?;
         prepare(&connection).with_context(|| format!("open the database `{}`", path.display()))?;
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
@@ -64,7 +64,7 @@ impl Db {
     ///
     /// # Errors
     /// What `work` gives, or 503 when no reader comes free.
-    pub async fn read<T, F>(&self, work: F) -> ApiResult<T>
+    pub(crate) async fn read<T, F>(&self, work: F) -> ApiResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
@@ -87,7 +87,7 @@ impl Db {
     ///
     /// # Errors
     /// What `work` gives, or an internal error when the commit fails.
-    pub async fn write<T, F>(&self, work: F) -> ApiResult<T>
+    pub(crate) async fn write<T, F>(&self, work: F) -> ApiResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,

@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 
 /// SQL text and its parameters, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Sql {
+pub(crate) struct Sql {
     pub(crate) text: String,
     pub(crate) params: Vec<Value>,
 }

@@ -25,7 +25,7 @@ use serde::{Serialize, Serializer};
 
 /// The three types of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A sample.
     File,
     /// A configuration found in one.
@@ -47,7 +47,7 @@ impl Kind {
     }
 
     /// The name in JSON.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Config => "static_config",

@@ -86,7 +86,8 @@ impl Options {
         for (key, value, metakey) in given.chain(self.attributes.into_iter().map(|(key, value)| (key, value, false))) {
             let key = attributes::normalise_key(&key)?;
             let karton = key == "karton";
-            if !(karton && metakey) && !db::has(c, caller, Right::Set, &key)? {
+            let assigns = karton && metakey;
+            if !assigns && !db::has(c, caller, Right::Set, &key)? {
                 return Err(attributes::not_settable(&key));
             }
             if karton {

@@ -13,7 +13,7 @@ mod object;
 mod recent;
 mod respond;
 mod session;
-mod settings;
+mod shown;
 mod upload;
 mod view;
 
@@ -24,32 +24,23 @@ use crate::state::App;
 /// Adds the pages to a server, or the web interface that the configuration names instead.
 pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
     if !app.config.serve_web {
-        return rocket;
+        return rocket.register("/", crate::api::catchers());
     }
     if let Some(folder) = &app.config.web_folder {
-        return rocket.mount("/", folder::routes(folder.clone()));
+        return rocket.mount("/", folder::routes(folder.clone())).register("/", crate::api::catchers());
     }
-    let routes = [
-        account::routes(),
-        actions::routes(),
-        assets::routes(),
-        events::routes(),
-        object::routes(),
-        recent::routes(),
-        settings::routes(),
-        upload::routes(),
-    ];
-    rocket
-        .mount("/", routes.concat())
-        .register("/", respond::catchers())
-        .manage(events::Streams::default())
-        .attach(AdHoc::on_response("headers of pages", |request, response| {
+    let routes =
+        [account::routes(), actions::routes(), assets::routes(), events::routes(), object::routes(), recent::routes(), upload::routes()];
+    rocket.mount("/", routes.concat()).register("/", respond::catchers()).manage(events::Streams::default()).attach(AdHoc::on_response(
+        "headers of pages",
+        |request, response| {
             Box::pin(async move {
                 if !request.uri().path().starts_with("/api/") {
                     protect(response);
                 }
             })
-        }))
+        },
+    ))
 }
 
 /// Pages run no script and use no style but ours, load nothing from elsewhere and are in nobody's frame.

@@ -38,11 +38,7 @@ impl Page {
 
 impl<'r> Responder<'r, 'static> for Page {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        Response::build()
-            .status(self.status)
-            .header(ContentType::HTML)
-            .sized_body(self.html.len(), std::io::Cursor::new(self.html))
-            .ok()
+        Response::build().status(self.status).header(ContentType::HTML).sized_body(self.html.len(), std::io::Cursor::new(self.html)).ok()
     }
 }
 
@@ -102,7 +98,10 @@ fn message(error: &ApiError) -> String {
 
 /// Our scripts ask for JSON.
 pub(super) fn wants_json(request: &Request<'_>) -> bool {
-    request.headers().get_one("Accept").is_some_and(|accept| accept.starts_with("application/json") || accept.starts_with("text/event-stream"))
+    request
+        .headers()
+        .get_one("Accept")
+        .is_some_and(|accept| accept.starts_with("application/json") || accept.starts_with("text/event-stream"))
 }
 
 /// To the login page, and from there back to what was asked for.
@@ -127,7 +126,7 @@ pub(super) fn catchers() -> Vec<Catcher> {
 
 /// Unknown paths, failed guards, bodies that do not fit.
 #[rocket::catch(default)]
-async fn caught<'r>(status: Status, request: &'r Request<'_>) -> PageError {
+async fn caught(status: Status, request: &Request<'_>) -> PageError {
     // So that the page knows who looks at it.
     let seen = session::current(request).await;
     if let Some(error) = GuardFailure::take(request) {

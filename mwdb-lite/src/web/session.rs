@@ -8,7 +8,7 @@ use std::{ops::Deref, sync::Arc};
 
 use rocket::{
     Request,
-    http::{Cookie, CookieJar, SameSite, Status},
+    http::{Cookie, CookieJar, SameSite},
     request::{FromRequest, Outcome},
     time::Duration,
 };
@@ -42,7 +42,9 @@ pub(super) async fn current(request: &Request<'_>) -> ApiResult<Option<Arc<Calle
     let found = request.local_cache_async(async { Cached(look_up(request).await.map_err(std::sync::Mutex::new)) }).await;
     match &found.0 {
         Ok(caller) => Ok(caller.clone()),
-        Err(error) => Err(error.lock().map_or_else(|_| ApiError::NotAuthenticated, |mut error| std::mem::replace(&mut *error, ApiError::NotAuthenticated))),
+        Err(error) => Err(error
+            .lock()
+            .map_or_else(|_| ApiError::NotAuthenticated, |mut error| std::mem::replace(&mut *error, ApiError::NotAuthenticated))),
     }
 }
 
@@ -99,7 +101,8 @@ fn is_own(site: Option<&str>, origin: Option<&str>, host: Option<&str>, base_url
     match (site, origin) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
-            let authority = |url: &'_ str| url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default().to_ascii_lowercase());
+            let authority =
+                |url: &'_ str| url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default().to_ascii_lowercase());
             let from = authority(origin);
             from.is_some() && (from == host.map(str::to_ascii_lowercase) || from == base_url.and_then(authority))
         }
@@ -161,13 +164,7 @@ pub(super) fn frame(app: &App, caller: Option<&Caller>, section: Section) -> Fra
     Frame {
         instance: app.config.instance_name.clone(),
         section,
-        viewer: caller.map(|caller| Viewer {
-            login: caller.login.clone(),
-            can_upload: caller.has(Capability::AddingFiles),
-            manages_users: caller.has(Capability::ManageUsers),
-            console: false,
-        }),
-        query: super::view::text::Text::default(),
+        viewer: caller.map(|caller| Viewer { login: caller.login.clone(), can_upload: caller.has(Capability::AddingFiles) }),
         notice: None,
     }
 }
@@ -181,7 +178,6 @@ pub(super) fn local_path(path: &str) -> &str {
     let target = path.split(['?', '#']).next().unwrap_or_default();
     if local && !matches!(target, "/login" | "/logout") && !target.starts_with("/api/") { path } else { "/" }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -214,7 +210,19 @@ mod tests {
         for path in ["/", "/file/abc", "/objects?query=tag%3Aa", "/configs"] {
             assert_eq!(local_path(path), path);
         }
-        for path in ["", "http://evil.test/", "//evil.test", "/\\evil.test", "\\/evil.test", "/a\n", "/\t/evil.test", "/login?back=/login", "/logout", "javascript:alert(1)", "/api/x"] {
+        for path in [
+            "",
+            "http://evil.test/",
+            "//evil.test",
+            "/\\evil.test",
+            "\\/evil.test",
+            "/a\n",
+            "/\t/evil.test",
+            "/login?back=/login",
+            "/logout",
+            "javascript:alert(1)",
+            "/api/x",
+        ] {
             assert_eq!(local_path(path), "/", "{path:?}");
         }
     }

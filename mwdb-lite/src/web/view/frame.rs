@@ -11,8 +11,6 @@ pub(crate) struct Frame {
     pub(crate) section: Section,
     /// Nobody before login.
     pub(crate) viewer: Option<Viewer>,
-    /// What the search field holds.
-    pub(crate) query: Text,
     /// The result of what the user just did.
     pub(crate) notice: Option<Notice>,
 }
@@ -22,9 +20,6 @@ pub(crate) struct Frame {
 pub(crate) struct Viewer {
     pub(crate) login: String,
     pub(crate) can_upload: bool,
-    pub(crate) manages_users: bool,
-    /// The operator's console of the pipeline is mounted and open to this user.
-    pub(crate) console: bool,
 }
 
 /// Entries of the navigation.
@@ -36,7 +31,6 @@ pub(crate) enum Section {
     All,
     Upload,
     Profile,
-    Settings,
     About,
     None,
 }
@@ -52,15 +46,5 @@ impl Frame {
     /// `aria-current` of a navigation entry.
     pub(crate) fn current(&self, section: Section) -> &'static str {
         if self.section == section { "page" } else { "false" }
-    }
-
-    /// Where the search field sends its query.
-    pub(crate) fn search_path(&self) -> &'static str {
-        match self.section {
-            Section::Files => "/",
-            Section::Configs => "/configs",
-            Section::Blobs => "/blobs",
-            _ => "/objects",
-        }
     }
 }

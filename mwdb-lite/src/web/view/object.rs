@@ -38,7 +38,6 @@ pub(crate) struct ObjectPage {
 
 /// What the viewer may do here.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "one flag for each capability")]
 pub(crate) struct Rights {
     pub(crate) add_tags: bool,
     pub(crate) remove_tags: bool,
@@ -46,7 +45,6 @@ pub(crate) struct Rights {
     pub(crate) remove_comments: bool,
     pub(crate) add_parents: bool,
     pub(crate) remove_parents: bool,
-    pub(crate) remove_attributes: bool,
     pub(crate) remove_objects: bool,
     pub(crate) personalize: bool,
     pub(crate) upload_child: bool,
@@ -215,8 +213,6 @@ pub(crate) struct AnalysisBox {
     pub(crate) object: String,
     pub(crate) karton_enabled: bool,
     pub(crate) can_reanalyze: bool,
-    /// Links lead to the console.
-    pub(crate) console: bool,
     pub(crate) analyses: Vec<Analysis>,
     /// There are more than these.
     pub(crate) more: bool,

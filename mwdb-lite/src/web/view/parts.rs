@@ -58,9 +58,9 @@ impl Kind {
     }
 }
 
-/// A tag in its colour, linked to the objects that carry it.
+/// A tag in its colour.
 #[derive(Clone, Debug, Template)]
-#[template(ext = "html", source = r#"<a class="tag {{ self.colour() }}" href="{{ self.href() }}"><bdi>{{ text.short() }}</bdi></a>"#)]
+#[template(ext = "html", source = r#"<span class="tag {{ self.colour() }}"><bdi>{{ text.short() }}</bdi></span>"#)]
 pub(crate) struct Tag {
     pub(crate) text: Text,
 }
@@ -88,29 +88,6 @@ impl Tag {
             None => "red",
         }
     }
-
-    fn href(&self) -> String {
-        search_link("tag", self.text.raw())
-    }
-}
-
-/// Path of the search for all objects whose `field` is exactly `value`.
-pub(crate) fn search_link(field: &str, value: &str) -> String {
-    let query = format!("{field}:{}", quote(value));
-    format!("/objects?query={}", super::text::encode_field(&query))
-}
-
-/// A phrase of the query language that means exactly this text.
-fn quote(value: &str) -> String {
-    let mut out = String::from("\"");
-    for character in value.chars() {
-        if matches!(character, '"' | '\\' | '*' | '?') {
-            out.push('\\');
-        }
-        out.push(character);
-    }
-    out.push('"');
-    out
 }
 
 /// Another object, as a line with a link.
@@ -155,11 +132,6 @@ mod tests {
         for (tag, colour) in cases {
             assert_eq!(Tag::new(tag).colour(), colour, "{tag}");
         }
-    }
-
-    #[test]
-    fn a_tag_links_to_an_exact_search() {
-        assert_eq!(search_link("tag", "a\"*"), "/objects?query=tag%3A%22a%5C%22%5C%2A%22");
     }
 
     #[test]

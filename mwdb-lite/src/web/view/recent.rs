@@ -1,11 +1,11 @@
-//! The lists of objects, newest first, and the results of a search.
+//! The lists of objects, newest first.
 
 use askama::Template;
 
 use super::{
     frame::{Frame, Section},
     parts::{Hash, Kind, Tag},
-    text::{Size, Text, encode_field},
+    text::{Size, Text},
     time::Moment,
 };
 use crate::web::assets;
@@ -16,8 +16,6 @@ use crate::web::assets;
 pub(crate) struct RecentPage {
     pub(crate) frame: Frame,
     pub(crate) rows: Vec<Row>,
-    /// The query could not be understood; then there are no rows.
-    pub(crate) error: Option<Text>,
     /// The page on show.
     pub(crate) at: Place,
     /// The next page, when there is one.
@@ -94,36 +92,27 @@ impl RecentPage {
         }
     }
 
-    fn searching(&self) -> bool {
-        !self.frame.query.is_empty()
-    }
-
-    /// A tab keeps the query.
-    fn tab(&self, path: &str) -> String {
-        self.link(path, &Place::Top)
-    }
-
     /// Address of a page of this list.
     fn page(&self, place: &Place) -> String {
-        self.link(self.frame.search_path(), place)
+        Self::link(self.frame.section, place)
     }
 
     fn top(&self) -> String {
         self.page(&Place::Top)
     }
 
-    fn link(&self, path: &str, place: &Place) -> String {
-        let mut pairs = Vec::new();
-        if self.searching() {
-            pairs.push(format!("query={}", encode_field(self.frame.query.raw())));
+    fn link(section: Section, place: &Place) -> String {
+        let path = match section {
+            Section::Configs => "/configs",
+            Section::Blobs => "/blobs",
+            Section::All => "/objects",
+            _ => "/",
+        };
+        match place {
+            Place::Top => path.to_owned(),
+            Place::After { after, page: 0 } => format!("{path}?older={after}"),
+            Place::After { after, page } => format!("{path}?older={after}&page={page}"),
         }
-        if let Place::After { after, page } = place {
-            pairs.push(format!("older={after}"));
-            if *page > 0 {
-                pairs.push(format!("page={page}"));
-            }
-        }
-        if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
     }
 }
 

@@ -1,0 +1,138 @@
+//! Logging in and out, one's own account and keys.
+
+use std::sync::Arc;
+
+use rocket::{Route, State, get, http::CookieJar, http::Status, post, response::Redirect};
+
+use super::{
+    form::Form,
+    respond::{Page, PageResult, see_other},
+    session::{self, Actor, Encrypted, OwnForm, Session, local_path},
+    shown,
+    view::{
+        account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage},
+        frame::Section,
+        simple::AboutPage,
+        text::Text,
+    },
+};
+use crate::{
+    accounts::{sessions, users},
+    api::{SERVER_VERSION, auth::log_in},
+    auth::Capability,
+    error::ApiError,
+    state::App,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![login_form, login, logout, profile, make_key, revoke_key, about]
+}
+
+#[get("/login?<back>")]
+fn login_form(back: Option<&str>, app: &State<App>) -> PageResult {
+    Page::new(&LoginPage {
+        frame: session::frame(app, None, Section::None),
+        error: None,
+        login: Text::default(),
+        back: local_path(back.unwrap_or("/")).to_owned(),
+    })
+}
+
+#[post("/login", data = "<form>")]
+async fn login(
+    _own: OwnForm,
+    form: Form,
+    jar: &CookieJar<'_>,
+    encrypted: Encrypted,
+    app: &State<App>,
+) -> PageResult<Result<Redirect, Page>> {
+    let (name, back) = (form.text("login").trim().to_owned(), local_path(form.text("back")).to_owned());
+    match log_in(app, name.clone(), form.text("password").to_owned()).await {
+        Ok(token) => {
+            session::open(jar, token, encrypted.0);
+            Ok(Ok(see_other(back)?))
+        }
+        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_))) => {
+            let page = LoginPage {
+                frame: session::frame(app, None, Section::None),
+                error: Some(error.to_string().into()),
+                login: name.into(),
+                back,
+            };
+            Ok(Err(Page::with_status(&page, Status::Forbidden)?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[post("/logout")]
+fn logout(_own: OwnForm, jar: &CookieJar<'_>) -> PageResult<Redirect> {
+    session::close(jar);
+    see_other("/login")
+}
+
+#[get("/profile")]
+async fn profile(session: Session, app: &State<App>) -> PageResult {
+    profile_page(app, &session, None).await
+}
+
+async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> PageResult {
+    let login = session.login.clone();
+    let profile = app.look(&session.0, move |c, caller| shown::answer(&users::profile(c, caller, &login)?)).await?;
+    let texts =
+        |list: &[karton_rs::json::Value]| list.iter().filter_map(karton_rs::json::Value::as_str).map(Text::from).collect::<Vec<_>>();
+    let keys = shown::list(&profile, "api_keys").iter().map(|key| ApiKey {
+        id: shown::text(key, "id"),
+        name: shown::text(key, "name").into(),
+        issued: shown::moment(key, "issued_on").unwrap_or_else(|| super::view::time::Moment::new(0)),
+        issuer: key.get("issuer_login").and_then(karton_rs::json::Value::as_str).filter(|issuer| *issuer != session.login).map(Text::from),
+    });
+    let groups = shown::list(&profile, "groups").iter().map(|group| Group {
+        name: shown::text(group, "name").into(),
+        private: group.get("private").and_then(karton_rs::json::Value::as_bool).unwrap_or(false),
+        capabilities: texts(shown::list(group, "capabilities")),
+    });
+    Page::new(&ProfilePage {
+        frame: session::frame(app, Some(session), Section::Profile),
+        login: session.login.clone(),
+        email: shown::text(&profile, "email").into(),
+        registered: shown::moment(&profile, "registered_on"),
+        logged: shown::moment(&profile, "logged_on"),
+        password_set: shown::moment(&profile, "set_password_on"),
+        capabilities: texts(shown::list(&profile, "capabilities")),
+        groups: groups.collect(),
+        keys: KeyList { owner: session.login.clone(), keys: keys.collect(), can_manage: session.has(Capability::ManageProfile), created },
+    })
+}
+
+/// The token is shown on the page that answers, and nowhere again.
+#[post("/user/<login>/api_key", data = "<form>")]
+async fn make_key(login: String, actor: Actor, form: Form, app: &State<App>) -> PageResult {
+    actor.require(Capability::ManageProfile)?;
+    let name = form.text("name").trim().to_owned();
+    if name.chars().count() > 100 {
+        return Err(ApiError::BadRequest("The name of a key has at most 100 characters.".to_owned()).into());
+    }
+    let shown_name = name.clone();
+    let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &login, &name)).await?;
+    let token = app.tokens.api_key(&actor.login, &key.id)?;
+    profile_page(app, &Session(Arc::clone(&actor.0)), Some(NewKey { name: shown_name.into(), token })).await
+}
+
+#[post("/api_key/<id>/remove")]
+async fn revoke_key(id: String, actor: Actor, app: &State<App>) -> PageResult<Redirect> {
+    actor.require(Capability::ManageProfile)?;
+    app.change(&actor.0, move |c, caller| sessions::revoke_key(c, caller, &id)).await?;
+    see_other("/profile#keys")
+}
+
+#[get("/about")]
+fn about(session: Session, app: &State<App>) -> PageResult {
+    Page::new(&AboutPage {
+        frame: session::frame(app, Some(&session), Section::About),
+        version: env!("CARGO_PKG_VERSION"),
+        api_version: SERVER_VERSION.to_owned(),
+        karton_enabled: app.karton.is_enabled(),
+        base_url: app.config.base_url.as_str().into(),
+    })
+}

@@ -1,0 +1,319 @@
+//! From the answers of the API to what a page shows.
+//!
+//! The one rule: a page is made from the same answer that the API would give to the same account, so
+//! it cannot show more. Answers are read as exact JSON: the numbers of a config fit no type of ours.
+
+use karton_rs::json::{Map, Value};
+use serde::Serialize;
+
+use super::view::{
+    object::{
+        Analysis, AnalysisBox, Attribute, Comment, ConfigEntry, Content, Detail, EntryValue, ObjectLink, ServiceWork, Share, State,
+        Value as Shown,
+    },
+    parts::{Hash, Kind, ObjectRef, Tag},
+    recent::Row,
+    text::{Block, Characters, Size, Text},
+    time::Moment,
+};
+use crate::{error::ApiResult, timestamp::Timestamp};
+
+/// How much of a text a page shows.
+const LONGEST: usize = 256 * 1024;
+
+/// An answer as exact JSON.
+pub(super) fn answer(view: &impl Serialize) -> ApiResult<Value> {
+    let text = serde_json::to_string(view).map_err(anyhow::Error::from)?;
+    Ok(Value::parse(&text).map_err(anyhow::Error::from)?)
+}
+
+pub(super) fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).unwrap_or_default()
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_number).and_then(karton_rs::json::Number::as_u64).unwrap_or(0)
+}
+
+/// A date of an answer; nothing for null.
+pub(super) fn moment(value: &Value, name: &str) -> Option<Moment> {
+    value.get(name).and_then(Value::as_str).and_then(Timestamp::parse).map(|time| Moment::new(time.micros()))
+}
+
+fn required_moment(value: &Value, name: &str) -> Moment {
+    moment(value, name).unwrap_or_else(|| Moment::new(0))
+}
+
+pub(super) fn kind(value: &Value) -> Kind {
+    match value.get("type").and_then(Value::as_str) {
+        Some("static_config") => Kind::Config,
+        Some("text_blob") => Kind::Blob,
+        _ => Kind::File,
+    }
+}
+
+pub(super) fn tags(value: &Value) -> Vec<Tag> {
+    list(value, "tags").iter().map(|tag| Tag::new(text(tag, "tag"))).collect()
+}
+
+/// What an object is called: name of a file or blob, family of a config.
+pub(super) fn title(object: &Value) -> Text {
+    let name = match kind(object) {
+        Kind::File => "file_name",
+        Kind::Config => "family",
+        Kind::Blob => "blob_name",
+    };
+    text(object, name).into()
+}
+
+pub(super) fn row(object: &Value, typed: bool) -> Row {
+    let kind = kind(object);
+    let detail = match kind {
+        Kind::File => "file_type",
+        Kind::Config => "config_type",
+        Kind::Blob => "blob_type",
+    };
+    let size = match kind {
+        Kind::File => Some(Size(number(object, "file_size"))),
+        Kind::Blob => Some(Size(number(object, "blob_size"))),
+        Kind::Config => None,
+    };
+    Row {
+        kind,
+        id: text(object, "id"),
+        name: typed.then(|| title(object)),
+        detail: typed.then(|| text(object, detail).into()),
+        size: size.filter(|_| typed),
+        md5: object.get("md5").and_then(Value::as_str).map(str::to_owned),
+        tags: tags(object),
+        uploaded: required_moment(object, "upload_time"),
+        last_seen: moment(object, "last_seen"),
+    }
+}
+
+pub(super) fn references(object: &Value, name: &str) -> Vec<ObjectRef> {
+    list(object, name).iter().map(reference).collect()
+}
+
+fn reference(object: &Value) -> ObjectRef {
+    ObjectRef { kind: kind(object), id: text(object, "id"), tags: tags(object), uploaded: required_moment(object, "upload_time") }
+}
+
+pub(super) fn details(object: &Value) -> Vec<Detail> {
+    let plain = |label, name: &str| Detail { label, value: Shown::Text(text(object, name).into()) };
+    let hash = |label, name: &str| Detail { label, value: Shown::Hash(Hash::new(text(object, name))) };
+    let time = |label, name: &str| Detail { label, value: Shown::Time(required_moment(object, name)) };
+    let mut details = match kind(object) {
+        Kind::File => {
+            let mut details = vec![plain("Name", "file_name")];
+            let names: Vec<Text> = list(object, "alt_names").iter().filter_map(Value::as_str).map(Text::from).collect();
+            if !names.is_empty() {
+                details.push(Detail { label: "Other names", value: Shown::Names(names) });
+            }
+            details.push(Detail { label: "Size", value: Shown::Size(Size(number(object, "file_size"))) });
+            details.push(plain("Type", "file_type"));
+            for (label, name) in [("MD5", "md5"), ("SHA-1", "sha1"), ("SHA-256", "sha256"), ("SHA-512", "sha512"), ("CRC32", "crc32")] {
+                details.push(hash(label, name));
+            }
+            if object.get("ssdeep").is_some_and(|value| !value.is_null()) {
+                details.push(hash("ssdeep", "ssdeep"));
+            }
+            details
+        }
+        Kind::Config => vec![plain("Family", "family"), plain("Type", "config_type"), hash("Id", "id")],
+        Kind::Blob => vec![
+            plain("Name", "blob_name"),
+            plain("Type", "blob_type"),
+            Detail { label: "Size", value: Shown::Characters(Characters(number(object, "blob_size"))) },
+            hash("Id", "id"),
+        ],
+    };
+    if let Some(config) = object.get("latest_config").filter(|config| !config.is_null()) {
+        details.push(Detail { label: "Latest config", value: Shown::Object(reference(config), text(config, "family").into()) });
+    }
+    details.push(time("Uploaded", "upload_time"));
+    if object.get("last_seen").is_some() {
+        details.push(time("Last seen", "last_seen"));
+    }
+    details
+}
+
+/// What a config or blob holds. The content of a file is not shown.
+pub(super) fn content(object: &Value) -> Content {
+    match kind(object) {
+        Kind::File => Content::None,
+        Kind::Blob => Content::Blob(Block::new(&text(object, "content"), LONGEST)),
+        Kind::Config => {
+            let empty = Map::new();
+            let cfg = object.get("cfg").and_then(Value::as_object).unwrap_or(&empty);
+            let entries = cfg.iter().map(|(key, value)| ConfigEntry { key: key.as_str().into(), value: entry(value) });
+            Content::Config { entries: entries.collect(), json: Block::new(&indented(&Value::Object(cfg.clone())), LONGEST) }
+        }
+    }
+}
+
+fn entry(value: &Value) -> EntryValue {
+    match value {
+        Value::Object(map) if map.len() == 1 => match map.get("in-blob").and_then(Value::as_str) {
+            Some(blob) => EntryValue::Blob(blob.to_owned()),
+            None => EntryValue::Json(Block::new(&indented(value), LONGEST)),
+        },
+        Value::Object(_) | Value::Array(_) => EntryValue::Json(Block::new(&indented(value), LONGEST)),
+        Value::String(text) => EntryValue::Line(text.as_str().into()),
+        scalar => EntryValue::Line(scalar.to_json().into()),
+    }
+}
+
+/// JSON over several lines, numbers as they were.
+pub(super) fn indented(value: &Value) -> String {
+    let mut out = String::new();
+    indent(&mut out, value, 0);
+    out
+}
+
+fn indent(out: &mut String, value: &Value, depth: usize) {
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        (0..depth).for_each(|_| out.push_str("  "));
+    };
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                indent(out, item, depth + 1);
+            }
+            line(out, depth);
+            out.push(']');
+        }
+        Value::Object(map) if !map.is_empty() => {
+            out.push('{');
+            for (index, (key, item)) in map.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                quote(out, key);
+                out.push_str(": ");
+                indent(out, item, depth + 1);
+            }
+            line(out, depth);
+            out.push('}');
+        }
+        Value::String(text) => quote(out, text),
+        scalar => out.push_str(&scalar.to_json()),
+    }
+}
+
+/// A JSON string that people can read: only what must be is escaped.
+fn quote(out: &mut String, text: &str) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+pub(super) fn attributes(object: &Value, removable: bool) -> Vec<Attribute> {
+    let shown = |attribute: &Value| {
+        let value = attribute.get("value").cloned().unwrap_or_default();
+        let text_of = value.as_str().map_or_else(|| indented(&value), str::to_owned);
+        Attribute {
+            id: attribute.get("id").and_then(Value::as_number).and_then(karton_rs::json::Number::as_i64).unwrap_or(0),
+            key: text(attribute, "key").into(),
+            label: Text::default(),
+            href: value.as_str().and_then(Attribute::safe_href),
+            value: Block::new(&text_of, LONGEST),
+            removable,
+        }
+    };
+    list(object, "attributes").iter().map(shown).collect()
+}
+
+pub(super) fn comments(answer: &Value) -> Vec<Comment> {
+    let shown = |comment: &Value| Comment {
+        id: comment.get("id").and_then(Value::as_number).and_then(karton_rs::json::Number::as_i64).unwrap_or(0),
+        author: comment.get("author").and_then(Value::as_str).map(Text::from),
+        text: Block::new(&text(comment, "comment"), LONGEST),
+        time: required_moment(comment, "timestamp"),
+    };
+    answer.as_array().unwrap_or_default().iter().map(shown).collect()
+}
+
+pub(super) fn shares(answer: &Value, id: &str) -> Vec<Share> {
+    let shown = |share: &Value| {
+        let through = share.get("related_object_dhash").and_then(Value::as_str).filter(|other| *other != id);
+        let kind = match share.get("related_object_type").and_then(Value::as_str) {
+            Some("static_config") => Kind::Config,
+            Some("text_blob") => Kind::Blob,
+            _ => Kind::File,
+        };
+        Share {
+            group: text(share, "group_name").into(),
+            reason: text(share, "reason_type").into(),
+            user: share.get("related_user_login").and_then(Value::as_str).map(Text::from),
+            through: through.map(|other| ObjectLink { kind, id: other.to_owned() }),
+            time: required_moment(share, "access_time"),
+        }
+    };
+    list(answer, "shares").iter().map(shown).collect()
+}
+
+/// The box of analyses. `queued` are the ids that Karton has not been told of yet.
+pub(super) fn analyses(object: &str, answer: &Value, queued: &[String], rights: (bool, bool)) -> AnalysisBox {
+    let (karton_enabled, can_reanalyze) = rights;
+    let items = answer.as_array().unwrap_or_default();
+    AnalysisBox {
+        object: object.to_owned(),
+        karton_enabled,
+        can_reanalyze,
+        more: items.len() >= 10,
+        unreachable: false,
+        analyses: items.iter().map(|item| analysis(item, queued)).collect(),
+    }
+}
+
+fn analysis(item: &Value, queued: &[String]) -> Analysis {
+    let id = text(item, "id");
+    let state = match item.get("status").and_then(Value::as_str) {
+        Some("finished") => State::Finished,
+        Some("running") if queued.contains(&id) => State::Queued,
+        Some("running") => State::Running,
+        _ => State::Unknown,
+    };
+    let empty = Map::new();
+    let object = |name: &str| item.get(name).and_then(Value::as_object).unwrap_or(&empty).clone();
+    let texts = |queue: &Value, name: &str| list(queue, name).iter().filter_map(Value::as_str).map(Text::from).collect();
+    Analysis {
+        state,
+        updated: moment(item, "last_update"),
+        arguments: object("arguments")
+            .iter()
+            .map(|(key, value)| (key.as_str().into(), value.as_str().map_or_else(|| value.to_json(), str::to_owned).into()))
+            .collect(),
+        services: object("processing_in")
+            .iter()
+            .map(|(service, queue)| ServiceWork {
+                service: service.as_str().into(),
+                statuses: texts(queue, "status"),
+                received_from: texts(queue, "received_from"),
+            })
+            .collect(),
+        id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_indented_and_keeps_its_numbers() {
+        let value = Value::parse(r#"{"a": [1, 123456789012345678901234567890, {}], "ż": "<b>", "e": []}"#).expect("JSON");
+        let expected = "{\n  \"a\": [\n    1,\n    123456789012345678901234567890,\n    {}\n  ],\n  \"ż\": \"<b>\",\n  \"e\": []\n}";
+        assert_eq!(indented(&value), expected);
+    }
+}
