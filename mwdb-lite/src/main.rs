@@ -99,5 +99,5 @@ fn start(command: Command) -> anyhow::Result<()> {
 
 /// 2 for a configuration that cannot be used, ours or Karton's.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.is::<ConfigError>()) { ExitCode::from(2) } else { karton_rs::service::exit_code(error) }
+    if error.chain().any(<dyn std::error::Error>::is::<ConfigError>) { ExitCode::from(2) } else { karton_rs::service::exit_code(error) }
 }

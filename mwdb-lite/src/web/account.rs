@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use rocket::{Route, State, get, http::CookieJar, http::Status, post, response::Redirect};
+use rocket::{Route, State, get, http::CookieJar, http::Status, post};
 
 use super::{
     form::Form,
-    respond::{Page, PageResult, see_other},
+    respond::{Page, PageResult, SeeOther, see_other},
     session::{self, Actor, Encrypted, OwnForm, Session, local_path},
     shown,
     view::{
@@ -45,12 +45,12 @@ async fn login(
     jar: &CookieJar<'_>,
     encrypted: Encrypted,
     app: &State<App>,
-) -> PageResult<Result<Redirect, Page>> {
+) -> PageResult<Result<SeeOther, Page>> {
     let (name, back) = (form.text("login").trim().to_owned(), local_path(form.text("back")).to_owned());
     match log_in(app, name.clone(), form.text("password").to_owned()).await {
         Ok(token) => {
             session::open(jar, token, encrypted.0);
-            Ok(Ok(see_other(back)?))
+            Ok(Ok(see_other(back)))
         }
         Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_))) => {
             let page = LoginPage {
@@ -66,7 +66,7 @@ async fn login(
 }
 
 #[post("/logout")]
-fn logout(_own: OwnForm, jar: &CookieJar<'_>) -> PageResult<Redirect> {
+fn logout(_own: OwnForm, jar: &CookieJar<'_>) -> SeeOther {
     session::close(jar);
     see_other("/login")
 }
@@ -120,10 +120,10 @@ async fn make_key(login: String, actor: Actor, form: Form, app: &State<App>) -> 
 }
 
 #[post("/api_key/<id>/remove")]
-async fn revoke_key(id: String, actor: Actor, app: &State<App>) -> PageResult<Redirect> {
+async fn revoke_key(id: String, actor: Actor, app: &State<App>) -> PageResult<SeeOther> {
     actor.require(Capability::ManageProfile)?;
     app.change(&actor.0, move |c, caller| sessions::revoke_key(c, caller, &id)).await?;
-    see_other("/profile#keys")
+    Ok(see_other("/profile#keys"))
 }
 
 #[get("/about")]

@@ -48,6 +48,8 @@ async fn events(
     let mut last = render(&app, &session, &hash.0).await?;
     Ok(EventStream! {
         let _place = place;
+        // What has changed between the page and its stream is in the first event.
+        yield Event::data(last.clone()).event("analyses");
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}

@@ -1,9 +1,9 @@
 //! The lists, and finding an object by its hash.
 
-use rocket::{Route, State, get, response::Redirect};
+use rocket::{Route, State, get};
 
 use super::{
-    respond::{Page, PageResult, see_other},
+    respond::{Page, PageResult, SeeOther, see_other},
     session::{self, Session},
     shown,
     view::{
@@ -65,7 +65,7 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
 }
 
 #[get("/find?<hash>")]
-async fn find(hash: &str, session: Session, app: &State<App>) -> PageResult<Redirect> {
+async fn find(hash: &str, session: Session, app: &State<App>) -> PageResult<SeeOther> {
     let hash = hash.trim().to_lowercase();
     if !(32..=128).contains(&hash.len()) || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(ApiError::BadRequest("This is no hash: give an MD5, SHA-1, SHA-256, SHA-512 or the id of an object.".to_owned()).into());
@@ -83,5 +83,5 @@ async fn find(hash: &str, session: Session, app: &State<App>) -> PageResult<Redi
         Kind::Config => "config",
         Kind::Blob => "blob",
     };
-    see_other(format!("/{word}/{}", object.dhash))
+    Ok(see_other(format!("/{word}/{}", object.dhash)))
 }

@@ -6,8 +6,8 @@
 use askama::Template;
 use rocket::{
     Catcher, Request, Response,
-    http::{ContentType, Status, uri::Origin},
-    response::{self, Redirect, Responder},
+    http::{ContentType, Status},
+    response::{self, Responder},
 };
 
 use super::{
@@ -43,10 +43,17 @@ impl<'r> Responder<'r, 'static> for Page {
 }
 
 /// After a form: the browser gets the page anew.
-pub(super) fn see_other(path: impl Into<String>) -> PageResult<Redirect> {
-    let path: String = path.into();
-    let uri = Origin::parse_owned(path).map_err(|error| anyhow::anyhow!("redirect to a bad path: {error}"))?;
-    Ok(Redirect::to(uri))
+pub(super) struct SeeOther(String);
+
+/// `path` is one of this server, and may end in a place of its page.
+pub(super) fn see_other(path: impl Into<String>) -> SeeOther {
+    SeeOther(path.into())
+}
+
+impl<'r> Responder<'r, 'static> for SeeOther {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        Response::build().status(Status::SeeOther).raw_header("Location", self.0).ok()
+    }
 }
 
 /// A request that is not answered with a page of data.

@@ -5,7 +5,7 @@ use rocket::{Route, State, data::Data, get, http::ContentType, post};
 use serde::Serialize;
 
 use super::{
-    respond::{Page, PageResult, see_other},
+    respond::{Page, PageResult, SeeOther, see_other},
     session::{self, Actor, Session},
     shown,
     view::{
@@ -72,7 +72,7 @@ async fn send(actor: Actor, content_type: Option<&ContentType>, data: Data<'_>, 
     if script.0 {
         return Ok(Answer::Json(rocket::serde::json::Json(Uploaded { id, location })));
     }
-    Ok(Answer::Page(Box::new(see_other(location)?)))
+    Ok(Answer::Page(see_other(location)))
 }
 
 /// Whether the script of the form asks, which wants JSON.
@@ -89,6 +89,6 @@ impl<'r> rocket::request::FromRequest<'r> for Script {
 
 #[derive(rocket::Responder)]
 enum Answer {
-    Page(Box<rocket::response::Redirect>),
+    Page(SeeOther),
     Json(rocket::serde::json::Json<Uploaded>),
 }
