@@ -43,7 +43,7 @@ pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("no text `{name}` in {value}"))
 }
 
-/// Every kind of the table is covered by a test somewhere in this crate.
+/// Every kind of the table is covered by a test: `consume` and `state` on a real Redis in `tests/it`, the others here.
 #[test]
 fn every_line_of_the_table_belongs_to_a_tested_kind() {
     let tested = [

@@ -11,3 +11,4 @@ mod filter_cases;
 mod filters;
 mod interop;
 mod pipeline;
+mod reference;
