@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::bail;
+use anyhow::ensure;
 use karton_rs::{Consumer, Inspect, Karton, Task, TaskState, json::Value, testing::eventually};
 
 use crate::{
@@ -50,7 +50,8 @@ async fn a_consumer_leaves_what_the_reference_leaves() {
                 for send in &sends {
                     karton.send_task(Task::new(send.get("headers").unwrap().clone())).await?;
                 }
-                if fail { bail!("as wanted") } else { Ok(()) }
+                ensure!(!fail, "as wanted");
+                Ok(())
             }
         });
         let mut config = bed.config.clone();
