@@ -1,1 +1,7 @@
-//! Tests.
+//! The server as its clients see it: one real server per test, on a free port, spoken to over HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::too_many_lines, reason = "a failed test says so")]
+
+mod harness;
+
+mod server;
