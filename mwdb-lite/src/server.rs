@@ -27,7 +27,7 @@ pub fn build(app: App) -> Rocket<Build> {
     settings.shutdown.signals.clear();
     settings.shutdown.grace = u32::try_from(config.shutdown_grace.as_secs()).unwrap_or(u32::MAX);
     settings.shutdown.mercy = 1;
-    let rocket = rocket::custom(settings).attach(api::NoHead).mount("/api", api::routes(&app)).register("/api", api::catchers());
+    let rocket = rocket::custom(settings).attach(api::Strict).mount("/api", api::routes(&app)).register("/api", api::catchers());
     web::mount(rocket, &app).manage(app)
 }
 

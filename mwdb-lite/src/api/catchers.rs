@@ -87,7 +87,7 @@ fn fits(route: &Route, path: &str) -> bool {
 impl<'r> Responder<'r, 'static> for Caught {
     fn respond_to(self, request: &'r Request<'_>) -> rocket::response::Result<'static> {
         let mut response = if self.success {
-            Response::build().header(ContentType::Plain).sized_body(0, std::io::Cursor::new("")).finalize()
+            Response::build().status(Status::Ok).header(ContentType::Plain).sized_body(0, std::io::Cursor::new("")).finalize()
         } else {
             self.error.respond_to(request)?
         };
@@ -98,18 +98,20 @@ impl<'r> Responder<'r, 'static> for Caught {
     }
 }
 
-/// Rocket serves `HEAD` by the `GET` route; the API has no `HEAD`.
-pub(crate) struct NoHead;
+/// Rocket serves `HEAD` by the `GET` route and `/ping/` as `/ping`; the API does neither.
+pub(crate) struct Strict;
 
 #[rocket::async_trait]
-impl Fairing for NoHead {
+impl Fairing for Strict {
     fn info(&self) -> Info {
-        Info { name: "no HEAD below /api", kind: Kind::Request }
+        Info { name: "no HEAD and no trailing slash below /api", kind: Kind::Request }
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
-        if request.method() == Method::Head && request.uri().path().as_str().starts_with("/api/") {
-            // No route has this method either, so the catcher decides between 404 and 405.
+        let path = request.uri().path();
+        let below = path.as_str().starts_with("/api/");
+        if below && (request.method() == Method::Head || path.as_str().ends_with('/')) {
+            // No route has this method, so the catcher decides between 404 and 405.
             request.set_method(Method::Trace);
         }
     }

@@ -21,7 +21,7 @@ mod user;
 
 use rocket::Route;
 
-pub(crate) use catchers::{NoHead, catchers};
+pub(crate) use catchers::{Strict, catchers};
 pub(crate) use server::SERVER_VERSION;
 
 use crate::state::App;

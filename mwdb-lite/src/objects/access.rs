@@ -126,6 +126,10 @@ fn enter(
         return Ok(None);
     }
     let Some(own) = permissions::of_group(c, object_id, from.group_id)?.filter(same) else { return Ok(None) };
+    if own.related_object == Some(object_id) {
+        // Given to the object itself; only a cycle makes it look inherited.
+        return Ok(None);
+    }
     if devisor.is_none() {
         for parent in relations::ids(c, Side::Parents, object_id)? {
             if parent == from.object_id {

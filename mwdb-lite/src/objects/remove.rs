@@ -13,9 +13,9 @@ pub(crate) fn remove(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: 
     Ok((object.kind == Kind::File).then_some(object.dhash))
 }
 
-/// Removes content unless an object has it again.
+/// Removes content unless a file has it (again). A blob with the same hash keeps its text in the database.
 pub(crate) fn discard_content(c: &Connection, store: &Store, sha256: &str) -> ApiResult<()> {
-    if db::by_dhash(c, sha256)?.is_none() {
+    if db::by_dhash(c, sha256)?.is_none_or(|object| object.kind != Kind::File) {
         store.discard(sha256)?;
     }
     Ok(())

@@ -4,7 +4,6 @@
 //! them, through the API (MWDB API §U2.3, §U4.3, §U3.2).
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mwdb_lite::Config;
@@ -13,15 +12,15 @@ use serde_json::{Value, json};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-pub const ADMIN: &str = "admin";
-pub const PASSWORD: &str = "the password of the test";
-pub const SECRET: &str = "e2e-testing-key";
-pub const BASE_URL: &str = "http://127.0.0.1";
-pub const ROUTE_404: &str = "The requested URL was not found on the server";
-pub const OBJECT_404: &str = "Object not found";
+pub(crate) const ADMIN: &str = "admin";
+pub(crate) const PASSWORD: &str = "the password of the test";
+pub(crate) const SECRET: &str = "e2e-testing-key";
+pub(crate) const BASE_URL: &str = "http://127.0.0.1";
+pub(crate) const ROUTE_404: &str = "The requested URL was not found on the server";
+pub(crate) const OBJECT_404: &str = "Object not found";
 
 /// A running server with its own folder and database.
-pub struct Server {
+pub(crate) struct Server {
     folder: tempfile::TempDir,
     config: Config,
     running: Option<Running>,
@@ -35,12 +34,12 @@ struct Running {
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
     /// Starts with settings changed.
-    pub async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut config = Config {
             port: 0,
@@ -59,21 +58,21 @@ impl Server {
     }
 
     /// `http://HOST:PORT`
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.running.as_ref().expect("the server runs").url
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Where uploads wait until they are complete.
-    pub fn staging(&self) -> PathBuf {
+    pub(crate) fn staging(&self) -> PathBuf {
         self.config.uploads_folder.join(".staging")
     }
 
     /// Files of the uploads folder, staging included.
-    pub fn stored_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut folders = vec![self.config.uploads_folder.clone()];
         while let Some(folder) = folders.pop() {
@@ -86,49 +85,49 @@ impl Server {
     }
 
     /// Tells the server to stop, and waits until it has.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let running = self.running.take().expect("the server runs");
         running.stop.cancel();
         running.task.await.expect("the server does not panic").expect("the server stops cleanly");
     }
 
     /// Ends the server where it stands, as a crash does.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         let running = self.running.take().expect("the server runs");
         running.task.abort();
         let _ = running.task.await;
     }
 
-    pub async fn start_again(&mut self, adjust: impl FnOnce(&mut Config)) {
+    pub(crate) async fn start_again(&mut self, adjust: impl FnOnce(&mut Config)) {
         adjust(&mut self.config);
         self.running = Some(launch(self.config.clone()).await);
     }
 
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.start_again(|_| {}).await;
     }
 
     /// A client without token.
-    pub fn anonymous(&self) -> Api {
+    pub(crate) fn anonymous(&self) -> Api {
         Api { url: self.url().to_owned(), http: self.http.clone(), token: None, login: String::new() }
     }
 
-    pub fn with_token(&self, token: &str) -> Api {
+    pub(crate) fn with_token(&self, token: &str) -> Api {
         Api { token: Some(token.to_owned()), ..self.anonymous() }
     }
 
-    pub async fn login(&self, login: &str, password: &str) -> Api {
+    pub(crate) async fn login(&self, login: &str, password: &str) -> Api {
         let reply = self.anonymous().post("auth/login", json!({"login": login, "password": password})).await.ok();
         Api { login: login.to_owned(), ..self.with_token(reply["token"].as_str().expect("a token")) }
     }
 
-    pub async fn admin(&self) -> Api {
+    pub(crate) async fn admin(&self) -> Api {
         self.login(ADMIN, PASSWORD).await
     }
 
     /// Makes an account with these capabilities of its own, and logs it in.
-    pub async fn user(&self, admin: &Api, login: &str, capabilities: &[&str]) -> Api {
+    pub(crate) async fn user(&self, admin: &Api, login: &str, capabilities: &[&str]) -> Api {
         admin.post(&format!("user/{login}"), json!({"email": format!("{login}@example.com"), "additional_info": "test"})).await.ok();
         let link = admin.get(&format!("user/{login}/change_password")).await.ok();
         let change = json!({"token": link["token"], "password": PASSWORD});
@@ -138,7 +137,7 @@ impl Server {
     }
 
     /// Makes a workspace group with these members.
-    pub async fn group(&self, admin: &Api, name: &str, members: &[&Api]) {
+    pub(crate) async fn group(&self, admin: &Api, name: &str, members: &[&Api]) {
         admin.post(&format!("group/{name}"), json!({})).await.ok();
         for member in members {
             admin.post_empty(&format!("group/{name}/member/{}", member.login)).await.ok();
@@ -169,15 +168,15 @@ async fn launch(config: Config) -> Running {
 
 /// A client of the API as one caller.
 #[derive(Clone)]
-pub struct Api {
-    pub url: String,
-    pub http: reqwest::Client,
-    pub token: Option<String>,
-    pub login: String,
+pub(crate) struct Api {
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) token: Option<String>,
+    pub(crate) login: String,
 }
 
 impl Api {
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}/api/{path}", self.url));
         match &self.token {
             Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
@@ -185,41 +184,41 @@ impl Api {
         }
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         Reply::read(request.send().await.expect("an answer")).await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub async fn post_empty(&self, path: &str) -> Reply {
+    pub(crate) async fn post_empty(&self, path: &str) -> Reply {
         self.send(self.request(Method::POST, path)).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
         self.send(self.request(Method::PUT, path).json(&body)).await
     }
 
-    pub async fn put_empty(&self, path: &str) -> Reply {
+    pub(crate) async fn put_empty(&self, path: &str) -> Reply {
         self.send(self.request(Method::PUT, path)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.send(self.request(Method::DELETE, path)).await
     }
 
     /// A body that is sent as it is.
-    pub async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Reply {
+    pub(crate) async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Reply {
         self.send(self.request(method, path).header(header::CONTENT_TYPE, "application/json").body(body)).await
     }
 
     /// Uploads a file; `options` may be null.
-    pub async fn upload(&self, name: &str, content: impl Into<Vec<u8>>, options: Value) -> Reply {
+    pub(crate) async fn upload(&self, name: &str, content: impl Into<Vec<u8>>, options: Value) -> Reply {
         let part = multipart::Part::bytes(content.into()).file_name(name.to_owned());
         let mut form = multipart::Form::new().part("file", part);
         if !options.is_null() {
@@ -229,25 +228,25 @@ impl Api {
     }
 
     /// Uploads a file that must be taken; gives the reply.
-    pub async fn file(&self, content: &str) -> Value {
+    pub(crate) async fn file(&self, content: &str) -> Value {
         self.upload("sample.bin", content, Value::Null).await.ok()
     }
 
     /// Uploads a file under a parent; gives its id.
-    pub async fn child_of(&self, parent: &str, content: &str) -> String {
+    pub(crate) async fn child_of(&self, parent: &str, content: &str) -> String {
         id(&self.upload("child.bin", content, json!({"parent": parent})).await.ok())
     }
 
-    pub async fn config(&self, body: Value) -> Reply {
+    pub(crate) async fn config(&self, body: Value) -> Reply {
         self.post("config", body).await
     }
 
-    pub async fn blob(&self, content: &str) -> Value {
+    pub(crate) async fn blob(&self, content: &str) -> Value {
         self.post("blob", json!({"blob_name": "name", "blob_type": "raw", "content": content})).await.ok()
     }
 
     /// Whether the caller sees the object.
-    pub async fn sees(&self, id: &str) -> bool {
+    pub(crate) async fn sees(&self, id: &str) -> bool {
         let reply = self.get(&format!("object/{id}")).await;
         match reply.status.as_u16() {
             200 => true,
@@ -258,27 +257,34 @@ impl Api {
 }
 
 /// The id of an object in a reply.
-pub fn id(object: &Value) -> String {
+pub(crate) fn id(object: &Value) -> String {
     object["id"].as_str().expect("an object with an id").to_owned()
 }
 
+/// The keys of an object, sorted.
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
 /// The values of one key in a list of objects.
-pub fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a Value> {
+pub(crate) fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a Value> {
     list.as_array().expect("a list").iter().map(|item| &item[key]).collect()
 }
 
 /// Like [`each`], for texts, sorted.
-pub fn sorted(list: &Value, key: &str) -> Vec<String> {
+pub(crate) fn sorted(list: &Value, key: &str) -> Vec<String> {
     let mut texts: Vec<String> = each(list, key).into_iter().map(|text| text.as_str().expect("a text").to_owned()).collect();
     texts.sort();
     texts
 }
 
 /// Status, headers and body of an answer.
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: header::HeaderMap,
-    pub bytes: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: header::HeaderMap,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Reply {
@@ -288,34 +294,34 @@ impl Reply {
         Self { status, headers, bytes }
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{}: {error}: {}", self.status, self.text()))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("an ASCII header"))
     }
 
     /// The JSON of a success.
     #[track_caller]
-    pub fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text());
         self.json()
     }
 
     /// A success without result is the JSON `null`.
     #[track_caller]
-    pub fn null(&self) {
+    pub(crate) fn null(&self) {
         assert_eq!((self.status.as_u16(), self.text().trim()), (200, "null"));
     }
 
     /// The message of a refusal, which always is JSON of one shape.
     #[track_caller]
-    pub fn refused(&self, status: u16) -> String {
+    pub(crate) fn refused(&self, status: u16) -> String {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         assert_eq!(self.header("content-type"), "application/json");
         let body = self.json();
@@ -325,21 +331,15 @@ impl Reply {
 
     /// The 404 of a thing that is not there or not visible.
     #[track_caller]
-    pub fn missing(&self) {
+    pub(crate) fn missing(&self) {
         let message = self.refused(404);
         assert!(!message.contains(ROUTE_404), "{message}");
     }
 
     /// The 404 of an address that does not exist.
     #[track_caller]
-    pub fn no_route(&self) {
+    pub(crate) fn no_route(&self) {
         let message = self.refused(404);
         assert!(message.contains(ROUTE_404), "{message}");
     }
-}
-
-/// A text no other test has.
-pub fn unique(word: &str) -> String {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    format!("{word} {}", COUNT.fetch_add(1, Ordering::Relaxed))
 }

@@ -4,4 +4,16 @@
 
 mod harness;
 
+mod access;
+mod accounts;
+mod attributes;
+mod auth;
+mod configs;
+mod downloads;
+mod errors;
+mod files;
+mod listing;
+mod metadata;
+mod robust;
 mod server;
+mod shares;

@@ -1,0 +1,139 @@
+//! Refusals: their kinds, shapes and limits. See MWDB API §A1.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, id};
+
+#[tokio::test]
+async fn unknown_routes_are_404_for_every_method() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        for path in ["nothing", "", "file/fake", "object/a/b/c/d", "ping/", "thing/00000000000000000000000000000000"] {
+            let reply = admin.send(admin.request(method.clone(), path)).await;
+            let message = reply.refused(404);
+            assert!(message.ends_with("If you entered the URL manually please check your spelling and try again."), "{method} {path}");
+        }
+    }
+    // Outside the API too, when there are no pages.
+    let bare = Server::with(|config| config.serve_web = false).await;
+    let client = bare.anonymous();
+    client.send(client.http.request(Method::GET, format!("{}/nothing", bare.url()))).await.no_route();
+}
+
+#[tokio::test]
+async fn wrong_methods_are_405() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("content").await);
+    for (method, path) in [
+        (Method::POST, "ping".to_owned()),
+        (Method::GET, "auth/login".to_owned()),
+        (Method::PUT, "file".to_owned()),
+        (Method::PATCH, format!("file/{file}")),
+        (Method::POST, format!("object/{file}")),
+        (Method::POST, format!("config/{file}")),
+        (Method::PUT, format!("file/{file}/comment")),
+        (Method::GET, format!("file/{file}/child/{file}")),
+        (Method::GET, "api_key/x".to_owned()),
+    ] {
+        admin.send(admin.request(method.clone(), &path)).await.refused(405);
+    }
+    let head = admin.send(admin.request(Method::HEAD, "ping")).await;
+    assert_eq!(head.status, 405);
+    assert_eq!(admin.send(admin.request(Method::HEAD, "nothing")).await.status, 404);
+    assert_eq!(server.anonymous().send(server.anonymous().request(Method::OPTIONS, "file")).await.status, 200);
+}
+
+#[tokio::test]
+async fn bodies_are_json_whatever_they_say_they_are() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let request = admin.request(Method::POST, "blob").header("Content-Type", "text/plain");
+    let body = r#"{"blob_name": "n", "blob_type": "t", "content": "c"}"#;
+    admin.send(request.body(body)).await.ok();
+    for bad in ["", "{", "nul", "{\"a\": 1,}", "{\"a\": 01}", "{'a': 1}", "\u{1}", "{} {}"] {
+        let message = admin.raw(Method::POST, "blob", bad).await.refused(400);
+        assert!(message.contains("JSONDecodeError"), "{bad}: {message}");
+    }
+    admin.raw(Method::POST, "blob", vec![b'{', 0xff, b'}']).await.refused(400);
+    for no_object in ["null", "[]", "1", "\"x\""] {
+        admin.raw(Method::POST, "blob", no_object).await.refused(400);
+    }
+    // The later of two equal keys wins.
+    let twice = r#"{"blob_name": 1, "blob_name": "n", "blob_type": "t", "content": "twice"}"#;
+    admin.raw(Method::POST, "blob", twice).await.ok();
+}
+
+#[tokio::test]
+async fn deep_json_is_refused_or_stored_but_breaks_nothing() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for depth in [50, 1000, 100_000, 2_000_000] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let body = format!(r#"{{"family": "f", "cfg": {{"v": {deep}}}}}"#);
+        let reply = admin.raw(Method::POST, "config", body).await;
+        if depth == 50 {
+            reply.ok();
+        } else if reply.status == 200 {
+            let hash = id(&serde_json::from_slice::<Value>(&reply.bytes).unwrap_or_else(|_| json!({"id": "unread"})));
+            assert_ne!(hash, "", "{depth}");
+        } else {
+            reply.refused(400);
+        }
+        let unclosed = format!(r#"{{"family": "f", "cfg": {{"v": {}"#, r#"{"a":["#.repeat(depth));
+        admin.raw(Method::POST, "config", unclosed).await.refused(400);
+        admin.get("ping").await.ok();
+        assert_eq!(admin.get("config").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn ten_megabytes_of_json_are_welcome() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let content = "ąb\n".repeat(10 << 18);
+    let blob = admin.blob(&content).await;
+    assert_eq!(blob["blob_size"], json!(content.chars().count()));
+    assert_eq!(admin.get(&format!("blob/{}", id(&blob))).await.ok()["content"], json!(content));
+    let cfg = json!({"list": (0..200_000).map(|n| format!("http://example.com/{n}/some/path/{n}")).collect::<Vec<_>>()});
+    let config = admin.config(json!({"family": "f", "cfg": cfg})).await.ok();
+    assert_eq!(config["cfg"]["list"][199_999], cfg["list"][199_999]);
+}
+
+#[tokio::test]
+async fn larger_than_allowed_is_413_and_leaves_nothing() {
+    let server = Server::with(|config| config.max_upload_size = Some(100_000)).await;
+    let admin = server.admin().await;
+    admin.upload("a", vec![b'x'; 200_000], Value::Null).await.refused(413);
+    admin.post("blob", json!({"blob_name": "n", "blob_type": "t", "content": "x".repeat(200_000)})).await.refused(413);
+    admin.upload("a", vec![b'x'; 50_000], Value::Null).await.ok();
+    karton_rs::testing::eventually("an empty staging folder", || async { (server.stored_files().len() == 1).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn bad_names_in_paths_are_missing_things() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for path in ["user/no%2Fbody", "user/%00", "user/%F0%9F", "group/%27%20OR%201=1", "attribute/%25", "profile/..%2f"] {
+        let reply = admin.get(path).await;
+        assert!(reply.status == 404 || reply.status == 400, "{path}: {}", reply.text());
+        assert!(reply.json()["message"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_not_affected_by_odd_headers() {
+    let server = Server::start().await;
+    let client = server.anonymous();
+    let request = |name: &str, value: &str| client.request(Method::GET, "server").header(name, value);
+    for (name, value) in [("Authorization", "Bearer \u{7f}"), ("Content-Length", "0"), ("Accept", "text/html"), ("X-Forwarded-For", "x")] {
+        if let Ok(request) = request(name, value).build() {
+            let reply = client.http.execute(request).await.unwrap();
+            assert_eq!(reply.status(), 200, "{name}");
+        }
+    }
+    let reply = client.send(client.request(Method::GET, "file").header("Accept", "text/html")).await;
+    reply.refused(401);
+}
