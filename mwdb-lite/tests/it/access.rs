@@ -44,8 +44,19 @@ async fn upload_as_decides_who_sees_an_upload() {
 #[tokio::test]
 async fn hidden_is_missing_for_every_route() {
     let server = Server::start().await;
-    let rights = ["adding_tags", "removing_tags", "adding_comments", "removing_comments", "adding_parents", "removing_parents",
-        "removing_objects", "removing_attributes", "karton_assign", "karton_unassign", "modify_3rd_party_sharing"];
+    let rights = [
+        "adding_tags",
+        "removing_tags",
+        "adding_comments",
+        "removing_comments",
+        "adding_parents",
+        "removing_parents",
+        "removing_objects",
+        "removing_attributes",
+        "karton_assign",
+        "karton_unassign",
+        "modify_3rd_party_sharing",
+    ];
     let (_, alice, _, carol) = team(&server, &rights).await;
     let hidden = put(&alice, "1", "private").await;
     let own = put(&carol, "2", "private").await;

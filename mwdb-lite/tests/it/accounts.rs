@@ -38,7 +38,10 @@ async fn an_update_leaves_what_it_does_not_name() {
     let alice = server.user(&admin, "alice", &[]).await;
     admin.put("user/alice", json!({"email": "new@example.com", "additional_info": null, "feed_quality": "low"})).await.ok();
     let user = admin.get("user/alice").await.ok();
-    assert_eq!((&user["email"], &user["additional_info"], &user["feed_quality"]), (&json!("new@example.com"), &json!("test"), &json!("low")));
+    assert_eq!(
+        (&user["email"], &user["additional_info"], &user["feed_quality"]),
+        (&json!("new@example.com"), &json!("test"), &json!("low"))
+    );
     admin.put("user/alice", json!({"additional_info": ""})).await.refused(400);
     admin.put("user/nobody", json!({})).await.missing();
     // None of this touched `disabled`: the session lives.

@@ -70,7 +70,11 @@ async fn reading_and_setting_are_separate_rights() {
     let path = format!("file/{}/attribute", id(&alice.file("content").await));
     for key in ["none", "read", "set", "both"] {
         let reply = alice.post(&path, json!({"key": key, "value": "by alice"})).await;
-        if key == "set" || key == "both" { reply.ok() } else { Value::String(reply.refused(404)) };
+        if key == "set" || key == "both" {
+            reply.ok()
+        } else {
+            Value::String(reply.refused(404))
+        };
         admin.post(&path, json!({"key": key, "value": "by admin"})).await.ok();
     }
     assert_eq!(sorted(&alice.get(&path).await.ok()["attributes"], "key"), ["both", "both", "read"]);
@@ -129,9 +133,18 @@ async fn equal_values_are_one_and_falsy_ones_are_values() {
     let path = format!("file/{}/attribute", id(&admin.file("content").await));
     let add = |text: &str| admin.raw(reqwest::Method::POST, &path, format!(r#"{{"key": " K", "value": {text}}}"#));
     for (text, count) in [
-        ("0", 1), ("0.0", 1), ("false", 2), ("false", 2), (r#"{"a": 1, "b": [1, 2]}"#, 3), (r#"{"b": [1, 2], "a": 1.0}"#, 3),
-        (r#"{"b": [2, 1], "a": 1}"#, 4), ("123456789012345678901234567890", 5), ("123456789012345678901234567891", 6), (r#""\u0000""#, 7),
-        (r#""0""#, 8), ("[null]", 9),
+        ("0", 1),
+        ("0.0", 1),
+        ("false", 2),
+        ("false", 2),
+        (r#"{"a": 1, "b": [1, 2]}"#, 3),
+        (r#"{"b": [1, 2], "a": 1.0}"#, 3),
+        (r#"{"b": [2, 1], "a": 1}"#, 4),
+        ("123456789012345678901234567890", 5),
+        ("123456789012345678901234567891", 6),
+        (r#""\u0000""#, 7),
+        (r#""0""#, 8),
+        ("[null]", 9),
     ] {
         let reply = add(text).await;
         assert_eq!(reply.ok()["attributes"].as_array().unwrap().len(), count, "{text}");

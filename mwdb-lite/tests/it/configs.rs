@@ -202,8 +202,12 @@ async fn statistics_count_families() {
         admin.config(json!({"family": family, "cfg": {"v": value}, "upload_as": "private"})).await.ok();
     }
     let all = alice.get("config/stats").await.ok();
-    let mut counts: Vec<(&str, u64)> =
-        all["families"].as_array().unwrap().iter().map(|item| (item["family"].as_str().unwrap(), item["count"].as_u64().unwrap())).collect();
+    let mut counts: Vec<(&str, u64)> = all["families"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["family"].as_str().unwrap(), item["count"].as_u64().unwrap()))
+        .collect();
     counts.sort_unstable();
     assert_eq!(counts, [("one", 2), ("two", 1)]);
     assert_eq!(all["families"][0]["last_upload"].as_str().unwrap().len(), "2026-11-24".len());

@@ -24,9 +24,7 @@ async fn a_file_is_shown_with_all_its_digests() {
     let path = format!("file/{}", id(&file));
     assert_eq!(admin.get(&path).await.ok(), file);
     let generic = admin.get(&path.replace("file", "object")).await.ok();
-    assert_eq!(keys(&generic),
-        ["attributes", "children", "favorite", "id", "parents", "share_3rd_party", "tags", "type", "upload_time"]
-    );
+    assert_eq!(keys(&generic), ["attributes", "children", "favorite", "id", "parents", "share_3rd_party", "tags", "type", "upload_time"]);
     let listed = admin.get("file").await.ok()["files"][0].clone();
     assert_eq!(keys(&listed), ["file_name", "file_size", "file_type", "id", "md5", "sha1", "sha256", "tags", "type", "upload_time"]);
 }
