@@ -126,7 +126,7 @@ impl Karton {
     /// When Redis does not answer.
     pub async fn task(&self, uid: &str) -> Result<Option<Task>, Error> {
         let records = self.backend.records(&[uid.to_owned()]).await?;
-        Ok(records.into_iter().flatten().next().and_then(|record| crate::backend::readable_task(&record)))
+        Ok(records.into_iter().flatten().next().and_then(|record| crate::backend::read_task(uid, &record).ok()))
     }
 
     /// Opens a resource for streaming.

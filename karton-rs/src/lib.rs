@@ -13,7 +13,7 @@ pub mod json;
 pub mod service;
 pub mod system;
 pub mod task;
-#[cfg(feature = "test-util")]
+#[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 
 mod backend;

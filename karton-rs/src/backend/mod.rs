@@ -8,7 +8,7 @@ mod connection;
 pub(crate) mod keys;
 mod names;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,8 +98,8 @@ impl Backend {
 
     /// All binds as they are stored, in hash order.
     pub(crate) async fn binds_raw(&self) -> Result<IndexMap<String, Vec<u8>>, Error> {
-        let (binds,): (Vec<(String, Vec<u8>)>,) = self.redis.run(redis::pipe().hgetall(keys::BINDS)).await?;
-        Ok(binds.into_iter().collect())
+        let (binds,): (Vec<(Vec<u8>, Vec<u8>)>,) = self.redis.run(redis::pipe().hgetall(keys::BINDS)).await?;
+        Ok(by_identity(binds))
     }
 
     /// All binds that can be read; the others are logged and left out.
@@ -134,13 +134,31 @@ impl Backend {
     pub(crate) async fn scan_records(&self, cursor: u64, pattern: &str) -> Result<(u64, Vec<(String, Vec<u8>)>), Error> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
-        let ((next, found),): ((u64, Vec<String>),) = self.redis.run(&pipeline).await?;
-        let uids: Vec<String> = found.iter().filter_map(|key| key.strip_prefix(keys::TASK_PREFIX)).map(str::to_owned).collect();
-        if uids.is_empty() {
+        let ((next, found),): ((u64, Vec<Vec<u8>>),) = self.redis.run(&pipeline).await?;
+        if found.is_empty() {
             return Ok((next, Vec::new()));
         }
-        let records = self.records(&uids).await?;
-        Ok((next, uids.into_iter().zip(records).filter_map(|(uid, record)| Some((uid, record?))).collect()))
+        let (records,): (Vec<Option<Vec<u8>>>,) = self.redis.run(redis::pipe().cmd("MGET").arg(&found)).await?;
+        let uids = found.iter().map(|key| String::from_utf8_lossy(key.strip_prefix(keys::TASK_PREFIX.as_bytes()).unwrap_or(key)));
+        Ok((next, uids.zip(records).filter_map(|(uid, record)| Some((uid.into_owned(), record?))).collect()))
+    }
+
+    /// uids in a list; what is no text is no uid of ours, and comes out changed.
+    pub(crate) async fn uids(&self, list: &str) -> Result<Vec<String>, Error> {
+        let (uids,): (Vec<Vec<u8>>,) = self.redis.run(redis::pipe().lrange(list, 0, -1)).await?;
+        Ok(uids.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect())
+    }
+
+    /// uids that wait to be routed, those in the hands of a router included.
+    pub(crate) async fn unrouted_uids(&self) -> Result<Vec<String>, Error> {
+        let mut uids = self.uids(keys::TASKS).await?;
+        let (routers,): (Vec<String>,) = self.redis.run(redis::pipe().smembers(keys::ROUTERS)).await?;
+        for router in routers {
+            uids.extend(self.uids(&keys::in_flight(&router)).await?);
+        }
+        // One may have been put back from the hands of a router between the two looks.
+        uids.extend(self.uids(keys::TASKS).await?);
+        Ok(uids)
     }
 
     /// Writes a record whose status has changed, unless it was removed meanwhile. A task that is not
@@ -162,6 +180,17 @@ impl Backend {
         self.redis.run(redis::pipe().hset(keys::QUARANTINE, what, quarantine_entry(reason)).ignore()).await
     }
 
+    /// Ends the claim on what was taken and is no task, and puts it into quarantine when there is a reason.
+    pub(crate) async fn drop_claim(&self, uid: &[u8], reason: Option<&str>) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        if let Some(reason) = reason {
+            pipeline.hset(keys::QUARANTINE, uid, quarantine_entry(reason)).ignore();
+        }
+        release(&mut pipeline, uid);
+        self.redis.retry(&pipeline).await
+    }
+
     pub(crate) async fn publish(&self, channel: &str, message: &str) -> Result<u64, Error> {
         let (receivers,): (u64,) = self.redis.run(redis::pipe().publish(channel, message)).await?;
         Ok(receivers)
@@ -177,8 +206,17 @@ fn count_consumers<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<String, 
 }
 
 /// Ends the claim on a task.
-pub(crate) fn release(pipeline: &mut redis::Pipeline, uid: &str) {
-    pipeline.zrem(keys::LEASES, uid).ignore().hdel(keys::DELIVERIES, uid).ignore();
+pub(crate) fn release(pipeline: &mut redis::Pipeline, uid: impl redis::ToRedisArgs) {
+    pipeline.cmd("ZREM").arg(keys::LEASES).arg(&uid).ignore().cmd("HDEL").arg(keys::DELIVERIES).arg(&uid).ignore();
+}
+
+/// Binds by identity. One whose identity is no text stays among them as one that cannot be read.
+pub(crate) fn by_identity(binds: Vec<(Vec<u8>, Vec<u8>)>) -> IndexMap<String, Vec<u8>> {
+    let readable = |(identity, bind)| match String::from_utf8(identity) {
+        Ok(identity) => (identity, bind),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), b"\xff".to_vec()),
+    };
+    binds.into_iter().map(readable).collect()
 }
 
 /// What the quarantine keeps of something that cannot be read.
@@ -199,7 +237,9 @@ pub(crate) fn client_field<'a>(line: &'a str, key: &str) -> &'a str {
     fields.find(|(name, _)| *name == key).map_or("", |(_, value)| value)
 }
 
-/// A record as a task, when it is one.
-pub(crate) fn readable_task(record: &[u8]) -> Option<Task> {
-    Task::from_json(std::str::from_utf8(record).ok()?).ok()
+/// A record as a task, or why it is none. The key it was read from decides about its uid: old records
+/// may hold none, and what is done to a copy under another key must not befall the original.
+pub(crate) fn read_task(uid: &str, record: &[u8]) -> Result<Task, String> {
+    let text = std::str::from_utf8(record).map_err(|_| "record is not UTF-8 text".to_owned())?;
+    Task::from_json(text).map(|task| task.with_uid(uid)).map_err(|error| error.to_string())
 }

@@ -10,6 +10,13 @@ use crate::{
     vectors::{cases, text},
 };
 
+/// All of this module, for the count of what was compared.
+pub(crate) fn compare_all() {
+    binds_are_written_read_and_compared_as_the_reference_does();
+    connection_names_carry_the_service_information();
+    queues_and_channels_have_the_names_of_the_reference();
+}
+
 fn bind_of(fields: &Value) -> Bind {
     let member = |name: &str| fields.get(name).unwrap().clone();
     let mut bind = Bind::new(text(fields, "identity"), member("filters"));

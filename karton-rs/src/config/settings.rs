@@ -66,6 +66,12 @@ impl RedisSettings {
         }
         Ok(settings)
     }
+
+    /// How long the reply to a command that waits at the server may take. Such waits are short, so this
+    /// only tells a server that has gone silent from a patient one.
+    pub(crate) fn patient_timeout(&self) -> Option<Duration> {
+        self.socket_timeout.map(|timeout| timeout.max(Duration::from_secs(5)))
+    }
 }
 
 /// Where objects are kept. See Karton protocol §11.5.
@@ -203,6 +209,17 @@ impl ServiceSettings {
             concurrency: concurrency.transpose()?,
             identity,
         })
+    }
+}
+
+impl ServiceSettings {
+    /// The settings of a service that runs in a loop, which must have a name.
+    pub(crate) fn of_loop(config: &Config, identity: &str) -> Result<Self, ConfigError> {
+        let settings = Self::from_config(config, identity)?;
+        if settings.identity.is_empty() {
+            return Err(ConfigError::new(Kind::BadIdentity, "the identity of a service must not be empty"));
+        }
+        Ok(settings)
     }
 }
 

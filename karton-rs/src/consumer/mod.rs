@@ -6,6 +6,8 @@
 mod builder;
 mod queue;
 mod run;
+#[cfg(test)]
+pub(crate) mod vectors;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -55,6 +55,8 @@ pub(super) enum Taken {
     Nothing,
     /// A task; the record is absent when it was deleted meanwhile.
     Task { uid: String, record: Option<Vec<u8>> },
+    /// Something in the queue that is no uid.
+    Unreadable { uid: Vec<u8> },
     /// Another replica has registered another bind.
     BindReplaced,
     /// The bind was deleted.
@@ -63,7 +65,8 @@ pub(super) enum Taken {
 
 impl Queue {
     pub(super) fn new(config: &Config, bind: Bind, lease: Duration) -> Result<Self, Error> {
-        let connection = Connection::new(&RedisSettings::from_config(config)?, &bind.identity, None)?;
+        let settings = RedisSettings::from_config(config)?;
+        let connection = Connection::new(&settings, &bind.identity, settings.patient_timeout())?;
         let queues = keys::queues(&bind.identity);
         let claims = Claims { lease, uids: Mutex::new(BTreeSet::new()) };
         Ok(Self { connection, stored: Mutex::new(bind.to_json()), bind, queues, claims })
@@ -105,11 +108,13 @@ impl Queue {
         let mut reply = reply.into_iter();
         let kind = reply.next().flatten().unwrap_or_default();
         match (kind.as_slice(), reply.next().flatten()) {
-            (b"task", Some(uid)) => {
-                let uid = String::from_utf8_lossy(&uid).into_owned();
-                self.claims.uids().insert(uid.clone());
-                Ok(Taken::Task { uid, record: reply.next().flatten() })
-            }
+            (b"task", Some(uid)) => match String::from_utf8(uid) {
+                Ok(uid) => {
+                    self.claims.uids().insert(uid.clone());
+                    Ok(Taken::Task { uid, record: reply.next().flatten() })
+                }
+                Err(error) => Ok(Taken::Unreadable { uid: error.into_bytes() }),
+            },
             (b"bind", None) => Ok(Taken::BindMissing),
             (b"bind", Some(text)) => {
                 let theirs = crate::backend::readable_bind(&self.bind.identity, &text);

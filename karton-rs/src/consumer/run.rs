@@ -12,7 +12,7 @@ use super::{
     queue::{Queue, Taken, give_back},
 };
 use crate::{
-    backend::{Backend, Bind, keys::Metric},
+    backend::{Backend, Bind, keys::Metric, read_task},
     config::{Config, ServiceSettings},
     error::Error,
     filters::Filters,
@@ -40,6 +40,9 @@ pub enum StopReason {
     BindReplaced,
 }
 
+/// More tasks at once than this are not run, whatever is configured.
+const MOST_TASKS: usize = 10_000;
+
 /// How long a claim on a task lasts without being renewed.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -58,6 +61,18 @@ struct Running {
     bind: Bind,
 }
 
+/// A claimed task; while this lives its claim is renewed.
+struct Held {
+    running: Arc<Running>,
+    uid: String,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.running.queue.claims().forget(&self.uid);
+    }
+}
+
 impl Consumer {
     /// Registers the bind and processes tasks until `shutdown` or until a newer replica takes over.
     ///
@@ -67,10 +82,10 @@ impl Consumer {
     /// # Errors
     /// When the configuration or the filters cannot be used.
     pub async fn run(self, config: &Config, shutdown: CancellationToken) -> Result<StopReason, Error> {
-        let settings = ServiceSettings::from_config(config, &self.identity)?;
+        let settings = ServiceSettings::of_loop(config, &self.identity)?;
         let backend = Backend::new(config, &settings.identity, "")?;
         let publisher = Publisher::start(&backend, &settings);
-        let concurrency = settings.concurrency.unwrap_or(self.concurrency);
+        let concurrency = settings.concurrency.unwrap_or(self.concurrency).min(MOST_TASKS);
         let stop_timeout = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let bind = self.bind(&settings);
         let lease = config.int("karton", "lease_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
@@ -152,6 +167,10 @@ impl Running {
                     outage.over();
                     self.start(uid, record, slot, shutdown.is_cancelled()).await;
                 }
+                Ok(Taken::Unreadable { uid }) => {
+                    tracing::error!("queue holds something that is no uid, put into quarantine");
+                    report(self.backend.drop_claim(&uid, Some("uid is not UTF-8 text")).await, "quarantine");
+                }
                 Ok(Taken::BindReplaced) => {
                     tracing::info!("Binds changed, shutting down: a replica with another bind took over");
                     return StopReason::BindReplaced;
@@ -160,10 +179,8 @@ impl Running {
                     tracing::warn!("bind was deleted, registering it again");
                     registered = false;
                 }
-                Err(error) => {
-                    outage.wait(&error, shutdown).await;
-                    registered = false;
-                }
+                // What stands there afterwards decides: a replica that took over meanwhile is the newer one.
+                Err(error) => outage.wait(&error, shutdown).await,
             }
         }
         StopReason::Shutdown
@@ -171,31 +188,26 @@ impl Running {
 
     /// Starts the work on what was popped; with `stopping` a readable task goes straight back.
     async fn start(self: &Arc<Self>, uid: String, record: Option<Vec<u8>>, slot: OwnedSemaphorePermit, stopping: bool) {
-        let Some(record) = record else {
-            self.queue.claims().forget(&uid);
-            return;
-        };
-        let text = std::str::from_utf8(&record).map_err(|_| "record is not UTF-8 text".to_owned());
-        let mut task = match text.and_then(|text| Task::from_json(text).map_err(|error| error.to_string())) {
-            Ok(task) => task,
-            Err(reason) => {
+        // However the work on it ends, the claim is not renewed after it.
+        let held = Held { running: Arc::clone(self), uid };
+        let uid = &held.uid;
+        let mut task = match record.map(|record| read_task(uid, &record)) {
+            Some(Ok(task)) => task,
+            // Deleted while it was queued.
+            None => return report(self.backend.drop_claim(uid.as_bytes(), None).await, "let go of"),
+            Some(Err(reason)) => {
                 tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
-                self.queue.claims().forget(&uid);
-                report(self.backend.quarantine(&uid, &reason).await, "quarantine");
-                return;
+                return report(self.backend.drop_claim(uid.as_bytes(), Some(&reason)).await, "quarantine");
             }
         };
         if stopping {
-            self.queue.claims().forget(&uid);
-            report(give_back(&self.backend, &mut task).await, "give back");
-            return;
+            return report(give_back(&self.backend, &mut task).await, "give back");
         }
-        let running = Arc::clone(self);
         let work = async move {
+            let running = &held.running;
             let current = Arc::new(task.clone());
             logs::scope(running.publisher.clone(), Some(current), Box::pin(running.process(task))).await;
-            running.queue.claims().forget(&uid);
-            drop(slot);
+            drop((held, slot));
         };
         // Several services may live in one process: the span tells which one speaks.
         tokio::spawn(work.in_current_span());
@@ -255,7 +267,9 @@ impl Running {
     /// Runs the handler in a task of its own, so that a panic ends only that.
     async fn handle(&self, task: Task) -> anyhow::Result<()> {
         let current = Arc::new(task.clone());
-        let future = (self.consumer.handler)(self.karton.for_task(Arc::clone(&current)), task);
+        let (handler, karton) = (Arc::clone(&self.consumer.handler), self.karton.for_task(Arc::clone(&current)));
+        // The handler is called in there too: it may panic before it gives its future.
+        let future = async move { handler(karton, task).await };
         let mut handler = tokio::spawn(logs::scope(self.publisher.clone(), Some(current), future).in_current_span());
         let limit = self.task_timeout.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
         tokio::select! {

@@ -1,5 +1,7 @@
 //! Receives the log records of all services. See Karton protocol §10.2.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +12,9 @@ use crate::{
     json::Value,
     service::Outage,
 };
+
+/// How long nothing may come before the server is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A consumer of log records. Records published while nobody listens are gone.
 ///
@@ -63,7 +68,7 @@ impl LogConsumer {
     /// # Errors
     /// When the configuration cannot be used.
     pub async fn run(self, config: &Config, shutdown: CancellationToken, mut handler: impl FnMut(Value)) -> Result<(), Error> {
-        let identity = ServiceSettings::from_config(config, &self.identity)?.identity;
+        let identity = ServiceSettings::of_loop(config, &self.identity)?.identity;
         let name = ServiceInfo::new(&identity, self.version.as_deref()).to_name();
         let backend = Backend::new(config, &identity, &name)?;
         let pattern = keys::log_channel(&self.level, &self.logger);
@@ -86,6 +91,11 @@ impl LogConsumer {
             loop {
                 let message = tokio::select! {
                     message = messages.next() => message,
+                    // Silence may mean that nobody logs, or that the server is gone without a word.
+                    () = tokio::time::sleep(SILENCE) => match backend.ping().await {
+                        Ok(()) => continue,
+                        Err(_) => break,
+                    },
                     () = shutdown.cancelled() => return Ok(()),
                 };
                 let Some(message) = message else { break };

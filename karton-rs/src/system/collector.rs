@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SystemSettings;
 use crate::{
-    backend::{Backend, keys, keys::Metric, readable_task},
+    backend::{Backend, keys, keys::Metric, read_task},
     error::Error,
     service::Outage,
     storage::ObjectVersion,
@@ -62,7 +62,11 @@ pub(super) async fn run(
         // A collection may be left at any point: the next one starts from what is there.
         let outcome = tokio::select! {
             outcome = collector.collect() => outcome,
-            () = shutdown.cancelled() => return collector.unlock().await,
+            () = shutdown.cancelled() => {
+                // When it cannot be given back it expires.
+                let _ = collector.unlock().await;
+                return Ok(());
+            }
         };
         if let Err(error) = outcome {
             tracing::error!("collection failed: {error}");
@@ -118,7 +122,7 @@ impl Collector<'_> {
     }
 
     async fn collect_tasks(&self) -> Result<usize, Error> {
-        let queued = self.queued().await?;
+        let held = self.held().await?;
         let gone = self.remove_offline_binds().await?;
         let mut cursor = 0;
         let mut collected = 0;
@@ -127,9 +131,9 @@ impl Collector<'_> {
             let (next, records) = self.backend.scan_records(cursor, EVERY_TASK).await?;
             let mut slice = Slice::default();
             for (uid, record) in records {
-                match readable_task(&record) {
-                    Some(task) => decide(self.settings, task, &queued, &gone, now(), &mut slice),
-                    None => self.backend.quarantine(&uid, "record cannot be read").await?,
+                match read_task(&uid, &record) {
+                    Ok(task) => decide(self.settings, task, &held, &gone, now(), &mut slice),
+                    Err(reason) => self.backend.quarantine(&uid, &reason).await?,
                 }
             }
             collected += slice.deleted.len();
@@ -141,19 +145,14 @@ impl Collector<'_> {
         }
     }
 
-    /// uids that wait to be routed, those in the hands of a router included.
-    async fn queued(&self) -> Result<HashSet<String>, Error> {
-        let (tasks, routers): (Vec<String>, Vec<String>) =
-            self.backend.redis().run(redis::pipe().atomic().lrange(keys::TASKS, 0, -1).smembers(keys::ROUTERS)).await?;
-        let mut queued: HashSet<String> = tasks.into_iter().collect();
-        for router in routers {
-            let (uids,): (Vec<String>,) = self.backend.redis().run(redis::pipe().lrange(keys::in_flight(&router), 0, -1)).await?;
-            queued.extend(uids);
-        }
-        // A uid may have moved from the one to the other between the two reads.
-        let (tasks,): (Vec<String>,) = self.backend.redis().run(redis::pipe().lrange(keys::TASKS, 0, -1)).await?;
-        queued.extend(tasks);
-        Ok(queued)
+    /// uids that somebody holds, however old they are: a queue, a router, or a consumer at work.
+    async fn held(&self) -> Result<HashSet<String>, Error> {
+        let mut held: HashSet<String> = self.backend.unrouted_uids().await?.into_iter().collect();
+        let mut pipeline = redis::pipe();
+        pipeline.zrangebyscore(keys::LEASES, now(), "+inf");
+        let (claimed,): (Vec<Vec<u8>>,) = self.backend.redis().run(&pipeline).await?;
+        held.extend(claimed.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()));
+        Ok(held)
     }
 
     /// Removes the binds and queues of non-persistent consumers that nobody runs any more.
@@ -185,7 +184,7 @@ impl Collector<'_> {
             pipeline.hincr(Metric::GarbageCollected.key(), receiver, *count).ignore();
         }
         for task in &slice.crashed {
-            pipeline.set(keys::task(task.uid()), task.to_json()).ignore();
+            pipeline.cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
             pipeline.hincr(Metric::Crashed.key(), task.header_str("receiver").unwrap_or("unknown"), 1).ignore();
         }
         self.backend.redis().run(&pipeline).await
@@ -245,7 +244,7 @@ pub(super) struct Slice {
 pub(super) fn decide(
     settings: &SystemSettings,
     mut task: Task,
-    queued: &HashSet<String>,
+    held: &HashSet<String>,
     gone: &HashSet<String>,
     now: f64,
     slice: &mut Slice,
@@ -255,8 +254,8 @@ pub(super) fn decide(
     let unwanted = task.header_str("receiver").is_some_and(|receiver| gone.contains(receiver));
     let delete = unwanted
         || match task.status() {
-            TaskState::Declared => older(settings.task_dispatched_timeout) && !queued.contains(task.uid()),
-            TaskState::Started => older(settings.task_started_timeout),
+            TaskState::Declared => older(settings.task_dispatched_timeout) && !held.contains(task.uid()),
+            TaskState::Started => older(settings.task_started_timeout) && !held.contains(task.uid()),
             TaskState::Finished => true,
             TaskState::Crashed => older(settings.task_crashed_timeout),
             TaskState::Spawned => false,
@@ -275,12 +274,12 @@ pub(super) fn decide(
 
 /// The uids of all objects in the bucket that a record refers to, or may refer to when it is unreadable.
 pub(super) fn referred(record: &[u8], bucket: &str) -> Vec<String> {
-    match readable_task(record) {
-        Some(task) => {
+    match read_task("", record) {
+        Ok(task) => {
             let resources = task.resources().into_iter();
             resources.filter(|resource| resource.bucket.as_deref() == Some(bucket)).map(|resource| resource.uid).collect()
         }
-        None => possible_uids(record).map(str::to_owned).collect(),
+        Err(_) => possible_uids(record).map(str::to_owned).collect(),
     }
 }
 

@@ -43,12 +43,13 @@ pub(super) struct Fork {
 }
 
 impl<'a> Unrouted<'a> {
-    pub(super) fn read(record: &'a str) -> Result<Self, TaskError> {
+    /// Reads the record that stands under the key of `uid`.
+    pub(super) fn read(uid: &str, record: &'a str) -> Result<Self, TaskError> {
         let fields = RawObject::parse(record)?;
-        if let Some((raw, headers, status)) = Raw::read(&fields) {
+        if let Some((raw, headers, status)) = Raw::read(&fields).filter(|(raw, _, _)| raw.uid == uid) {
             return Ok(Self { headers, status, parts: Parts::Raw(raw) });
         }
-        let task = Task::from_json(record)?;
+        let task = Task::from_json(record)?.with_uid(uid);
         Ok(Self { headers: task.headers().clone(), status: task.status(), parts: Parts::Parsed(Box::new(task)) })
     }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SystemSettings;
 use crate::{
-    backend::{Backend, keys, keys::Metric, readable_task, release},
+    backend::{Backend, keys, keys::Metric, read_task, release},
     error::Error,
     task::{Task, TaskState, now},
 };
@@ -46,32 +46,34 @@ async fn sweep(backend: &Backend, settings: &SystemSettings) -> Result<(), Error
     let now = now();
     let mut pipeline = redis::pipe();
     pipeline.zrangebyscore_limit(keys::LEASES, "-inf", now, 0, BATCH);
-    let (lapsed,): (Vec<String>,) = backend.redis().run(&pipeline).await?;
+    let (lapsed,): (Vec<Vec<u8>>,) = backend.redis().run(&pipeline).await?;
     if lapsed.is_empty() {
         return Ok(());
     }
     let (deliveries,): (Vec<Option<u64>>,) = backend.redis().run(redis::pipe().cmd("HMGET").arg(keys::DELIVERIES).arg(&lapsed)).await?;
-    let records = backend.records(&lapsed).await?;
-    for ((uid, record), deliveries) in lapsed.iter().zip(records).zip(deliveries) {
-        let task = record.as_deref().and_then(readable_task).filter(|task| task.status().is_pending());
+    let uids: Vec<String> = lapsed.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect();
+    let records = backend.records(&uids).await?;
+    for (((raw, uid), record), deliveries) in lapsed.iter().zip(&uids).zip(records).zip(deliveries) {
+        let task = record.as_deref().and_then(|record| read_task(uid, record).ok()).filter(|task| task.status().is_pending());
         match (task, record) {
-            (Some(task), Some(_)) if deliveries.unwrap_or(1) >= settings.max_deliveries => give_up(backend, task, settings).await?,
-            (Some(task), Some(record)) => requeue(backend, task, &record, now).await?,
-            _ => {
-                let mut pipeline = redis::pipe();
-                release(&mut pipeline, uid);
-                backend.redis().run::<()>(&pipeline).await?;
+            (Some(task), Some(record)) => {
+                let receiver = task.header_str("receiver").map(str::to_owned);
+                match receiver.filter(|_| deliveries.unwrap_or(1) < settings.max_deliveries) {
+                    Some(receiver) => requeue(backend, task, &receiver, &record, now).await?,
+                    None => give_up(backend, task, deliveries.unwrap_or(1)).await?,
+                }
             }
+            // Done, deleted or no task at all: a claim on nothing.
+            _ => backend.drop_claim(raw, None).await?,
         }
     }
     Ok(())
 }
 
-async fn requeue(backend: &Backend, mut task: Task, record: &[u8], now: f64) -> Result<(), Error> {
-    let Some(receiver) = task.header_str("receiver").map(str::to_owned) else { return Ok(()) };
+async fn requeue(backend: &Backend, mut task: Task, receiver: &str, record: &[u8], now: f64) -> Result<(), Error> {
     task.set_status(TaskState::Spawned);
     let mut pipeline = redis::pipe();
-    pipeline.cmd("EVAL").arg(REQUEUE).arg(3).arg(keys::LEASES).arg(keys::task(task.uid())).arg(keys::queue(task.priority(), &receiver));
+    pipeline.cmd("EVAL").arg(REQUEUE).arg(3).arg(keys::LEASES).arg(keys::task(task.uid())).arg(keys::queue(task.priority(), receiver));
     pipeline.arg(task.uid()).arg(now).arg(record).arg(task.to_json());
     let (done,): (bool,) = backend.redis().run(&pipeline).await?;
     if done {
@@ -80,13 +82,11 @@ async fn requeue(backend: &Backend, mut task: Task, record: &[u8], now: f64) -> 
     Ok(())
 }
 
-async fn give_up(backend: &Backend, mut task: Task, settings: &SystemSettings) -> Result<(), Error> {
+/// Also the end of a task that does not say whose it is, which cannot be queued again.
+async fn give_up(backend: &Backend, mut task: Task, deliveries: u64) -> Result<(), Error> {
     let receiver = task.header_str("receiver").unwrap_or("unknown").to_owned();
-    task.crash(vec![format!(
-        "Task was handed out {} times, and each time its consumer was gone before it was done\n",
-        settings.max_deliveries
-    )]);
-    tracing::error!(task = task.uid(), "handed out {} times to {receiver} in vain: crashed", settings.max_deliveries);
+    task.crash(vec![format!("Task was handed out {deliveries} times, and each time its consumer was gone before it was done\n")]);
+    tracing::error!(task = task.uid(), "handed out {deliveries} times to {receiver} in vain: crashed");
     let mut pipeline = redis::pipe();
     pipeline.atomic().cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
     release(&mut pipeline, task.uid());

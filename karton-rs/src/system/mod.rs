@@ -12,7 +12,7 @@ mod router;
 mod settings;
 mod sweep;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub const IDENTITY: &str = "karton.system";
 /// # }
 /// ```
 pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken) -> Result<(), Error> {
-    let service = ServiceSettings::from_config(&config, IDENTITY)?;
+    let service = ServiceSettings::of_loop(&config, IDENTITY)?;
     let settings = Arc::new(SystemSettings::from_config(&config)?);
     let name = ServiceInfo::new(&service.identity, Some(env!("CARGO_PKG_VERSION"))).to_name();
     // Dashboards count connections as replicas: only the one that is never idle carries the name.

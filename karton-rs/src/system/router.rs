@@ -19,7 +19,7 @@ use super::{
     sweep,
 };
 use crate::{
-    backend::{Connection, keys, keys::Metric},
+    backend::{Connection, by_identity, keys, keys::Metric},
     config::{Config, RedisSettings},
     error::Error,
     service::Outage,
@@ -28,6 +28,8 @@ use crate::{
 
 /// How many tasks are routed in one transaction.
 const BATCH: usize = 250;
+/// How many bytes of records are routed in one transaction, if it is more than one.
+const BATCH_BYTES: usize = 16 << 20;
 /// How many status changes of old consumers are applied at once.
 const OPERATIONS: isize = 1000;
 /// How many waiting replicas of a consumer are woken at once.
@@ -35,21 +37,33 @@ const WAKE_TOKENS: usize = 16;
 const LAST_WAKE_TOKEN: isize = 15;
 /// How long an idle router waits for a task; also how long it needs to stop.
 const WAIT: Duration = Duration::from_secs(1);
+/// How long filters may take before this router shows again that it lives.
+const SIGN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often leftovers of dead routers are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Moves the next uids into the in-flight list, and gives all that are there.
+/// Moves the next uids into the in-flight list, when nothing is in it, and gives all that are there.
+/// Large records end a batch early.
 const TAKE: &str = r"
+local held = redis.call('LRANGE', KEYS[2], 0, -1)
+if #held > 0 then return held end
 local uids = redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)
-if #uids > 0 then
-    redis.call('LTRIM', KEYS[1], #uids, -1)
-    redis.call('RPUSH', KEYS[2], unpack(uids))
+local count, bytes = 0, 0
+for _, uid in ipairs(uids) do
+    local length = redis.pcall('STRLEN', ARGV[2] .. uid)
+    if type(length) == 'number' then bytes = bytes + length end
+    if count > 0 and bytes > tonumber(ARGV[3]) then break end
+    count = count + 1
 end
+for i = 1, count do redis.call('RPUSH', KEYS[2], uids[i]) end
+redis.call('LTRIM', KEYS[1], count, -1)
 return redis.call('LRANGE', KEYS[2], 0, -1)
 ";
 
 /// The records of a batch, and the binds as they are stored.
 type Batch = (Vec<Option<Vec<u8>>>, IndexMap<String, Vec<u8>>);
+/// A hash as Redis gives it: nothing in it need be text.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 struct Router<'a> {
     /// Of this loop alone: it waits in blocking moves and watches the binds.
@@ -62,8 +76,9 @@ struct Router<'a> {
 
 pub(super) async fn run(config: &Config, name: &str, settings: &SystemSettings, shutdown: &CancellationToken) -> Result<(), Error> {
     let id = new_uid();
+    let redis = RedisSettings::from_config(config)?;
     let mut router = Router {
-        connection: Connection::new(&RedisSettings::from_config(config)?, name, None)?,
+        connection: Connection::new(&redis, name, redis.patient_timeout())?,
         in_flight: keys::in_flight(&id),
         id,
         settings,
@@ -90,7 +105,10 @@ pub(super) async fn run(config: &Config, name: &str, settings: &SystemSettings, 
             }
         }
     }
-    sweep::leave(&router.connection, &router.id).await
+    if let Err(error) = sweep::leave(&router.connection, &router.id).await {
+        tracing::warn!("cannot put back what is in flight, another router will: {error}");
+    }
+    Ok(())
 }
 
 impl Router<'_> {
@@ -105,7 +123,7 @@ impl Router<'_> {
 
     async fn take(&self) -> Result<Vec<String>, Error> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("EVAL").arg(TAKE).arg(2).arg(keys::TASKS).arg(&self.in_flight).arg(BATCH);
+        pipeline.cmd("EVAL").arg(TAKE).arg(2).arg(keys::TASKS).arg(&self.in_flight).arg(BATCH).arg(keys::TASK_PREFIX).arg(BATCH_BYTES);
         let (uids,): (Vec<Vec<u8>>,) = self.connection.run(&pipeline).await?;
         Ok(uids.into_iter().map(|uid| String::from_utf8_lossy(&uid).into_owned()).collect())
     }
@@ -128,7 +146,12 @@ impl Router<'_> {
             let mut unusable = self.matcher.update(binds);
             let mut plan = Plan::default();
             let mut seen = BTreeSet::new();
+            let mut signed = tokio::time::Instant::now();
             for (uid, record) in uids.iter().zip(&records) {
+                if signed.elapsed() > SIGN_INTERVAL {
+                    sweep::sign_of_life(&self.connection, &self.id).await?;
+                    signed = tokio::time::Instant::now();
+                }
                 // A uid may be pushed twice when a producer tried again.
                 if let (Some(record), true) = (record, seen.insert(uid)) {
                     plan.add(&mut self.matcher, uid, record, &mut unusable);
@@ -159,8 +182,8 @@ impl Router<'_> {
         pipeline.llen(&self.in_flight);
         pipeline.cmd("MGET").arg(uids.iter().map(|uid| keys::task(uid)).collect::<Vec<_>>());
         pipeline.hgetall(keys::BINDS);
-        let (length, records, binds): (usize, _, Vec<(String, Vec<u8>)>) = self.connection.run(&pipeline).await?;
-        Ok((length == uids.len()).then(|| (records, binds.into_iter().collect())))
+        let (length, records, binds): (usize, _, Pairs) = self.connection.run(&pipeline).await?;
+        Ok((length == uids.len()).then(|| (records, by_identity(binds))))
     }
 
     /// Status changes that consumers before Karton 4.4 ask the broker to write. See Karton protocol §12.5.
@@ -224,7 +247,7 @@ impl Plan {
     /// Plans the routing of one task.
     pub(super) fn add(&mut self, matcher: &mut Matcher, uid: &str, record: &[u8], unusable: &mut Vec<Unusable>) {
         let text = std::str::from_utf8(record).map_err(|_| "record is not UTF-8 text".to_owned());
-        let task = match text.and_then(|text| Unrouted::read(text).map_err(|error| error.to_string())) {
+        let task = match text.and_then(|text| Unrouted::read(uid, text).map_err(|error| error.to_string())) {
             Ok(task) => task,
             Err(reason) => {
                 tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");

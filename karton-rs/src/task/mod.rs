@@ -8,7 +8,7 @@
 mod codec;
 mod state;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -91,6 +91,11 @@ impl Task {
     /// Full uid, as `{root}:task`; treat it as opaque.
     pub fn uid(&self) -> &str {
         &self.uid
+    }
+
+    pub(crate) fn with_uid(mut self, uid: &str) -> Self {
+        uid.clone_into(&mut self.uid);
+        self
     }
 
     /// The part of the uid after its last `:`, which logs show.

@@ -2,10 +2,13 @@
 //!
 //! The one rule: reading changes nothing, and one bad record hides no other. See Karton protocol §14.
 
+#[cfg(test)]
+pub(crate) mod vectors;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::{
-    backend::{Backend, Bind, ServiceInfo, keys, readable_task},
+    backend::{Backend, Bind, ServiceInfo, read_task},
     config::{Config, ServiceSettings},
     error::Error,
     task::{Task, TaskState},
@@ -96,17 +99,11 @@ impl Inspect {
 
     /// Children have the uid of their own until they are routed; they are found in the broker's queues.
     async fn add_unrouted(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
-        let (queued, routers): (Vec<String>, Vec<String>) =
-            self.backend.redis().run(redis::pipe().atomic().lrange(keys::TASKS, 0, -1).smembers(keys::ROUTERS)).await?;
-        let mut uids = queued;
-        for router in routers {
-            let (held,): (Vec<String>,) = self.backend.redis().run(redis::pipe().lrange(keys::in_flight(&router), 0, -1)).await?;
-            uids.extend(held);
-        }
+        let mut uids = self.backend.unrouted_uids().await?;
         let prefix = format!("{{{root_uid}}}:");
         uids.retain(|uid| !uid.starts_with(&prefix));
         let records = self.backend.records(&uids).await?;
-        let found = records.iter().flatten().filter_map(|record| readable_task(record));
+        let found = uids.iter().zip(&records).filter_map(|(uid, record)| read_task(uid, record.as_ref()?).ok());
         tasks.extend(found.filter(|task| task.root_uid() == root_uid).map(|task| (task.uid().to_owned(), task)));
         Ok(())
     }
@@ -117,7 +114,7 @@ impl Inspect {
             let mut cursor = 0;
             loop {
                 let (next, records) = self.backend.scan_records(cursor, &pattern).await?;
-                let found = records.iter().filter_map(|(_, record)| readable_task(record));
+                let found = records.iter().filter_map(|(uid, record)| read_task(uid, record).ok());
                 tasks.extend(found.filter(|task| any_root || task.root_uid() == root_uid).map(|task| (task.uid().to_owned(), task)));
                 cursor = next;
                 if cursor == 0 {
