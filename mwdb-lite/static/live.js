@@ -17,7 +17,6 @@ function open() {
     if (focused) box.querySelector("button[type=submit]")?.focus();
     box.dispatchEvent(new CustomEvent("mwdb:fragment", { bubbles: true }));
   });
-  source.addEventListener("end", close);
   source.addEventListener("error", () => {
     // The browser reconnects by itself unless the server refused.
     if (source?.readyState === EventSource.CLOSED) {

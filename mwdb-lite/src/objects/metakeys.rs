@@ -29,13 +29,19 @@ pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &s
     of_object(c, caller, object.id, hidden)
 }
 
+/// The address that the template of a key makes of a value.
+pub(crate) fn address(template: &str, value: &Value) -> Option<String> {
+    let value = python_text(value);
+    (!template.is_empty()).then(|| template.replace("${value}", &value).replace("$value", &value))
+}
+
 fn of_object(c: &Connection, caller: &Caller, object_id: i64, hidden: bool) -> ApiResult<Vec<Metakey>> {
     let mut metakeys = Vec::new();
     for row in db::values(c, caller, object_id, hidden)? {
         let Some(definition) = db::definition(c, &row.key)? else { continue };
-        let value = python_text(&Value::parse(&row.value).map_err(anyhow::Error::from)?);
-        let template = definition.url_template;
-        let url = (!template.is_empty()).then(|| template.replace("${value}", &value).replace("$value", &value));
+        let value = Value::parse(&row.value).map_err(anyhow::Error::from)?;
+        let url = address(&definition.url_template, &value);
+        let value = python_text(&value);
         metakeys.push(Metakey::Attribute { key: row.key, value, url, label: definition.label, description: definition.description });
     }
     let analyses = analyses_db::ids(c, object_id)?;

@@ -113,9 +113,9 @@ async fn make_key(login: String, actor: Actor, form: Form, app: &State<App>) -> 
     if name.chars().count() > 100 {
         return Err(ApiError::BadRequest("The name of a key has at most 100 characters.".to_owned()).into());
     }
-    let shown_name = name.clone();
-    let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &login, &name)).await?;
-    let token = app.tokens.api_key(&actor.login, &key.id)?;
+    let (owner, shown_name) = (login.clone(), name.clone());
+    let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &owner, &name)).await?;
+    let token = app.tokens.api_key(&login, &key.id)?;
     profile_page(app, &Session(Arc::clone(&actor.0)), Some(NewKey { name: shown_name.into(), token })).await
 }
 

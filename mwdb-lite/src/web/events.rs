@@ -3,7 +3,7 @@
 //! The one rule: a stream ends when the server stops, and there are never more than [`MOST`] of them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use askama::Template;
 use rocket::{
@@ -19,6 +19,9 @@ use crate::{api::params::Hash, error::ApiError, state::App};
 const MOST: usize = 200;
 /// How often a stream looks for changes.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a stream lives. The browser opens the next one, and has to show its session again.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// The streams that may still be opened.
 pub(super) struct Streams(Arc<Semaphore>);
@@ -44,33 +47,32 @@ async fn events(
     let place: OwnedSemaphorePermit =
         Arc::clone(&streams.0).try_acquire_owned().map_err(|_| ApiError::Unavailable("Too many pages are watching".to_owned()))?;
     let app = app.inner().clone();
-    // Seen before the stream starts: who may not see the object gets the right status.
-    let mut last = render(&app, &session, &hash.0).await?;
+    // Seen before the stream starts: who may not see the object gets the right status. It is sent even
+    // so, because the page may be older.
+    let mut shown = analysis_box(&app, &session.0, &hash.0).await?;
+    let end = Instant::now() + LONGEST;
     Ok(EventStream! {
         let _place = place;
-        // What has changed between the page and its stream is in the first event.
-        yield Event::data(last.clone()).event("analyses");
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                () = &mut shutdown => break,
-            }
-            match render(&app, &session, &hash.0).await {
-                Ok(html) if html != last => {
-                    last.clone_from(&html);
-                    yield Event::data(html).event("analyses");
+            // It cannot fail on data: the stream ends, and the browser asks again.
+            let Ok(html) = shown.render() else { break };
+            yield Event::data(html).event("analyses");
+            // The next box that differs. Without one the object is gone or cannot be read at the moment.
+            let next = loop {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => {}
+                    () = &mut shutdown => break None,
                 }
-                Ok(_) => {}
-                // The object is gone, or Karton away for a moment: the page asks again later.
-                Err(_) => break,
-            }
+                match analysis_box(&app, &session.0, &hash.0).await {
+                    _ if Instant::now() > end => break None,
+                    Ok(next) if next != shown => break Some(next),
+                    Ok(_) => {}
+                    Err(_) => break None,
+                }
+            };
+            let Some(next) = next else { break };
+            shown = next;
         }
-        yield Event::data("").event("end");
     }
     .heartbeat(Duration::from_secs(15)))
-}
-
-async fn render(app: &App, session: &Session, hash: &str) -> Result<String, ApiError> {
-    let shown = analysis_box(app, &session.0, hash).await?;
-    Ok(shown.render().map_err(anyhow::Error::from)?)
 }

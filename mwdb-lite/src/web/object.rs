@@ -61,14 +61,16 @@ fn section(kind: Shown) -> Section {
 
 async fn page(app: &App, session: Session, kind: Option<Kind>, hash: Hash) -> PageResult {
     // One snapshot: what the page shows belongs together.
-    let (object, talk, access_list, keys) = app
+    let (object, talk, access_list, keys, meanings) = app
         .look(&session.0, move |c, caller| {
             let row = access::find(c, caller, kind, &hash.0)?;
             let detail = views::detail(c, caller, &row)?;
             let talk = comments::list(c, caller, None, &row.dhash)?;
             let access_list = shares::list(c, caller, None, &row.dhash)?;
             let keys = definitions::list(c, caller, definitions::Access::Set)?;
-            Ok((shown::answer(&detail)?, shown::answer(&talk)?, shown::answer(&access_list)?, shown::answer(&keys)?))
+            let meanings = definitions::list(c, caller, definitions::Access::Read)?;
+            let answers = (shown::answer(&detail)?, shown::answer(&talk)?, shown::answer(&access_list)?);
+            Ok((answers.0, answers.1, answers.2, shown::answer(&keys)?, shown::answer(&meanings)?))
         })
         .await?;
     let id = shown::text(&object, "id");
@@ -86,7 +88,7 @@ async fn page(app: &App, session: Session, kind: Option<Kind>, hash: Hash) -> Pa
         },
         favorite: object.get("favorite").and_then(Value::as_bool).unwrap_or(false),
         tags: shown::tags(&object),
-        attributes: shown::attributes(&object, has(Capability::RemovingAttributes)),
+        attributes: shown::attributes(&object, &meanings, has(Capability::RemovingAttributes)),
         attribute_keys: attribute_keys(&keys),
         comments: shown::comments(&talk),
         parents: shown::references(&object, "parents"),

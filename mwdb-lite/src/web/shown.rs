@@ -16,7 +16,7 @@ use super::view::{
     text::{Block, Characters, Size, Text},
     time::Moment,
 };
-use crate::{error::ApiResult, timestamp::Timestamp};
+use crate::{error::ApiResult, objects::metakeys, timestamp::Timestamp};
 
 /// How much of a text a page shows.
 const LONGEST: usize = 256 * 1024;
@@ -217,15 +217,21 @@ fn quote(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
-pub(super) fn attributes(object: &Value, removable: bool) -> Vec<Attribute> {
+/// Attributes with what their definitions say of them.
+pub(super) fn attributes(object: &Value, definitions: &Value, removable: bool) -> Vec<Attribute> {
+    let definitions = definitions.as_array().unwrap_or_default();
     let shown = |attribute: &Value| {
         let value = attribute.get("value").cloned().unwrap_or_default();
         let text_of = value.as_str().map_or_else(|| indented(&value), str::to_owned);
+        let key = text(attribute, "key");
+        let definition = definitions.iter().find(|definition| text(definition, "key") == key);
+        let template = definition.map(|definition| text(definition, "url_template")).unwrap_or_default();
         Attribute {
             id: attribute.get("id").and_then(Value::as_number).and_then(karton_rs::json::Number::as_i64).unwrap_or(0),
-            key: text(attribute, "key").into(),
-            label: Text::default(),
-            href: value.as_str().and_then(Attribute::safe_href),
+            key: key.into(),
+            label: definition.map(|definition| text(definition, "label")).unwrap_or_default().into(),
+            // Never the value itself: it may be the address of what a sample talks to.
+            href: metakeys::address(&template, &value).and_then(|address| Attribute::safe_href(&address)),
             value: Block::new(&text_of, LONGEST),
             removable,
         }

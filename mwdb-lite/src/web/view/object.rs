@@ -206,8 +206,9 @@ impl ObjectLink {
     }
 }
 
-/// The Karton analyses of an object: the fragment that live updates replace.
-#[derive(Debug, Template)]
+/// The Karton analyses of an object: the fragment that live updates replace. Boxes are equal when there
+/// is nothing to update.
+#[derive(Debug, PartialEq, Template)]
 #[template(path = "object/analyses.html")]
 pub(crate) struct AnalysisBox {
     pub(crate) object: String,
@@ -221,7 +222,7 @@ pub(crate) struct AnalysisBox {
 }
 
 /// One run through the pipeline.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Analysis {
     pub(crate) id: String,
     pub(crate) state: State,
@@ -268,7 +269,7 @@ impl State {
 }
 
 /// What a service has to do for an analysis.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct ServiceWork {
     pub(crate) service: Text,
     pub(crate) statuses: Vec<Text>,

@@ -20,6 +20,13 @@ pub(crate) struct Moment {
 
 impl HtmlSafe for Moment {}
 
+/// How long ago it was does not count: that changes by itself.
+impl PartialEq for Moment {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.machine, &self.text) == (&other.machine, &other.text)
+    }
+}
+
 impl Moment {
     /// `micros` since 1970 in UTC, seen from now.
     pub(crate) fn new(micros: i64) -> Self {
