@@ -4,7 +4,7 @@ use rocket::{Route, State, delete, get, post, put, serde::json::Json};
 use serde::Serialize;
 
 use super::{
-    body::{Body, REQUIRED},
+    body::{Body, Fields, REQUIRED},
     object::number,
     params::{Hash, Type},
 };
@@ -80,9 +80,14 @@ async fn all_definitions(access: Option<&str>, user: User, app: &State<App>) -> 
 #[post("/attribute", data = "<body>")]
 async fn define(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Definition>> {
     user.require(Capability::ManageUsers)?;
-    let fields = body.object()?;
+    let row = definition_fields(&body.object()?)?;
+    Ok(Json(app.db.write(move |c| definitions::create(c, row)).await?))
+}
+
+/// What a new key of attributes must bring.
+pub(crate) fn definition_fields(fields: &Fields) -> ApiResult<DefinitionRow> {
     let template = |name: &str| fields.optional_text(name).map(Option::unwrap_or_default);
-    let row = DefinitionRow {
+    Ok(DefinitionRow {
         key: normalise_key(&fields.text("key")?)?,
         label: fields.text("label")?,
         description: fields.text("description")?,
@@ -90,8 +95,7 @@ async fn define(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Defi
         rich_template: template("rich_template")?,
         example_value: template("example_value")?,
         hidden: fields.boolean("hidden")?,
-    };
-    Ok(Json(app.db.write(move |c| definitions::create(c, row)).await?))
+    })
 }
 
 #[get("/attribute/<key>")]

@@ -112,13 +112,18 @@ fn validate(user: User) -> Json<Identity> {
 async fn change_password(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     password_auth(app)?;
     let fields = body.object()?;
-    let (token, secret) = (fields.text("token")?, fields.text("password")?);
+    Ok(Json(LoginItem { login: use_password_link(app, &fields.text("token")?, fields.text("password")?).await? }))
+}
+
+/// Sets a password by the token of a link; gives the login.
+pub(crate) async fn use_password_link(app: &App, token: &str, secret: String) -> ApiResult<String> {
+    password_auth(app)?;
     password::check_new(&secret)?;
-    let (login, version) = app.tokens.read_set_password(&token).ok_or_else(sessions::bad_password_token)?;
+    let (login, version) = app.tokens.read_set_password(token).ok_or_else(sessions::bad_password_token)?;
     let hash = password::hash(secret).await?;
     let name = login.clone();
     app.db.write(move |c| sessions::change_password(c, &name, &version, hash)).await?;
-    Ok(Json(LoginItem { login }))
+    Ok(login)
 }
 
 /// Mail is not configured on this server: the answer of the reference without SMTP.

@@ -25,7 +25,7 @@ struct NameItem {
     name: String,
 }
 
-fn valid_name(name: &str) -> ApiResult<()> {
+pub(crate) fn valid_name(name: &str) -> ApiResult<()> {
     if is_login(name) {
         Ok(())
     } else {

@@ -3,12 +3,12 @@
 //! A handler parses, checks a capability, calls one function of the rules, and answers.
 //! Ranks: routes that start with a type word are 20 and more, so that `/user/count` is a user.
 
-mod attribute;
+pub(crate) mod attribute;
 pub(crate) mod auth;
 pub(crate) mod body;
 mod catchers;
 pub(crate) mod download;
-mod group;
+pub(crate) mod group;
 mod karton;
 mod meta;
 mod metadata;
@@ -17,7 +17,7 @@ pub(crate) mod params;
 mod quick_query;
 mod server;
 pub(crate) mod uploads;
-mod user;
+pub(crate) mod user;
 
 use rocket::Route;
 

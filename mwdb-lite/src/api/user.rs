@@ -46,7 +46,7 @@ fn email(text: &str) -> ApiResult<()> {
 }
 
 /// What a new account must bring.
-pub(super) fn account_fields(fields: &Fields, login: String) -> ApiResult<Account> {
+pub(crate) fn account_fields(fields: &Fields, login: String) -> ApiResult<Account> {
     let account = Account {
         login,
         email: fields.text("email")?,
@@ -112,10 +112,15 @@ struct PasswordToken {
 #[get("/user/<login>/change_password")]
 async fn password_token(login: String, user: User, app: &State<App>) -> ApiResult<Json<PasswordToken>> {
     user.require(Capability::ManageUsers)?;
-    let name = login.clone();
-    let version = app.db.read(move |c| users::password_version(c, &name)).await?;
-    let token = app.tokens.set_password(&login, &version)?;
+    let token = new_password_token(app, &login).await?;
     Ok(Json(PasswordToken { login, token }))
+}
+
+/// A token that sets the password of an account, once.
+pub(crate) async fn new_password_token(app: &App, login: &str) -> ApiResult<String> {
+    let name = login.to_owned();
+    let version = app.db.read(move |c| users::password_version(c, &name)).await?;
+    Ok(app.tokens.set_password(login, &version)?)
 }
 
 #[post("/user/<login>/request_password_change")]

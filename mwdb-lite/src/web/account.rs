@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use karton_rs::json::Value;
 use rocket::{Route, State, get, http::CookieJar, http::Status, post};
 
 use super::{
     form::Form,
     respond::{Page, PageResult, SeeOther, see_other},
-    session::{self, Actor, Encrypted, OwnForm, Session, local_path},
-    shown,
+    session::{self, Actor, Encrypted, OwnForm, Place, Session, local_path},
+    settings, shown,
     view::{
-        account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage},
+        account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage, SetPasswordPage},
         frame::Section,
         simple::AboutPage,
         text::Text,
@@ -18,14 +19,17 @@ use super::{
 };
 use crate::{
     accounts::{sessions, users},
-    api::{SERVER_VERSION, auth::log_in},
-    auth::Capability,
+    api::{
+        SERVER_VERSION,
+        auth::{log_in, use_password_link},
+    },
+    auth::{Caller, Capability, is_login},
     error::ApiError,
     state::App,
 };
 
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![login_form, login, logout, profile, make_key, revoke_key, about]
+    rocket::routes![login_form, login, logout, password_form, set_password, profile, make_key, revoke_key, about]
 }
 
 #[get("/login?<back>")]
@@ -71,6 +75,31 @@ fn logout(_own: OwnForm, jar: &CookieJar<'_>) -> SeeOther {
     see_other("/login")
 }
 
+/// The address is that of MWDB's mails.
+#[get("/setpasswd?<token>")]
+fn password_form(token: String, app: &State<App>) -> PageResult {
+    Page::new(&SetPasswordPage { frame: session::frame(app, None, Section::None), error: None, token })
+}
+
+#[post("/setpasswd", data = "<form>")]
+async fn set_password(_own: OwnForm, form: Form, app: &State<App>) -> PageResult<Result<SeeOther, Page>> {
+    let (token, secret) = (form.text("token").to_owned(), form.text("password").to_owned());
+    let outcome = if secret == form.text("again") {
+        use_password_link(app, &token, secret).await
+    } else {
+        Err(ApiError::BadRequest("The two passwords differ.".to_owned()))
+    };
+    match outcome {
+        Ok(_) => Ok(Ok(see_other("/login"))),
+        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_))) => {
+            let frame = session::frame(app, None, Section::None);
+            let page = SetPasswordPage { frame, error: Some(error.to_string().into()), token };
+            Ok(Err(Page::with_status(&page, error.status())?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[get("/profile")]
 async fn profile(session: Session, app: &State<App>) -> PageResult {
     profile_page(app, &session, None).await
@@ -79,18 +108,10 @@ async fn profile(session: Session, app: &State<App>) -> PageResult {
 async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> PageResult {
     let login = session.login.clone();
     let profile = app.look(&session.0, move |c, caller| shown::answer(&users::profile(c, caller, &login)?)).await?;
-    let texts =
-        |list: &[karton_rs::json::Value]| list.iter().filter_map(karton_rs::json::Value::as_str).map(Text::from).collect::<Vec<_>>();
-    let keys = shown::list(&profile, "api_keys").iter().map(|key| ApiKey {
-        id: shown::text(key, "id"),
-        name: shown::text(key, "name").into(),
-        issued: shown::moment(key, "issued_on").unwrap_or_else(|| super::view::time::Moment::new(0)),
-        issuer: key.get("issuer_login").and_then(karton_rs::json::Value::as_str).filter(|issuer| *issuer != session.login).map(Text::from),
-    });
     let groups = shown::list(&profile, "groups").iter().map(|group| Group {
         name: shown::text(group, "name").into(),
-        private: group.get("private").and_then(karton_rs::json::Value::as_bool).unwrap_or(false),
-        capabilities: texts(shown::list(group, "capabilities")),
+        private: group.get("private").and_then(Value::as_bool).unwrap_or(false),
+        capabilities: shown::texts(group, "capabilities"),
     });
     Page::new(&ProfilePage {
         frame: session::frame(app, Some(session), Section::Profile),
@@ -99,10 +120,22 @@ async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> 
         registered: shown::moment(&profile, "registered_on"),
         logged: shown::moment(&profile, "logged_on"),
         password_set: shown::moment(&profile, "set_password_on"),
-        capabilities: texts(shown::list(&profile, "capabilities")),
+        capabilities: shown::texts(&profile, "capabilities"),
         groups: groups.collect(),
-        keys: KeyList { owner: session.login.clone(), keys: keys.collect(), can_manage: session.has(Capability::ManageProfile), created },
+        keys: key_list(&profile, session, created),
     })
+}
+
+/// The keys in the answer about an account.
+pub(super) fn key_list(account: &Value, viewer: &Caller, created: Option<NewKey>) -> KeyList {
+    let owner = shown::text(account, "login");
+    let keys = shown::list(account, "api_keys").iter().map(|key| ApiKey {
+        id: shown::text(key, "id"),
+        name: shown::text(key, "name").into(),
+        issued: shown::required_moment(key, "issued_on"),
+        issuer: key.get("issuer_login").and_then(Value::as_str).filter(|issuer| *issuer != owner).map(Text::from),
+    });
+    KeyList { keys: keys.collect(), owner, can_manage: viewer.has(Capability::ManageProfile), created }
 }
 
 /// The token is shown on the page that answers, and nowhere again.
@@ -113,26 +146,33 @@ async fn make_key(login: String, actor: Actor, form: Form, app: &State<App>) -> 
     if name.chars().count() > 100 {
         return Err(ApiError::BadRequest("The name of a key has at most 100 characters.".to_owned()).into());
     }
-    let (owner, shown_name) = (login.clone(), name.clone());
-    let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &owner, &name)).await?;
-    let token = app.tokens.api_key(&login, &key.id)?;
-    profile_page(app, &Session(Arc::clone(&actor.0)), Some(NewKey { name: shown_name.into(), token })).await
+    let (owner, key_name) = (login.clone(), name.clone());
+    let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &owner, &key_name)).await?;
+    let created = NewKey { name: name.into(), token: app.tokens.api_key(&login, &key.id)? };
+    if login == actor.login {
+        return profile_page(app, &Session(Arc::clone(&actor.0)), Some(created)).await;
+    }
+    settings::user_page(app, &actor.0, &login, Some(created), None).await
 }
 
-#[post("/api_key/<id>/remove")]
-async fn revoke_key(id: String, actor: Actor, app: &State<App>) -> PageResult<SeeOther> {
+#[post("/api_key/<id>/remove", data = "<form>")]
+async fn revoke_key(id: String, actor: Actor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
     actor.require(Capability::ManageProfile)?;
     app.change(&actor.0, move |c, caller| sessions::revoke_key(c, caller, &id)).await?;
+    let owner = form.text("owner");
+    if owner != actor.login && is_login(owner) {
+        return Ok(see_other(format!("/settings/user/{owner}#keys")));
+    }
     Ok(see_other("/profile#keys"))
 }
 
 #[get("/about")]
-fn about(session: Session, app: &State<App>) -> PageResult {
+fn about(session: Session, place: Place, app: &State<App>) -> PageResult {
     Page::new(&AboutPage {
         frame: session::frame(app, Some(&session), Section::About),
         version: env!("CARGO_PKG_VERSION"),
         api_version: SERVER_VERSION.to_owned(),
         karton_enabled: app.karton.is_enabled(),
-        base_url: app.config.base_url.as_str().into(),
+        base_url: place.0.into(),
     })
 }

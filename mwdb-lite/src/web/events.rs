@@ -21,7 +21,7 @@ const MOST: usize = 200;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a stream lives. The browser opens the next one, and has to show its session again.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// The streams that may still be opened.
 pub(super) struct Streams(Arc<Semaphore>);

@@ -33,6 +33,11 @@ impl Form {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
+    /// All fields of this name.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
     /// Text of several lines, without the carriage returns that forms add.
     pub(super) fn lines(&self, name: &str) -> String {
         self.text(name).replace("\r\n", "\n")
@@ -65,6 +70,7 @@ mod tests {
     fn fields_are_decoded() {
         let form = Form::parse("a=1+2%26&b=%0D%0Ax%0d%0A&c&a=two&=&&d=%ff");
         assert_eq!(form.text("a"), "1 2&");
+        assert_eq!(form.all("a").collect::<Vec<_>>(), ["1 2&", "two"]);
         assert_eq!(form.lines("b"), "\nx\n");
         assert!(!form.ticked("c"));
         assert!(form.ticked("d"));

@@ -13,6 +13,7 @@ mod object;
 mod recent;
 mod respond;
 mod session;
+mod settings;
 mod shown;
 mod upload;
 mod view;
@@ -29,8 +30,16 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
     if let Some(folder) = &app.config.web_folder {
         return rocket.mount("/", folder::routes(folder.clone())).register("/", crate::api::catchers());
     }
-    let routes =
-        [account::routes(), actions::routes(), assets::routes(), events::routes(), object::routes(), recent::routes(), upload::routes()];
+    let routes = [
+        account::routes(),
+        actions::routes(),
+        assets::routes(),
+        events::routes(),
+        object::routes(),
+        recent::routes(),
+        settings::routes(),
+        upload::routes(),
+    ];
     rocket.mount("/", routes.concat()).register("/", respond::catchers()).manage(events::Streams::default()).attach(AdHoc::on_response(
         "headers of pages",
         |request, response| {

@@ -159,12 +159,34 @@ impl<'r> FromRequest<'r> for Encrypted {
     }
 }
 
+/// Where this server is, as the browser sees it: `http://host:port`.
+pub(super) struct Place(pub(super) String);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Place {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, std::convert::Infallible> {
+        let header = |name| request.headers().get_one(name);
+        let encrypted = Encrypted::from_request(request).await.succeeded().is_some_and(|encrypted| encrypted.0);
+        let configured = request.rocket().state::<App>().map(|app| app.config.base_url.trim_end_matches('/').to_owned());
+        // A form tells it in `Origin`, also through a proxy; otherwise `Host` is the best guess.
+        let origin = header("Origin").filter(|origin| origin.starts_with("http")).map(str::to_owned);
+        let guess = || header("Host").map(|host| format!("{}://{host}", if encrypted { "https" } else { "http" }));
+        Outcome::Success(Self(origin.or_else(guess).or(configured).unwrap_or_default()))
+    }
+}
+
 /// The frame of a page for this account.
 pub(super) fn frame(app: &App, caller: Option<&Caller>, section: Section) -> Frame {
     Frame {
         instance: app.config.instance_name.clone(),
         section,
-        viewer: caller.map(|caller| Viewer { login: caller.login.clone(), can_upload: caller.has(Capability::AddingFiles) }),
+        viewer: caller.map(|caller| Viewer {
+            login: caller.login.clone(),
+            can_upload: caller.has(Capability::AddingFiles),
+            manages_users: caller.has(Capability::ManageUsers),
+        }),
         notice: None,
     }
 }

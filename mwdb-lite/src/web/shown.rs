@@ -35,6 +35,11 @@ pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).unwrap_or_default()
 }
 
+/// The texts in a list of an answer.
+pub(super) fn texts(value: &Value, name: &str) -> Vec<Text> {
+    list(value, name).iter().filter_map(Value::as_str).map(Text::from).collect()
+}
+
 fn number(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_number).and_then(karton_rs::json::Number::as_u64).unwrap_or(0)
 }
@@ -44,7 +49,7 @@ pub(super) fn moment(value: &Value, name: &str) -> Option<Moment> {
     value.get(name).and_then(Value::as_str).and_then(Timestamp::parse).map(|time| Moment::new(time.micros()))
 }
 
-fn required_moment(value: &Value, name: &str) -> Moment {
+pub(super) fn required_moment(value: &Value, name: &str) -> Moment {
     moment(value, name).unwrap_or_else(|| Moment::new(0))
 }
 

@@ -20,6 +20,15 @@ pub(crate) struct LoginPage {
     pub(crate) back: String,
 }
 
+/// The form behind a set-password link.
+#[derive(Debug, Template)]
+#[template(path = "setpassword.html")]
+pub(crate) struct SetPasswordPage {
+    pub(crate) frame: Frame,
+    pub(crate) error: Option<Text>,
+    pub(crate) token: String,
+}
+
 /// One's own account.
 #[derive(Debug, Template)]
 #[template(path = "profile.html")]

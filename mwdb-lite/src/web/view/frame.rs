@@ -20,6 +20,7 @@ pub(crate) struct Frame {
 pub(crate) struct Viewer {
     pub(crate) login: String,
     pub(crate) can_upload: bool,
+    pub(crate) manages_users: bool,
 }
 
 /// Entries of the navigation.
@@ -31,6 +32,7 @@ pub(crate) enum Section {
     All,
     Upload,
     Profile,
+    Settings,
     About,
     None,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use askama::Template;
 
 use super::{
-    account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage},
+    account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage, SetPasswordPage},
     frame::{Frame, Notice, Section, Viewer},
     object::{
         Analysis, AnalysisBox, Attribute, AttributeKey, Comment, ConfigEntry, Content, Detail, EntryValue, HexLine, ObjectLink, ObjectPage,
@@ -16,6 +16,7 @@ use super::{
     },
     parts::{Hash, Kind, ObjectRef, Tag},
     recent::{Place, RecentPage, Row},
+    settings::{AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
     simple::{AboutPage, ErrorPage},
     text::{Block, Characters, Size, Text},
     time::Moment,
@@ -51,7 +52,7 @@ impl Source {
         Frame {
             instance: "mwdb".to_owned(),
             section,
-            viewer: Some(Viewer { login: "analyst".to_owned(), can_upload: true }),
+            viewer: Some(Viewer { login: "analyst".to_owned(), can_upload: true, manages_users: true }),
             notice: self
                 .hostile
                 .then(|| Notice { good: true, text: self.text("done") })
@@ -275,6 +276,14 @@ fn keys(source: Source) -> KeyList {
     }
 }
 
+fn capabilities(source: Source) -> Vec<CapabilityBox> {
+    ["manage_users", "share_queried_objects", "access_all_objects", "sharing_with_all", "adding_tags", "karton_assign", "karton_reanalyze"]
+        .iter()
+        .enumerate()
+        .map(|(at, name)| CapabilityBox { name: source.text(name), granted: at % 2 == 0 })
+        .collect()
+}
+
 fn list(source: Source, section: Section) -> RecentPage {
     RecentPage {
         frame: source.frame_without_notice(section),
@@ -311,6 +320,14 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
                 error: Some(text("Invalid login or password")),
                 login: text("alice"),
                 back: source.string("/file/"),
+            }),
+        ),
+        (
+            "setpassword",
+            render(&SetPasswordPage {
+                frame: Frame { viewer: None, ..source.frame(Section::None) },
+                error: Some(text("too short")),
+                token: source.string("eyJ"),
             }),
         ),
         ("recent-files", render(&list(source, Section::Files))),
@@ -403,6 +420,72 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
                 base_url: text("http://127.0.0.1:8080"),
             }),
         ),
+        (
+            "settings",
+            render(&SettingsPage {
+                frame: source.frame_without_notice(Section::Settings),
+                users: vec![
+                    UserRow {
+                        login: "admin".to_owned(),
+                        email: text("admin@mwdb.local"),
+                        info: text("MWDB built-in administrator account"),
+                        disabled: false,
+                        pending: false,
+                        groups: vec!["registered".to_owned()],
+                    },
+                    UserRow {
+                        login: "karton".to_owned(),
+                        email: text("karton@mwdb.local"),
+                        info: text("karton-mwdb-reporter"),
+                        disabled: true,
+                        pending: true,
+                        groups: vec![],
+                    },
+                ],
+                groups: vec![
+                    GroupRow { name: "registered".to_owned(), members: 2, capabilities: 3, is_default: true, workspace: false },
+                    GroupRow { name: "team".to_owned(), members: 1, capabilities: 0, is_default: false, workspace: true },
+                ],
+                attributes: vec![AttributeRow {
+                    key: "source".to_owned(),
+                    label: text("Source"),
+                    description: text("where it came from"),
+                    hidden: true,
+                }],
+            }),
+        ),
+        (
+            "settings-user",
+            render(&UserPage {
+                frame: source.frame_without_notice(Section::Settings),
+                login: "karton".to_owned(),
+                email: text("karton@mwdb.local"),
+                info: text("karton-mwdb-reporter"),
+                feed_quality: text("high"),
+                disabled: false,
+                pending: false,
+                own: false,
+                registered: Some(minutes_ago(9000)),
+                logged: None,
+                password_set: None,
+                capabilities: capabilities(source),
+                groups: vec!["registered".to_owned(), "team".to_owned()],
+                keys: keys(source),
+                password_link: Some("http://127.0.0.1:8080/setpasswd/?token=eyJ".to_owned()),
+            }),
+        ),
+        (
+            "settings-group",
+            render(&GroupPage {
+                frame: source.frame_without_notice(Section::Settings),
+                name: "team".to_owned(),
+                immutable: false,
+                is_default: false,
+                workspace: true,
+                members: vec![Member { login: "alice".to_owned(), admin: true }, Member { login: "bob".to_owned(), admin: false }],
+                capabilities: capabilities(source),
+            }),
+        ),
     ]
 }
 
@@ -471,7 +554,7 @@ fn nothing_hides_or_reorders() {
                 || (character.is_control() && !matches!(character, '\n' | '\t'))
         });
         // Form fields hold text as it is: there the browser shows it, and nothing is decided by its looks.
-        let fields = ["login", "upload"];
+        let fields = ["login", "setpassword", "upload"];
         assert!(bad.is_none() || fields.contains(&name), "{name}: {bad:?}");
     }
 }

@@ -1,0 +1,375 @@
+//! Administration: accounts, groups, capabilities, keys of attributes.
+//!
+//! The one rule: every handler here asks for `manage_users`, through [`Admin`] or [`AdminActor`].
+
+use std::sync::Arc;
+
+use karton_rs::json::{Map, Value};
+use rocket::{
+    Request, Route, State, get, post,
+    request::{FromRequest, Outcome},
+};
+
+use super::{
+    account::key_list,
+    form::Form,
+    respond::{Page, PageResult, SeeOther, see_other},
+    session::{self, Actor, Place, Session},
+    shown,
+    view::{
+        account::NewKey,
+        frame::Section,
+        settings::{AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
+        text::decode_field,
+    },
+};
+use crate::{
+    accounts::{groups, users},
+    api::{
+        attribute::definition_fields,
+        body::Fields,
+        group::valid_name,
+        user::{account_fields, new_password_token},
+    },
+    auth::{Caller, Capability, GuardFailure},
+    error::{ApiError, ApiResult},
+    objects::definitions,
+    state::App,
+};
+
+/// What an account needs that brings the results of analyses (MWDB API §K1).
+const REPORTER: [Capability; 9] = [
+    Capability::AddingTags,
+    Capability::AddingComments,
+    Capability::AddingParents,
+    Capability::AddingAllAttributes,
+    Capability::AddingFiles,
+    Capability::AddingConfigs,
+    Capability::AddingBlobs,
+    Capability::KartonAssign,
+    Capability::UnlimitedRequests,
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    rocket::routes![
+        overview,
+        user,
+        create_user,
+        password_link,
+        disable,
+        enable,
+        accept,
+        reject,
+        remove_user,
+        group,
+        create_group,
+        set_capabilities,
+        set_kind,
+        add_member,
+        remove_member,
+        remove_group,
+        define_attribute
+    ]
+}
+
+/// A viewer who administers.
+struct Admin(Arc<Caller>);
+
+/// An administrator who sends a form of ours.
+struct AdminActor(Arc<Caller>);
+
+fn administers<T>(request: &Request<'_>, caller: Arc<Caller>, make: fn(Arc<Caller>) -> T) -> Outcome<T, ()> {
+    match caller.require(Capability::ManageUsers) {
+        Ok(()) => Outcome::Success(make(caller)),
+        Err(error) => GuardFailure::leave(request, error),
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Admin {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        Session::from_request(request).await.and_then(|session| administers(request, session.0, Self))
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for AdminActor {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        Actor::from_request(request).await.and_then(|actor| administers(request, actor.0, Self))
+    }
+}
+
+fn flag(value: &Value, name: &str) -> bool {
+    value.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn names(value: &Value, name: &str) -> Vec<String> {
+    shown::list(value, name).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Groups of an account but the private one, which is the account itself.
+fn group_names(user: &Value) -> Vec<String> {
+    shown::list(user, "groups").iter().filter(|group| !flag(group, "private")).map(|group| shown::text(group, "name")).collect()
+}
+
+/// All that the server knows, and what a group holds besides.
+fn capability_boxes(granted: &[String]) -> Vec<CapabilityBox> {
+    let known = Capability::ALL.iter().map(|capability| capability.name());
+    let others = granted.iter().map(String::as_str).filter(|name| Capability::ALL.iter().all(|known| known.name() != *name));
+    known.chain(others).map(|name| CapabilityBox { name: name.into(), granted: granted.iter().any(|held| held == name) }).collect()
+}
+
+#[get("/settings")]
+async fn overview(admin: Admin, app: &State<App>) -> PageResult {
+    let (accounts, teams, keys) = app
+        .look(&admin.0, |c, caller| {
+            let mut accounts = users::list(c, true)?;
+            accounts.extend(users::list(c, false)?);
+            let keys = definitions::list(c, caller, definitions::Access::Manage)?;
+            Ok((shown::answer(&accounts)?, shown::answer(&groups::list(c)?)?, shown::answer(&keys)?))
+        })
+        .await?;
+    let items = |answer: &Value| answer.as_array().unwrap_or_default().to_vec();
+    let user_row = |user: &Value| UserRow {
+        login: shown::text(user, "login"),
+        email: shown::text(user, "email").into(),
+        info: shown::text(user, "additional_info").into(),
+        disabled: flag(user, "disabled"),
+        pending: flag(user, "pending"),
+        groups: group_names(user),
+    };
+    let group_row = |group: &Value| GroupRow {
+        name: shown::text(group, "name"),
+        members: shown::list(group, "users").len(),
+        capabilities: shown::list(group, "capabilities").len(),
+        is_default: flag(group, "default"),
+        workspace: flag(group, "workspace"),
+    };
+    let attribute_row = |key: &Value| AttributeRow {
+        key: shown::text(key, "key"),
+        label: shown::text(key, "label").into(),
+        description: shown::text(key, "description").into(),
+        hidden: flag(key, "hidden"),
+    };
+    Page::new(&SettingsPage {
+        frame: session::frame(app, Some(&admin.0), Section::Settings),
+        users: items(&accounts).iter().map(user_row).collect(),
+        groups: items(&teams).iter().filter(|group| !flag(group, "private")).map(group_row).collect(),
+        attributes: items(&keys).iter().map(attribute_row).collect(),
+    })
+}
+
+#[get("/settings/user/<login>")]
+async fn user(login: &str, admin: Admin, app: &State<App>) -> PageResult {
+    user_page(app, &admin.0, login, None, None).await
+}
+
+/// The page of an account; what was just made for it is shown this once.
+pub(super) async fn user_page(
+    app: &App,
+    viewer: &Arc<Caller>,
+    login: &str,
+    created: Option<NewKey>,
+    password_link: Option<String>,
+) -> PageResult {
+    viewer.require(Capability::ManageUsers)?;
+    let name = login.to_owned();
+    let (account, private) =
+        app.look(viewer, move |c, _| Ok((shown::answer(&users::detail(c, &name)?)?, shown::answer(&groups::detail(c, &name)?)?))).await?;
+    let text = |name: &str| shown::text(&account, name);
+    Page::new(&UserPage {
+        frame: session::frame(app, Some(viewer), Section::Settings),
+        login: text("login"),
+        email: text("email").into(),
+        info: text("additional_info").into(),
+        feed_quality: text("feed_quality").into(),
+        disabled: flag(&account, "disabled"),
+        pending: flag(&account, "pending"),
+        own: login == viewer.login,
+        registered: shown::moment(&account, "registered_on"),
+        logged: shown::moment(&account, "logged_on"),
+        password_set: shown::moment(&account, "set_password_on"),
+        capabilities: capability_boxes(&names(&private, "capabilities")),
+        groups: group_names(&account),
+        keys: key_list(&account, viewer, created),
+        password_link,
+    })
+}
+
+/// Fields in the form in which the rules of the API judge them.
+fn fields(pairs: &[(&str, Value)]) -> ApiResult<Fields> {
+    Fields::of(Value::Object(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Map>()))
+}
+
+fn to_user(login: &str) -> SeeOther {
+    see_other(format!("/settings/user/{login}"))
+}
+
+fn to_group(name: &str) -> SeeOther {
+    see_other(format!("/settings/group/{name}"))
+}
+
+#[post("/settings/user", data = "<form>")]
+async fn create_user(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let text = |name: &str| form.text(name).trim().to_owned();
+    let login = text("login");
+    let given = fields(&[("email", text("email").into()), ("additional_info", text("additional_info").into())])?;
+    let account = account_fields(&given, login.clone())?;
+    let reporter = form.ticked("reporter");
+    let work = move |c: &rusqlite::Connection, caller: &Caller| {
+        users::create(c, &account, Some(caller))?;
+        if reporter {
+            let capabilities = REPORTER.iter().map(|capability| capability.name().to_owned()).collect();
+            groups::update(c, &account.login, groups::Changes { capabilities: Some(capabilities), ..groups::Changes::default() })?;
+        }
+        Ok(())
+    };
+    app.change(&actor.0, work).await?;
+    Ok(to_user(&login))
+}
+
+#[post("/settings/user/<login>/password")]
+async fn password_link(login: &str, actor: AdminActor, place: Place, app: &State<App>) -> PageResult {
+    let token = new_password_token(app, login).await?;
+    user_page(app, &actor.0, login, None, Some(format!("{}/setpasswd/?token={token}", place.0))).await
+}
+
+#[post("/settings/user/<login>/disable")]
+async fn disable(login: &str, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
+    set_disabled(app, &actor.0, login, true).await
+}
+
+#[post("/settings/user/<login>/enable")]
+async fn enable(login: &str, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
+    set_disabled(app, &actor.0, login, false).await
+}
+
+async fn set_disabled(app: &App, actor: &Arc<Caller>, login: &str, disabled: bool) -> PageResult<SeeOther> {
+    let name = login.to_owned();
+    let changes = users::Changes { disabled: Some(disabled), ..users::Changes::default() };
+    app.change(actor, move |c, caller| users::update(c, caller, &name, &changes)).await?;
+    Ok(to_user(login))
+}
+
+#[post("/settings/user/<login>/accept")]
+async fn accept(login: &str, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
+    let name = login.to_owned();
+    app.change(&actor.0, move |c, caller| users::accept(c, caller, &name)).await?;
+    Ok(to_user(login))
+}
+
+#[post("/settings/user/<login>/reject")]
+async fn reject(login: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
+    app.change(&actor.0, move |c, _| users::reject(c, &login)).await?;
+    Ok(see_other("/settings"))
+}
+
+#[post("/settings/user/<login>/remove")]
+async fn remove_user(login: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
+    app.change(&actor.0, move |c, caller| users::remove(c, caller, &login)).await?;
+    Ok(see_other("/settings"))
+}
+
+#[get("/settings/group/<name>")]
+async fn group(name: String, admin: Admin, app: &State<App>) -> PageResult<Result<Page, SeeOther>> {
+    let group = app.look(&admin.0, move |c, _| shown::answer(&groups::detail(c, &name)?)).await?;
+    let name = shown::text(&group, "name");
+    if flag(&group, "private") {
+        return Ok(Err(to_user(&name)));
+    }
+    let admins = names(&group, "admins");
+    let members = names(&group, "users").into_iter().map(|login| Member { admin: admins.contains(&login), login });
+    let page = GroupPage {
+        frame: session::frame(app, Some(&admin.0), Section::Settings),
+        immutable: flag(&group, "immutable"),
+        is_default: flag(&group, "default"),
+        workspace: flag(&group, "workspace"),
+        members: members.collect(),
+        capabilities: capability_boxes(&names(&group, "capabilities")),
+        name,
+    };
+    Ok(Ok(Page::new(&page)?))
+}
+
+#[post("/settings/group", data = "<form>")]
+async fn create_group(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let name = form.text("name").trim().to_owned();
+    valid_name(&name)?;
+    let new = name.clone();
+    app.change(&actor.0, move |c, _| groups::create(c, &new, Vec::new())).await?;
+    Ok(to_group(&name))
+}
+
+async fn update_group(app: &App, actor: &Arc<Caller>, name: &str, changes: groups::Changes) -> PageResult<SeeOther> {
+    let group = name.to_owned();
+    let name = app.change(actor, move |c, _| groups::update(c, &group, changes)).await?;
+    Ok(to_group(&name))
+}
+
+#[post("/settings/group/<name>/capabilities", data = "<form>")]
+async fn set_capabilities(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let ticked: Option<Vec<String>> = form.all("capability").map(decode_field).collect();
+    let capabilities = ticked.ok_or_else(|| ApiError::BadRequest("This is no capability of the page.".to_owned()))?;
+    update_group(app, &actor.0, name, groups::Changes { capabilities: Some(capabilities), ..groups::Changes::default() }).await
+}
+
+#[post("/settings/group/<name>/kind", data = "<form>")]
+async fn set_kind(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let (workspace, default) = (Some(form.ticked("workspace")), Some(form.ticked("default")));
+    update_group(app, &actor.0, name, groups::Changes { default, workspace, ..groups::Changes::default() }).await
+}
+
+#[post("/settings/group/<name>/member", data = "<form>")]
+async fn add_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let (group, login) = (name.to_owned(), form.text("login").trim().to_owned());
+    app.change(&actor.0, move |c, _| groups::add_member(c, &group, &login)).await?;
+    Ok(to_group(name))
+}
+
+#[post("/settings/group/<name>/member/remove", data = "<form>")]
+async fn remove_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let (group, login) = (name.to_owned(), form.text("login").to_owned());
+    app.change(&actor.0, move |c, caller| groups::remove_member(c, caller, &group, &login)).await?;
+    Ok(to_group(name))
+}
+
+#[post("/settings/group/<name>/remove")]
+async fn remove_group(name: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
+    app.change(&actor.0, move |c, _| groups::remove(c, &name)).await?;
+    Ok(see_other("/settings#groups"))
+}
+
+#[post("/settings/attribute", data = "<form>")]
+async fn define_attribute(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let text = |name: &str| Value::from(form.text(name).trim());
+    let given = [("key", text("key")), ("label", text("label")), ("description", text("description")), ("hidden", false.into())];
+    let row = definition_fields(&fields(&given)?)?;
+    let public = form.ticked("public");
+    let work = move |c: &rusqlite::Connection, _: &Caller| {
+        let key = definitions::create(c, row)?.key;
+        if public {
+            let rights = definitions::Rights { group_name: "public".to_owned(), can_read: true, can_set: false };
+            definitions::set_rights(c, &key, rights)?;
+        }
+        Ok(())
+    };
+    app.change(&actor.0, work).await?;
+    Ok(see_other("/settings#attributes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_capabilities_of_a_group_stay() {
+        let boxes = capability_boxes(&["adding_tags".to_owned(), "karton_manage".to_owned()]);
+        let granted: Vec<&str> = boxes.iter().filter(|capability| capability.granted).map(|capability| capability.name.raw()).collect();
+        assert_eq!(granted, ["adding_tags", "karton_manage"]);
+        assert_eq!(boxes.len(), Capability::ALL.len() + 1);
+    }
+}
