@@ -3,7 +3,7 @@
 //! The one rule: nothing here knows the server's inside. Accounts are made as an administrator makes
 //! them, through the API (MWDB API §U2.3, §U4.3, §U3.2).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mwdb_lite::Config;
@@ -21,7 +21,7 @@ pub(crate) const OBJECT_404: &str = "Object not found";
 
 /// A running server with its own folder and database.
 pub(crate) struct Server {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     config: Config,
     running: Option<Running>,
     http: reqwest::Client,
@@ -54,16 +54,12 @@ impl Server {
         adjust(&mut config);
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
         let running = Some(launch(config.clone()).await);
-        Self { folder, config, running, http }
+        Self { _folder: folder, config, running, http }
     }
 
     /// `http://HOST:PORT`
     pub(crate) fn url(&self) -> &str {
         &self.running.as_ref().expect("the server runs").url
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Where uploads wait until they are complete.
@@ -89,13 +85,6 @@ impl Server {
         let running = self.running.take().expect("the server runs");
         running.stop.cancel();
         running.task.await.expect("the server does not panic").expect("the server stops cleanly");
-    }
-
-    /// Ends the server where it stands, as a crash does.
-    pub(crate) async fn kill(&mut self) {
-        let running = self.running.take().expect("the server runs");
-        running.task.abort();
-        let _ = running.task.await;
     }
 
     pub(crate) async fn start_again(&mut self, adjust: impl FnOnce(&mut Config)) {
