@@ -37,9 +37,9 @@ def is_now(moment):
 # Logging in, by password and by key
 stranger = MWDB(api_url=url, use_keyring=False)
 refused(NotAuthenticatedError, stranger.api.get, "auth/validate")
-refused(InvalidCredentialsError, stranger.login, login, "wrong", warn=False)
+refused(InvalidCredentialsError, stranger.login, login, "wrong")
 mwdb = MWDB(api_url=url, use_keyring=False)
-mwdb.login(login, password, warn=False)
+mwdb.login(login, password)
 assert mwdb.api.get("auth/validate")["login"] == login
 assert mwdb.api.server_version.startswith("2.19.0"), mwdb.api.server_version
 assert mwdb.api.supports_version("2.6.0")
