@@ -126,12 +126,13 @@ pub(crate) fn is_outage(error: &RedisError) -> bool {
         || error.is_connection_dropped()
         || error.is_connection_refusal()
         || error.is_timeout()
-        || matches!(
-            error.kind(),
-            ErrorKind::Server(
-                ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::TryAgain | ServerErrorKind::ReadOnly
-            )
-        )
+        // Of a transaction or pipeline, what its commands were told counts.
+        || error.clone().into_server_errors().is_some_and(|errors| errors.iter().any(|(_, error)| not_ready(error.kind())))
+}
+
+fn not_ready(kind: Option<ServerErrorKind>) -> bool {
+    use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly, TryAgain};
+    matches!(kind, Some(BusyLoading | MasterDown | TryAgain | ReadOnly))
 }
 
 fn bad_url(error: &RedisError) -> ConfigError {

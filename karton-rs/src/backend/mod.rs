@@ -89,10 +89,10 @@ impl Backend {
     }
 
     /// Registers a bind and gives the one that was there.
-    pub(crate) async fn register_bind(&self, bind: &Bind) -> Result<Option<String>, Error> {
+    pub(crate) async fn register_bind(&self, bind: &Bind) -> Result<Option<Vec<u8>>, Error> {
         let mut pipeline = redis::pipe();
         pipeline.atomic().hget(keys::BINDS, &bind.identity).hset(keys::BINDS, &bind.identity, bind.to_json()).ignore();
-        let (old,): (Option<String>,) = self.redis.retry(&pipeline).await?;
+        let (old,): (Option<Vec<u8>>,) = self.redis.retry(&pipeline).await?;
         Ok(old)
     }
 

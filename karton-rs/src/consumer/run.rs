@@ -129,7 +129,7 @@ impl Running {
         let bind = &self.bind;
         self.queue.open().await?;
         let old = self.backend.register_bind(bind).await?;
-        match old.and_then(|old| crate::backend::readable_bind(&bind.identity, old.as_bytes())) {
+        match old.and_then(|old| crate::backend::readable_bind(&bind.identity, &old)) {
             Some(old) if old == *bind => {}
             Some(_) => tracing::info!("Service binds updated"),
             None => tracing::info!("Service binds created"),

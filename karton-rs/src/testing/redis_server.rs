@@ -85,7 +85,9 @@ impl RedisServer {
     /// When it cannot be opened.
     pub async fn connection(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.url()).expect("a valid address");
-        client.get_multiplexed_async_connection().await.expect("a connection to our redis-server")
+        // A busy machine is no reason to fail.
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection to our redis-server")
     }
 }
 
@@ -116,8 +118,9 @@ async fn answers(child: &mut Child, port: u16) -> bool {
     while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
         if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
             let info: Result<String, _> = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
-            let loaded: Result<(), _> = redis::cmd("PING").query_async(&mut connection).await;
-            if let (Ok(info), Ok(())) = (info, loaded) {
+            // While it loads what it has kept, it answers INFO and nothing else.
+            let loaded: Result<String, _> = redis::cmd("PING").query_async(&mut connection).await;
+            if let (Ok(info), Ok(_)) = (info, loaded) {
                 return info.contains(&format!("process_id:{}\r", child.id()));
             }
         }

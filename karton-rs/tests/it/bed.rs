@@ -175,3 +175,66 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.flatten().flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
 }
+
+/// A consumer in a runtime of its own, which can be ended as if its process had died.
+pub struct Mortal(Option<tokio::runtime::Runtime>);
+
+impl Mortal {
+    pub fn start(consumer: Consumer, config: Config) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(async move { consumer.run(&config, CancellationToken::new()).await });
+        Self(Some(runtime))
+    }
+
+    pub fn die(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A way to Redis that can fall silent: connections stay open, and nothing comes through any more.
+pub struct Way {
+    pub port: u16,
+    silence: tokio::sync::watch::Sender<u32>,
+}
+
+impl Way {
+    pub async fn to(server: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (silence, silenced) = tokio::sync::watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                let mut silenced = silenced.clone();
+                silenced.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut to) = tokio::net::TcpStream::connect(("127.0.0.1", server)).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut from, &mut to) => {}
+                        Ok(()) = silenced.changed() => {
+                            // Held open until the test ends.
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                });
+            }
+        });
+        Self { port, silence }
+    }
+
+    /// What is open now falls silent; what is opened later is not.
+    pub fn fall_silent(&self) {
+        self.silence.send_modify(|times| *times += 1);
+    }
+}

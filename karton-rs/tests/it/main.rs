@@ -6,6 +6,7 @@ mod vectors;
 
 mod broker;
 mod config;
+mod consumer;
 mod dhash;
 mod filter_cases;
 mod filters;
