@@ -67,9 +67,7 @@ fn protect(response: &mut rocket::Response<'_>) {
         ("Cross-Origin-Opener-Policy", "same-origin"),
     ];
     for (name, value) in HEADERS {
-        if !response.headers().contains(name) {
-            response.set_header(Header::new(name, value));
-        }
+        response.set_header(Header::new(name, value));
     }
     if !response.headers().contains("Cache-Control") {
         response.set_header(Header::new("Cache-Control", "no-store"));

@@ -8,7 +8,7 @@ use std::{ops::Deref, sync::Arc};
 
 use rocket::{
     Request,
-    http::{Cookie, CookieJar, SameSite},
+    http::{Cookie, CookieJar, SameSite, uri::Origin},
     request::{FromRequest, Outcome},
     time::Duration,
 };
@@ -194,6 +194,7 @@ pub(super) fn frame(app: &App, caller: Option<&Caller>, section: Section) -> Fra
 /// A path of this server to go to after login; anything else is the start page.
 pub(super) fn local_path(path: &str) -> &str {
     let local = path.starts_with('/')
+        && Origin::parse(path).is_ok()
         && !path.starts_with("//")
         && !path.contains('\\')
         && !path.chars().any(|character| character.is_control() || character.is_whitespace());

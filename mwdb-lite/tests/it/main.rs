@@ -16,6 +16,7 @@ mod karton;
 mod listing;
 mod metadata;
 mod mwdblib;
+mod pages;
 mod robust;
 mod server;
 mod shares;
