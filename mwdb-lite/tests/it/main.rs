@@ -19,4 +19,5 @@ mod mwdblib;
 mod pages;
 mod robust;
 mod server;
+mod settings_pages;
 mod shares;

@@ -1,0 +1,148 @@
+//! The pages of the administrator: accounts, groups, attribute keys, links for passwords.
+
+use reqwest::{Method, header, redirect::Policy};
+
+use crate::harness::{ADMIN, PASSWORD, Server};
+
+/// A browser with the session of one account.
+struct Browser {
+    http: reqwest::Client,
+    url: String,
+    cookie: String,
+}
+
+impl Browser {
+    async fn new(server: &Server, login: &str, password: &str) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().expect("a client");
+        let mut browser = Self { http, url: server.url().to_owned(), cookie: String::new() };
+        let answer = browser.request(Method::POST, "/login").form(&[("login", login), ("password", password)]).send().await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), 303, "{login} logs in");
+        let cookie = answer.headers().get(header::SET_COOKIE).expect("a cookie").to_str().expect("ASCII");
+        browser.cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        browser
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).header(header::ORIGIN, &self.url).header(header::COOKIE, &self.cookie)
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.request(Method::GET, path).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a page"))
+    }
+
+    /// Status, where the answer leads, and the page.
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
+        let answer = self.request(Method::POST, path).form(fields).send().await.expect("an answer");
+        let place = answer.headers().get(header::LOCATION).map_or("", |place| place.to_str().expect("ASCII")).to_owned();
+        (answer.status().as_u16(), place, answer.text().await.expect("a page"))
+    }
+
+    #[track_caller]
+    fn done(outcome: (u16, String, String), place: &str) {
+        assert_eq!((outcome.0, outcome.1.as_str()), (303, place), "{}", outcome.2);
+    }
+}
+
+/// What follows `start` up to a quote.
+fn quoted<'a>(html: &'a str, start: &str) -> &'a str {
+    let at = html.find(start).unwrap_or_else(|| panic!("no `{start}` in {html}")) + start.len();
+    html[at..].split('"').next().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_account_for_the_reporter_is_made_with_a_few_clicks() {
+    let server = Server::start().await;
+    let admin = Browser::new(&server, ADMIN, PASSWORD).await;
+    let fields = [("login", "karton"), ("email", "karton@mwdb.local"), ("additional_info", "brings results"), ("reporter", "1")];
+    Browser::done(admin.post("/settings/user", &fields).await, "/settings/user/karton");
+    let (status, _, page) = admin.post("/user/karton/api_key", &[("name", "reporter")]).await;
+    assert_eq!(status, 200);
+    let key = quoted(&page, "data-copy=\"eyJ");
+    let reporter = server.with_token(&format!("eyJ{key}"));
+    let identity = reporter.get("auth/validate").await.ok();
+    assert_eq!(identity["login"], "karton");
+    let capabilities: Vec<&str> = identity["capabilities"].as_array().expect("a list").iter().filter_map(|name| name.as_str()).collect();
+    for name in ["adding_files", "adding_configs", "adding_blobs", "adding_tags", "adding_parents", "karton_assign"] {
+        assert!(capabilities.contains(&name), "{name} in {capabilities:?}");
+    }
+    assert!(!capabilities.contains(&"manage_users"));
+    assert!(!admin.get("/settings/user/karton").await.1.contains("data-copy=\"eyJ"), "the token is shown once");
+}
+
+#[tokio::test]
+async fn a_link_sets_a_password_once() {
+    let server = Server::start().await;
+    let admin = Browser::new(&server, ADMIN, PASSWORD).await;
+    let fields = [("login", "alice"), ("email", "alice@example.test"), ("additional_info", "an analyst")];
+    Browser::done(admin.post("/settings/user", &fields).await, "/settings/user/alice");
+    let (_, _, page) = admin.post("/settings/user/alice/password", &[]).await;
+    let link = quoted(&page, "data-copy=\"");
+    let path = link.strip_prefix(server.url()).expect("an address of this server");
+    let (status, form) = admin.get(path).await;
+    assert_eq!(status, 200);
+    let token = quoted(&form, "name=\"token\" value=\"");
+    for (first, second, status) in [
+        ("long enough 1", "long enough 2", 400),
+        ("short", "short", 400),
+        ("long enough 1", "long enough 1", 303),
+        ("long enough 3", "long enough 3", 403),
+    ] {
+        let fields = [("token", token), ("password", first), ("again", second)];
+        assert_eq!(admin.post("/setpasswd", &fields).await.0, status, "{first}, {second}");
+    }
+    Browser::new(&server, "alice", "long enough 1").await;
+}
+
+#[tokio::test]
+async fn capabilities_and_groups_are_changed_by_forms() {
+    let server = Server::start().await;
+    let api = server.admin().await;
+    let alice = server.user(&api, "alice", &[]).await;
+    let admin = Browser::new(&server, ADMIN, PASSWORD).await;
+    Browser::done(admin.post("/settings/group", &[("name", "team")]).await, "/settings/group/team");
+    Browser::done(admin.post("/settings/group/team/member", &[("login", "alice")]).await, "/settings/group/team");
+    let ticked = [("capability", "karton%5Freanalyze"), ("capability", "adding_tags")];
+    Browser::done(admin.post("/settings/group/team/capabilities", &ticked).await, "/settings/group/team");
+    let identity = alice.get("auth/validate").await.ok();
+    assert!(identity["capabilities"].to_string().contains("karton_reanalyze"), "{identity}");
+    assert!(identity["groups"].to_string().contains("team"), "{identity}");
+    let (_, page) = admin.get("/settings/group/team").await;
+    assert!(page.contains("value=\"karton_reanalyze\" checked") && !page.contains("value=\"manage_users\" checked"), "{page}");
+    Browser::done(admin.post("/settings/group/team/member/remove", &[("login", "alice")]).await, "/settings/group/team");
+    assert!(!alice.get("auth/validate").await.ok()["groups"].to_string().contains("team"));
+    Browser::done(admin.post("/settings/user/alice/disable", &[]).await, "/settings/user/alice");
+    alice.get("auth/validate").await.refused(401);
+    Browser::done(admin.post("/settings/group/team/remove", &[]).await, "/settings#groups");
+    assert_eq!(admin.get("/settings/group/team").await.0, 404);
+    Browser::done(
+        admin.post("/settings/attribute", &[("key", "Source"), ("label", "Source"), ("public", "1")]).await,
+        "/settings#attributes",
+    );
+    let rights = api.get("attribute/source/permissions").await.ok();
+    assert_eq!(rights["attribute_permissions"][0]["group_name"], "public", "{rights}");
+}
+
+#[tokio::test]
+async fn settings_are_for_administrators_and_their_own_forms() {
+    let server = Server::start().await;
+    let api = server.admin().await;
+    server.user(&api, "alice", &["adding_files"]).await;
+    let alice = Browser::new(&server, "alice", PASSWORD).await;
+    for path in ["/settings", "/settings/user/admin", "/settings/group/public"] {
+        assert_eq!(alice.get(path).await.0, 403, "{path}");
+    }
+    assert!(!alice.get("/").await.1.contains("\"/settings\""));
+    let grant = [("capability", "manage_users")];
+    for path in ["/settings/group/alice/capabilities", "/settings/user/admin/disable", "/settings/user/admin/password", "/settings/group"] {
+        assert_eq!(alice.post(path, &grant).await.0, 403, "{path}");
+    }
+    assert_eq!(alice.post("/user/admin/api_key", &[]).await.0, 403, "no key for others");
+    let admin = Browser::new(&server, ADMIN, PASSWORD).await;
+    let foreign = admin.http.post(format!("{}/settings/user/alice/remove", admin.url)).header(header::COOKIE, &admin.cookie);
+    let answer = foreign.header(header::ORIGIN, "http://evil.test").send().await.expect("an answer");
+    assert_eq!(answer.status(), 403, "a form of another site");
+    assert_eq!(admin.get("/settings/user/alice").await.0, 200, "alice is still there");
+    assert_eq!(admin.post("/settings/user/admin/remove", &[]).await.0, 403, "nobody removes themselves");
+}
