@@ -1,6 +1,14 @@
 //! The server as its clients see it: one real server per test, on a free port, spoken to over HTTP.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::too_many_lines, reason = "a failed test says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::print_stderr,
+    clippy::needless_pass_by_value,
+    reason = "a failed test says so"
+)]
 
 mod harness;
 

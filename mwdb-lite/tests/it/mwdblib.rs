@@ -26,6 +26,6 @@ async fn mwdblib_works_unchanged() {
     let mut command = tokio::process::Command::new(python);
     command.arg(script).args([&format!("{}/api/", server.url()), ADMIN, PASSWORD]);
     command.env("HOME", home.path()).current_dir(home.path()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.expect("the script ends").unwrap();
+    let output = tokio::time::timeout(Duration::from_mins(1), command.output()).await.expect("the script ends").unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

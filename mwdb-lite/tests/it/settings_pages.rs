@@ -19,7 +19,7 @@ impl Browser {
         let answer = answer.expect("an answer");
         assert_eq!(answer.status(), 303, "{login} logs in");
         let cookie = answer.headers().get(header::SET_COOKIE).expect("a cookie").to_str().expect("ASCII");
-        browser.cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        cookie.split(';').next().unwrap_or_default().clone_into(&mut browser.cookie);
         browser
     }
 
