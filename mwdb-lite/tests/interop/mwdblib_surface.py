@@ -59,7 +59,7 @@ sha256 = hashlib.sha256(content).hexdigest()
 file = mwdb.upload_file(
     "naïve file.exe", content, tags=["One", "two"], attributes={"interop": [1, {"a": [None, 2.5]}], "other": "x"}, public=True
 )
-assert (file.id, file.sha256, file.file_name, file.name, file.size) == (sha256, sha256, "naive_file.exe", "naive_file.exe", 12)
+assert (file.id, file.sha256, file.file_name, file.name, file.size) == (sha256, sha256, "naive_file.exe", "naive_file.exe", len(content))
 assert (file.md5, file.sha1, file.sha512) == tuple(getattr(hashlib, name)(content).hexdigest() for name in ("md5", "sha1", "sha512"))
 assert len(file.crc32) == 8 and file.ssdeep and file.type and file.alt_names == []
 assert file.tags == ["one", "two"]
@@ -93,7 +93,7 @@ cfg = {
 config = mwdb.upload_config("family", cfg, parent=sha256, tags=["cfg"])
 assert (config.family, config.type, config.tags) == ("family", "static", ["cfg"])
 assert config.config_dict["big"] == 2**80 and isinstance(config.config_dict["float"], float)
-assert config.cfg["blob"]["in-blob"].content == b"embedded"
+assert config.cfg["blob"].content == b"embedded"
 assert mwdb.query_config(config.id).id == config.id
 assert mwdb.query_file(sha256).config.id == config.id
 from mwdblib.util import config_dhash
@@ -107,6 +107,7 @@ child = mwdb.upload_file("child", b"child")
 file.add_child(child)
 file.add_child(child.id)
 assert child.id in [other.id for other in file.children]
+child.flush()
 assert [other.id for other in child.parents] == [file.id]
 assert {type(other).__name__ for other in file.children} == {"MWDBFile", "MWDBConfig", "MWDBBlob"}
 
@@ -130,8 +131,8 @@ assert child.metakeys["interop"] == ["text"]
 child.share_with("public")
 shares = {share.group: share for share in child.shares}
 assert {"public", login} <= set(shares), shares
-assert shares["public"].reason.who == login and shares["public"].reason.what.id == child.id
-assert str(shares["public"].reason) == f"shared file:{child.id} by {login}", str(shares["public"].reason)
+assert shares["public"].reason.who == login and shares["public"].reason.what.id == file.id, "inherited: the first reason stays"
+assert str(shares["public"].reason) == f"shared file:{file.id} by {login}", str(shares["public"].reason)
 is_now(shares["public"].timestamp)
 mwdb.api.put(f"object/{child.id}/favorite")
 assert mwdb.api.get(f"object/{child.id}")["favorite"] is True
