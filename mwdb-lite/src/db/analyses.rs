@@ -87,13 +87,13 @@ pub(crate) fn announce_later(c: &Connection, analysis_id: &str, object_id: i64, 
     Ok(())
 }
 
-/// The oldest announcements after a row.
-pub(crate) fn pending(c: &Connection, after: i64, limit: u32) -> Result<Vec<OutboxRow>> {
+/// The oldest announcements after a row: all, or those that were never tried.
+pub(crate) fn pending(c: &Connection, after: i64, limit: u32, only_new: bool) -> Result<Vec<OutboxRow>> {
     c.prepare_cached(
         "SELECT q.id, q.analysis_id, q.object_id, q.quality, q.resource_uid, a.arguments, q.attempts FROM karton_outbox q \
-         JOIN analysis a ON a.id = q.analysis_id WHERE q.id > ? ORDER BY q.id LIMIT ?",
+         JOIN analysis a ON a.id = q.analysis_id WHERE q.id > ?1 AND (q.attempts = 0 OR NOT ?3) ORDER BY q.id LIMIT ?2",
     )?
-    .query_map(params![after, limit], |row| {
+    .query_map(params![after, limit, only_new], |row| {
         Ok(OutboxRow {
             id: row.get(0)?,
             analysis_id: row.get(1)?,

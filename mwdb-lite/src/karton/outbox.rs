@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use karton_rs::TaskState;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Connected, spawn};
@@ -30,19 +31,39 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 /// How long announcements may go on once the server stops.
 const LAST_CALL: Duration = Duration::from_secs(2);
 
+/// Which announcements a round tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// Those that were never tried. They do not wait for others that have failed.
+    New,
+}
+
+/// How a round went.
+#[derive(Debug, Clone, Copy, Default)]
+struct Outcome {
+    sent: usize,
+    failed: usize,
+}
+
 /// Announces what the outbox holds until the server stops.
 pub(crate) async fn run(app: App, shutdown: CancellationToken) {
     let Some(connected) = app.karton.0.clone() else { return };
-    let mut pause: Option<Duration> = None;
+    let mut which = Which::All;
+    let mut pause = FIRST_PAUSE;
+    // When to try again what has failed; none: nothing has.
+    let mut again: Option<Instant> = None;
     loop {
-        if let Err(error) = connected.karton.ping().await {
-            tracing::debug!("Karton does not answer: {error}");
-        }
-        let all_sent = {
-            let round = round(&app, &connected, &shutdown);
+        let outcome = {
+            let round = async {
+                if let Err(error) = connected.karton.ping().await {
+                    tracing::debug!("Karton does not answer: {error}");
+                }
+                round(&app, &connected, &shutdown, which).await
+            };
             tokio::pin!(round);
             tokio::select! {
-                all_sent = &mut round => all_sent,
+                outcome = &mut round => outcome,
                 () = shutdown.cancelled() => {
                     // What does not get through now is still in the outbox at the next start.
                     let _ = tokio::time::timeout(LAST_CALL, round).await;
@@ -50,35 +71,51 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
                 }
             }
         };
-        pause = if all_sent { None } else { Some(pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE))) };
-        tokio::select! {
-            () = connected.wake.notified(), if pause.is_none() => {}
-            () = tokio::time::sleep(SIGN_OF_LIFE), if pause.is_none() => {}
-            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-            () = shutdown.cancelled() => return,
+        let now = Instant::now();
+        if outcome.sent > 0 || outcome.failed == 0 {
+            pause = FIRST_PAUSE;
         }
+        again = match which {
+            Which::All if outcome.failed == 0 => None,
+            Which::All => {
+                let next = now + pause;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                Some(next)
+            }
+            // What is sent now says that an outage is over.
+            Which::New if outcome.sent > 0 => again.map(|next| next.min(now + FIRST_PAUSE)),
+            Which::New => again,
+        };
+        which = tokio::select! {
+            () = connected.wake.notified() => if again.is_some() { Which::New } else { Which::All },
+            () = tokio::time::sleep_until(again.unwrap_or(now + SIGN_OF_LIFE)) => Which::All,
+            () = shutdown.cancelled() => return,
+        };
     }
 }
 
-/// Tries every announcement once; tells whether all got through.
-async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken) -> bool {
+/// Tries announcements once each.
+async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, which: Which) -> Outcome {
     let mut after = 0;
-    let mut all_sent = true;
+    let mut outcome = Outcome::default();
     loop {
-        let rows = match app.db.read(move |c| Ok(db::pending(c, after, PAGE)?)).await {
+        let rows = match app.db.read(move |c| Ok(db::pending(c, after, PAGE, which == Which::New)?)).await {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::error!("the outbox cannot be read: {}", cause(&error));
-                return false;
+                return Outcome { failed: outcome.failed + 1, ..outcome };
             }
         };
-        let Some(last) = rows.last() else { return all_sent };
+        let Some(last) = rows.last() else { return outcome };
         after = last.id;
-        let outcomes: Vec<bool> = stream::iter(rows).map(|row| attempt(app, connected, row)).buffer_unordered(AT_ONCE).collect().await;
-        all_sent &= outcomes.iter().all(|sent| *sent);
+        let tried = rows.len();
+        let attempts = stream::iter(rows).map(|row| attempt(app, connected, row)).buffer_unordered(AT_ONCE);
+        let sent = attempts.filter(|sent| std::future::ready(*sent)).count().await;
+        outcome.sent += sent;
+        outcome.failed += tried - sent;
         // A whole page that failed means that Karton is away: the rest would only wait in vain.
-        if shutdown.is_cancelled() || !outcomes.iter().any(|sent| *sent) {
-            return all_sent;
+        if shutdown.is_cancelled() || sent == 0 {
+            return outcome;
         }
     }
 }

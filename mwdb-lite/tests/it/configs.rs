@@ -68,6 +68,26 @@ async fn numbers_and_texts_come_back_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn halves_of_characters_break_nothing() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let half = r#""\ud800 and more""#;
+    for (path, body) in [
+        ("config", format!(r#"{{"family": "f", "cfg": {{"v": {half}}}}}"#)),
+        ("config", format!(r#"{{"family": "f", "cfg": {{{half}: 1}}}}"#)),
+        ("config", format!(r#"{{"family": {half}, "cfg": {{}}}}"#)),
+        ("config", format!(r#"{{"family": "f", "cfg": {{"v": {{"in-blob": {half}}}}}}}"#)),
+        ("blob", format!(r#"{{"blob_name": "n", "blob_type": "t", "content": {half}}}"#)),
+        ("blob", format!(r#"{{"blob_name": {half}, "blob_type": "t", "content": ""}}"#)),
+        ("blob", format!(r#"{{"blob_name": "n", "blob_type": "t", "content": "", "tags": [{{"tag": {half}}}]}}"#)),
+    ] {
+        let reply = admin.raw(reqwest::Method::POST, path, body.clone()).await;
+        assert!([200, 400, 404].contains(&reply.status.as_u16()), "{body}: {} {}", reply.status, reply.text());
+    }
+    assert_eq!(admin.get("object").await.status, 200);
+}
+
+#[tokio::test]
 async fn config_views_and_schema() {
     let server = Server::start().await;
     let admin = server.admin().await;

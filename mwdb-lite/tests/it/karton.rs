@@ -388,6 +388,64 @@ async fn an_object_removed_before_its_announcement_is_not_announced() {
 }
 
 #[tokio::test]
+async fn an_analysis_unassigned_before_its_announcement_is_not_announced() {
+    let mut bed = Bed::start().await;
+    let server = bed.server().await;
+    let admin = server.admin().await;
+    bed.redis.kill();
+    let hash = id(&admin.file("content").await);
+    let analysis = analyses(&admin, &hash).await["analyses"][0]["id"].as_str().unwrap().to_owned();
+    admin.delete(&format!("file/{hash}/karton/{analysis}")).await.null();
+    let again = admin.post_empty(&format!("file/{hash}/karton")).await.ok();
+    bed.redis.restart().await;
+    assert_eq!(bed.tasks(1).await[0]["root_uid"], again["id"]);
+}
+
+#[tokio::test]
+async fn an_announcement_that_cannot_be_made_holds_up_no_other() {
+    let mut bed = Bed::start().await;
+    let server = bed.server().await;
+    let admin = server.admin().await;
+    bed.redis.kill();
+    let broken = id(&admin.file("broken").await);
+    let stored = server.stored_files().into_iter().find(|path| path.ends_with(&broken)).unwrap();
+    std::fs::remove_file(stored).unwrap();
+    bed.redis.restart().await;
+    // The pauses between attempts at the broken one grow beyond the deadline.
+    for n in 1..=25 {
+        admin.file(&format!("file {n}")).await;
+        let what = format!("the announcement of file {n}");
+        within(Duration::from_millis(1500), &what, || async { (bed.announced().await.len() >= n).then_some(()) }).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    bed.tasks(25).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_never_answers_delays_neither_uploads_nor_the_stop() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ini = format!(
+        "[redis]\nhost = 127.0.0.1\nport = {}\n[s3]\naddress = http://127.0.0.1:1\naccess_key = a\nsecret_key = b\nbucket = karton\n",
+        silent.local_addr().unwrap().port()
+    );
+    let karton = karton_rs::Config::from_parts(&[("karton.ini", &ini)], []).unwrap();
+    let mut server = Server::with(|config| {
+        config.enable_karton = true;
+        config.karton = Some(karton);
+    })
+    .await;
+    let admin = server.admin().await;
+    let started = std::time::Instant::now();
+    let hash = id(&admin.file("content").await);
+    assert_eq!(analyses(&admin, &hash).await["status"], "running");
+    admin.put_empty(&format!("file/{hash}/karton/b197bf85-e86e-421a-857b-eaafdff0b0d9")).await.refused(503);
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    server.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn without_karton_analyses_are_only_remembered() {
     let server = Server::start().await;
     let admin = server.admin().await;

@@ -37,7 +37,9 @@ async fn lists_are_newest_first_and_paged() {
         walked.extend(page);
     }
     assert_eq!(walked, all);
-    for bad in ["count=-1", "count=a", "count=", "page=-1", "page=x", "page="] {
+    // As large as numbers get.
+    assert_eq!(ids(&admin, "file?page=18446744073709551615&count=18446744073709551615").await, Vec::<String>::new());
+    for bad in ["count=18446744073709551616", "count=-1", "count=a", "count=", "page=-1", "page=x", "page="] {
         admin.get(&format!("file?{bad}")).await.refused(400);
     }
     admin.get(&format!("file?page=1&older_than={}", all[0])).await.refused(400);
@@ -93,4 +95,26 @@ async fn dates_have_offset_and_microseconds() {
         assert!(date.as_bytes()[10] == b'T' && fraction.len() == 6, "{time}");
     }
     assert_eq!(admin.get("user/admin").await.ok()["registered_on"], Value::Null);
+}
+
+#[tokio::test]
+async fn members_of_very_many_groups_list_what_they_see() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &[]).await;
+    let mut all = Vec::new();
+    for n in 0..60 {
+        server.group(&admin, &format!("group{n}"), &[&alice]).await;
+        if n % 5 == 0 {
+            let options = json!({"upload_as": format!("group{n}")});
+            all.push(id(&admin.upload("a", format!("file {n}"), options).await.ok()));
+        }
+        if n == 40 {
+            assert_eq!(ids(&alice, "file?count=100").await.len(), 9);
+        }
+    }
+    all.reverse();
+    admin.file("hidden").await;
+    assert_eq!(ids(&alice, "file").await, all[..10]);
+    assert_eq!(ids(&alice, &format!("file?older_than={}", all[9])).await, all[10..]);
 }

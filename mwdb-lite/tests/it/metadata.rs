@@ -43,6 +43,7 @@ async fn tags_are_completed_by_a_literal_prefix() {
     assert_eq!(alice.get("tag?query=FEED").await.ok(), json!([]));
     assert_eq!(alice.get("tag?query=f&count=2").await.ok(), json!([{"tag": "fe%d"}, {"tag": "feed:a"}]));
     assert_eq!(alice.get("tag").await.ok().as_array().unwrap().len(), 4);
+    assert_eq!(alice.get("tag?count=18446744073709551615").await.ok().as_array().unwrap().len(), 4);
     alice.get("tag?query=f&count=x").await.refused(400);
 }
 
