@@ -1,7 +1,7 @@
 //! Log records on Karton's channels, for `karton logs` and log consumers.
 //!
-//! The one rule: publishing never blocks and never fails a task. Records go through a bounded queue
-//! to one background task; when the queue is full, or Redis away, they are dropped. Who logs, and in
+//! The one rule: publishing never blocks and never fails a task. Records go through a queue, bounded
+//! in number and bytes, to one background task; when it is full, or Redis away, they are dropped. Who logs, and in
 //! which task, is known from the scope that the consumer runs in, so several services can live in one
 //! process. See Karton protocol §10.
 
@@ -11,7 +11,7 @@ mod record;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{Layer, layer::Context};
 
@@ -25,6 +25,8 @@ use crate::{
 
 /// Records that wait to be published; beyond this they are dropped.
 const QUEUE_LENGTH: usize = 1000;
+/// Bytes of records that wait: each one carries the whole record of its task, which may be large.
+const QUEUE_BYTES: usize = 16 << 20;
 
 tokio::task_local! {
     static SCOPE: Scope;
@@ -42,7 +44,15 @@ pub(crate) struct Publisher {
     identity: Arc<str>,
     /// Least number of a level that counts.
     least: i64,
-    queue: mpsc::Sender<(String, String)>,
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// A record on its way, and its share of the room.
+struct Waiting {
+    channel: String,
+    record: String,
+    room: OwnedSemaphorePermit,
 }
 
 impl Publisher {
@@ -51,15 +61,26 @@ impl Publisher {
         if !settings.publish_logs {
             return None;
         }
-        let (queue, mut records) = mpsc::channel::<(String, String)>(QUEUE_LENGTH);
+        let (queue, mut records) = mpsc::channel::<Waiting>(QUEUE_LENGTH);
         let backend = backend.clone();
         tokio::spawn(async move {
-            while let Some((channel, record)) = records.recv().await {
+            while let Some(Waiting { channel, record, room }) = records.recv().await {
                 // Nobody can be told: a failure is Redis being away, which the service itself reports.
                 let _ = backend.publish(&channel, &record).await;
+                drop(room);
             }
         });
-        Some(Self { identity: settings.identity.as_str().into(), least: settings.log_level, queue })
+        let room = Arc::new(Semaphore::new(QUEUE_BYTES));
+        Some(Self { identity: settings.identity.as_str().into(), least: settings.log_level, queue, room })
+    }
+
+    /// Queues a record, if there is room. Without room it is dropped: Redis is slow or away, and the
+    /// record is still on stderr.
+    fn offer(&self, channel: String, record: String) {
+        let bytes = u32::try_from(record.len()).unwrap_or(u32::MAX);
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
+            let _ = self.queue.try_send(Waiting { channel, record, room });
+        }
     }
 }
 
@@ -90,8 +111,7 @@ impl<S: Subscriber> Layer<S> for PublishLayer {
             return;
         }
         let record = record::build(event, &scope.publisher.identity, level_name, level_number, scope.task.as_deref());
-        // A full queue means that Redis is slow or away: the record is still on stderr.
-        let _ = scope.publisher.queue.try_send((keys::log_channel(level_name, &scope.publisher.identity), record));
+        scope.publisher.offer(keys::log_channel(level_name, &scope.publisher.identity), record);
     }
 }
 
