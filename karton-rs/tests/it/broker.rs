@@ -251,3 +251,171 @@ async fn a_task_in_the_hands_of_a_router_is_not_collected() {
     .await;
     assert!(bed.command::<bool>(&["EXISTS", &format!("karton.task:{}", sent.uid())]).await);
 }
+
+#[tokio::test]
+async fn names_that_are_no_text_stop_neither_routing_nor_collecting() {
+    let bed = Bed::start().await;
+    let mut redis = bed.redis.connection().await;
+    let odd: &[u8] = b"\xff\xfe";
+    let key = [b"karton.task:", odd].concat();
+    let mut pipeline = redis::pipe();
+    pipeline.hset("karton.binds", odd, BIND).ignore().hset("karton.binds", "karton.x", BIND).ignore();
+    pipeline.set(&key, "{").ignore().rpush("karton.tasks", odd).ignore();
+    // Under a task's key, and no record at all.
+    pipeline.rpush("karton.task:list", "a").ignore().rpush("karton.tasks", "list").ignore();
+    let () = pipeline.query_async(&mut redis).await.unwrap();
+    let sent = bed.producer().await.send_task(sample(0)).await.unwrap();
+    let _broker = bed.broker_with(bed.with_options(&[("system", "gc_interval", "1")]));
+    all_queued(&bed, "karton.x", 1).await;
+    eventually("the routed task to be collected", || async {
+        (!bed.command::<bool>(&["EXISTS", &format!("karton.task:{}", sent.uid())]).await).then_some(())
+    })
+    .await;
+    let kept: bool = redis::cmd("EXISTS").arg(&key).query_async(&mut redis).await.unwrap();
+    assert!(kept, "what cannot be read is kept");
+    let aside = bed.quarantine().await;
+    assert!(aside.iter().any(|entry| entry.starts_with("bind:")), "{aside:?}");
+}
+
+#[tokio::test]
+async fn a_record_under_another_key_is_judged_by_its_key() {
+    let bed = Bed::start().await;
+    let original = bed.producer().await.send_task(sample(0)).await.unwrap();
+    let record: String = bed.command(&["GET", &format!("karton.task:{}", original.uid())]).await;
+    // A finished copy of a task that waits.
+    let _: () = bed.command(&["SET", "karton.task:copy", &record.replace("Declared", "Finished")]).await;
+    let nameless = record.replace("Declared", "Finished").replace(&format!("\"uid\": \"{}\"", original.uid()), "\"uid\": null");
+    let _: () = bed.command(&["SET", "karton.task:nameless", &nameless]).await;
+    let _collector = bed.broker_with(bed.with_options(&[("system", "gc_interval", "1"), ("system", "enable_router", "0")]));
+    for key in ["karton.task:copy", "karton.task:nameless"] {
+        eventually("the copy to go", || async { (!bed.command::<bool>(&["EXISTS", key]).await).then_some(()) }).await;
+    }
+    assert!(bed.command::<bool>(&["EXISTS", &format!("karton.task:{}", original.uid())]).await);
+}
+
+#[tokio::test]
+async fn started_tasks_that_time_out_go_unless_a_consumer_holds_them() {
+    let bed = Bed::start().await;
+    let record = |uid: &str| {
+        format!(
+            r#"{{"uid": "{uid}", "root_uid": "r", "parent_uid": null, "status": "Started", "headers": {{"receiver": "karton.x"}}, "payload": {{}}, "payload_persistent": {{}}, "last_update": 5.0}}"#
+        )
+    };
+    for uid in ["held", "lost"] {
+        let _: () = bed.command(&["SET", &format!("karton.task:{uid}"), &record(uid)]).await;
+    }
+    let _: () = bed.command(&["ZADD", "karton.rs.leases", "99999999999", "held"]).await;
+    let options = [("system", "gc_interval", "1"), ("system", "crash_started_tasks_on_timeout", "1")];
+    let broker = bed.broker_with(bed.with_options(&options));
+    let status = async |uid: &str| {
+        let record: Option<String> = bed.command(&["GET", &format!("karton.task:{uid}")]).await;
+        record.map(|record| record.contains("Crashed"))
+    };
+    eventually("the lost task to crash", || async { (status("lost").await == Some(true)).then_some(()) }).await;
+    assert_eq!(status("held").await, Some(false));
+    let crashed: String = bed.command(&["HGET", "karton.metrics.crashed", "karton.x"]).await;
+    assert_eq!(crashed, "1");
+    broker.stop().await.unwrap();
+    // Without the option they are deleted; a crashed one after its own time.
+    let options = [("system", "gc_interval", "1"), ("system", "task_crashed_timeout", "0")];
+    let _: () = bed.command(&["SET", "karton.task:old", &record("old")]).await;
+    let _broker = bed.broker_with(bed.with_options(&options));
+    for uid in ["lost", "old"] {
+        eventually("both to go", || async { status(uid).await.is_none().then_some(()) }).await;
+    }
+    assert_eq!(status("held").await, Some(false));
+}
+
+#[tokio::test]
+async fn status_changes_of_old_consumers_are_written_and_published() {
+    let bed = Bed::start().await;
+    let sent = bed.producer().await.send_task(sample(0)).await.unwrap();
+    let _: () = bed.command(&["DEL", "karton.tasks"]).await;
+    let key = format!("karton.task:{}", sent.uid());
+    let record: String = bed.command(&["GET", &key]).await;
+    let operation = json!({"status": "Crashed", "identity": "karton.old", "type": "operation", "task": record}).to_string();
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (keep, config) = (std::sync::Arc::clone(&heard), bed.config.clone());
+    let _listener = crate::bed::Running::spawn(move |shutdown| async move {
+        let listener = karton_rs::LogConsumer::new("karton.listener").logger("karton.operations");
+        listener.run(&config, shutdown, move |record| keep.lock().unwrap().push(record)).await
+    });
+    eventually("the subscription", || async { (bed.command::<u64>(&["PUBSUB", "NUMPAT"]).await == 1).then_some(()) }).await;
+    let _: () = bed.command(&["RPUSH", "karton.operations", "{", &operation]).await;
+    let _broker = bed.broker();
+    eventually("the status", || async {
+        let record: String = bed.command(&["GET", &key]).await;
+        record.contains("\"Crashed\"").then_some(())
+    })
+    .await;
+    eventually("the record", || async {
+        let heard = heard.lock().unwrap();
+        heard.iter().any(|record| record.get("task").is_some_and(|task| task.get("uid").is_some())).then_some(())
+    })
+    .await;
+    assert_eq!(bed.command::<u64>(&["LLEN", "karton.operations"]).await, 0);
+    assert!(bed.quarantine().await.contains(&"operation:{".to_owned()));
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_created_or_ends_the_broker_with_its_name() {
+    let bed = Bed::start().await;
+    let config = bed.with_options(&[("s3", "bucket", "elsewhere")]);
+    let error = karton_rs::system::run(config.clone(), false, tokio_util::sync::CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(&error, karton_rs::Error::Config(_)) && error.to_string().contains("elsewhere"), "{error}");
+    let broker = bed.broker_with(config.clone());
+    let producer = karton_rs::Karton::connect(&config, "karton.producer", None).await.unwrap();
+    eventually("the bucket", || async {
+        let mut task = sample(0);
+        task.attach("sample", LocalResource::from_bytes("a.bin", "content").unwrap());
+        producer.send_task(task).await.ok()
+    })
+    .await;
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_is_killed_again_and_again_loses_no_task_and_routes_none_twice() {
+    const TASKS: usize = 3000;
+    let bed = Bed::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let ini = bed.ini(folder.path());
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    let mut redis = bed.redis.connection().await;
+    let mut pipeline = redis::pipe();
+    for number in 0..TASKS {
+        let task = sample(number);
+        pipeline.set(format!("karton.task:{}", task.uid()), task.to_json()).ignore().rpush("karton.tasks", task.uid()).ignore();
+    }
+    let () = pipeline.query_async(&mut redis).await.unwrap();
+    let mut kills = 0;
+    while queued(&bed, "karton.x").await < TASKS {
+        assert!(kills < 30, "no end after {kills} brokers");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_karton-system"));
+        command.arg("--config-file").arg(&ini).current_dir(folder.path()).env("HOME", folder.path());
+        let mut broker = command.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        // Killed as soon as it has done something, wherever it is then.
+        let before = queued(&bed, "karton.x").await;
+        eventually("a step", || async { (queued(&bed, "karton.x").await > before).then_some(()) }).await;
+        broker.kill().unwrap();
+        broker.wait().unwrap();
+        // As when its sign of life has run out.
+        let signs: Vec<String> = bed.command(&["KEYS", "karton.rs.router:*"]).await;
+        for sign in signs {
+            let _: () = bed.command(&["DEL", &sign]).await;
+        }
+        kills += 1;
+    }
+    let uids: Vec<String> = bed.command(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await;
+    assert_eq!(uids.len(), TASKS);
+    let mut pipeline = redis::pipe();
+    uids.iter().for_each(|uid| {
+        pipeline.get(format!("karton.task:{uid}"));
+    });
+    let records: Vec<String> = pipeline.query_async(&mut redis).await.unwrap();
+    let numbers: BTreeSet<u64> =
+        records.iter().map(|record| Task::from_json(record).unwrap().payload_as::<u64>("number").unwrap().unwrap()).collect();
+    assert_eq!(numbers.len(), TASKS);
+    let assigned: String = bed.command(&["HGET", "karton.metrics.assigned", "karton.x"]).await;
+    assert_eq!(assigned, TASKS.to_string());
+}

@@ -17,10 +17,15 @@ use crate::bed::{Bed, Running};
 
 /// An interpreter with karton-core; None: left out, outside CI only.
 fn interpreter() -> Option<PathBuf> {
-    let path = std::env::var_os("KARTON_PEERS_PYTHON").map(PathBuf::from);
+    interpreter_of("KARTON_PEERS_PYTHON", "karton-core")
+}
+
+fn interpreter_of(variable: &str, package: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).map(PathBuf::from);
     if path.is_none() {
-        assert!(std::env::var("CI").is_err(), "KARTON_PEERS_PYTHON is not set: run the tests by `make test`");
-        eprintln!("left out: KARTON_PEERS_PYTHON names no interpreter with karton-core (`make test` prepares one)");
+        let ci = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
+        assert!(!ci, "{variable} is not set: run the tests by `make test`");
+        eprintln!("left out: {variable} names no interpreter with {package} (`make test` prepares one)");
     }
     path
 }
@@ -274,4 +279,50 @@ async fn log_records_go_both_ways() {
         records.iter().filter(of_python).any(|record| record.get("task").is_some_and(|task| task.get("uid").is_some())).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn python_tools_show_our_services_with_versions_and_replicas() {
+    let Some(python) = interpreter() else { return };
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let make = || {
+        let consumer = Consumer::new("karton.shown").version("7.8.9").info("Shows **itself**").filters(json!([{"type": "sample"}]));
+        consumer.process(|_, _| async { anyhow::bail!("no good") })
+    };
+    let (_one, _two) = (bed.consumer(make()).await, bed.consumer(make()).await);
+    let crashed = bed.producer().await.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
+    bed.reached(&crashed, "karton.shown", TaskState::Crashed).await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let ini = bed.ini(folder.path());
+    let run = |program: PathBuf, arguments: Vec<std::ffi::OsString>| {
+        let mut command = tokio::process::Command::new(program);
+        command.args(arguments).env("HOME", folder.path()).current_dir(folder.path()).stdin(Stdio::null());
+        async move {
+            let output = command.output().await.unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        }
+    };
+    let list = run(python.with_file_name("karton"), vec!["--config-file".into(), ini.clone().into(), "list".into()]).await;
+    let line: Vec<&str> = list.lines().find(|line| line.starts_with("karton.shown")).expect("a line").split_whitespace().collect();
+    assert_eq!(line, ["karton.shown", "7.8.9", karton_rs::KARTON_VERSION]);
+
+    let Some(dashboard) = interpreter_of("KARTON_DASHBOARD_PYTHON", "karton-dashboard") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/dashboard.py");
+    let pages = Value::parse(run(dashboard, vec![script.into()]).await.trim()).unwrap();
+    let queue = pages.get("queues").and_then(|queues| queues.get("karton.shown")).expect("a queue");
+    assert_eq!(queue.get("replicas").and_then(Value::as_number).and_then(karton_rs::json::Number::as_u64), Some(2), "{queue}");
+    let bind = queue.get("bind").unwrap_or(queue);
+    assert_eq!(bind.get("service_version").or_else(|| bind.get("version")).and_then(Value::as_str), Some("7.8.9"), "{queue}");
+    let text = |name: &str| pages.get(name).and_then(Value::as_str).unwrap().to_owned();
+    let services = text("services");
+    assert!(services.contains("karton.system") && services.contains(karton_rs::KARTON_VERSION), "{services}");
+    assert!(services.contains(env!("CARGO_PKG_VERSION")), "{services}");
+    let metrics = text("metrics");
+    assert!(
+        metrics.lines().any(|line| line.starts_with("karton_replicas{") && line.contains("shown") && line.ends_with(" 2.0")),
+        "{metrics}"
+    );
 }
