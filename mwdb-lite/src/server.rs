@@ -57,7 +57,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
         })
     });
     let place = format!("{}:{}", app.config.host, app.config.port);
-    let rocket = build(app).attach(liftoff).ignite().await.map_err(|error| launch_error(&error, &place))?;
+    let rocket = build(app).attach(RequestLog).attach(liftoff).ignite().await.map_err(|error| launch_error(&error, &place))?;
     let stop = rocket.shutdown();
     let token = shutdown.clone();
     tokio::spawn(async move {

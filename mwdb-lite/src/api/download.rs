@@ -2,6 +2,7 @@
 
 use std::io::{self, SeekFrom};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rocket::{
@@ -19,13 +20,14 @@ use tokio::io::{AsyncRead, AsyncSeek, AsyncSeekExt, ReadBuf};
 use super::params::Hash;
 use crate::{
     auth::{MaybeUser, User},
+    content,
     error::{ApiError, ApiResult},
     objects::{Kind, access, downloads},
     state::App,
 };
 
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![download, token, zip_token, legacy_url, legacy_download]
+    rocket::routes![download, download_zip, token, zip_token, legacy_url, legacy_download]
 }
 
 /// How much of a file goes out at once.
@@ -55,6 +57,18 @@ async fn download(
     let sha256 = authorised(app, user, token, hash).await?;
     let obfuscate = super::object::number("obfuscate", obfuscate)?.unwrap_or(0) != 0;
     Download::open(app, sha256, range.0.as_deref(), obfuscate).await
+}
+
+/// Ranges mean nothing here: each zip is encrypted anew.
+#[get("/file/<hash>/download/zip?<token>")]
+async fn download_zip(hash: Hash, token: Option<&str>, user: MaybeUser, app: &State<App>) -> ApiResult<Download> {
+    let sha256 = authorised(app, user, token, hash).await?;
+    let known = sha256.clone();
+    let name = app.db.read(move |c| downloads::entry_name(c, &known)).await?;
+    let (store, path, password) = (Arc::clone(&app.store), app.store.path(&sha256), app.config.zip_download_password.clone());
+    let packed =
+        tokio::task::spawn_blocking(move || content::pack(&store, &path, &name, &password)).await.map_err(anyhow::Error::from)??;
+    Download::whole(sha256, File::from_std(packed)).await
 }
 
 /// The SHA-256 of the file that a request may download.
@@ -127,6 +141,12 @@ impl Download {
         file.seek(SeekFrom::Start(start)).await?;
         file.set_max_buf_size(CHUNK);
         Ok(Self { sha256, total, range, body: Slice { file, left: length, obfuscate } })
+    }
+
+    async fn whole(sha256: String, mut file: File) -> ApiResult<Self> {
+        let total = file.metadata().await?.len();
+        file.set_max_buf_size(CHUNK);
+        Ok(Self { sha256, total, range: None, body: Slice { file, left: total, obfuscate: false } })
     }
 }
 

@@ -7,7 +7,9 @@ mod digests;
 mod magic;
 mod stage;
 mod store;
+mod zip;
 
 pub(crate) use magic::Magic;
 pub(crate) use stage::{Staged, Staging};
 pub(crate) use store::Store;
+pub(crate) use zip::pack;
