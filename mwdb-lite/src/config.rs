@@ -205,13 +205,15 @@ impl Config {
         source.parsed("mwdb", "zip_download_password", &mut config.zip_download_password)?;
         source.flag("use_x_forwarded_for", &mut config.use_x_forwarded_for)?;
         source.optional("mwdb", "recaptcha_site_key", &mut config.recaptcha_site_key)?;
+        source.optional("mwdb", "karton_config_path", &mut config.karton_config_path)?;
         source.optional("karton", "config_path", &mut config.karton_config_path)?;
         let mut grace = config.shutdown_grace.as_secs();
         source.parsed("mwdb", "shutdown_grace", &mut grace)?;
         config.shutdown_grace = Duration::from_secs(grace);
         source.only_disk_storage()?;
         source.exists("mwdb", "web_folder", config.web_folder.as_deref())?;
-        source.exists("karton", "config_path", config.karton_config_path.as_deref())?;
+        let origin = if source.get("karton", "config_path").is_some() { ("karton", "config_path") } else { ("mwdb", "karton_config_path") };
+        source.exists(origin.0, origin.1, config.karton_config_path.as_deref())?;
         if !crate::auth::is_login(&config.admin_login) {
             return Err(source.error("mwdb", "admin_login", "is not a login: letters, digits, `_`, `.` and `-`, at most 32"));
         }

@@ -45,6 +45,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// As [`run`].
 pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(SocketAddr) + Send + 'static) -> anyhow::Result<()> {
     let app = App::open(config).await?;
+    app.store.sweep().context("empty the staging folder")?;
     let announcer = tokio::spawn(karton::outbox::run(app.clone(), shutdown.clone()));
     let listening = std::sync::Mutex::new(Some(ready));
     let liftoff = AdHoc::on_liftoff("tell the address", move |rocket| {

@@ -32,17 +32,14 @@ pub(crate) struct Kept {
 }
 
 impl Store {
-    /// Makes the folders, and empties the staging folder of what a crash left there.
+    /// Makes the folders.
     ///
     /// # Errors
-    /// When a folder cannot be made or read.
+    /// When a folder cannot be made.
     pub(crate) fn open(config: &Config) -> io::Result<Self> {
         let folder = config.uploads_folder.clone();
         let staging = folder.join(STAGING);
         fs::create_dir_all(&staging)?;
-        for entry in fs::read_dir(&staging)? {
-            fs::remove_file(entry?.path())?;
-        }
         Ok(Self {
             folder,
             staging,
@@ -50,6 +47,21 @@ impl Store {
             fallback: config.hash_pathing_fallback,
             arriving: Mutex::new(HashMap::new()),
         })
+    }
+
+    /// Empties the staging folder of what a crash left there. For the server alone: other commands
+    /// may open the store while it takes uploads.
+    ///
+    /// # Errors
+    /// When a leftover cannot be removed.
+    pub(crate) fn sweep(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.staging)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn staging_folder(&self) -> &Path {
