@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use mwdb_lite::{Config, ConfigError};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 /// MWDB in one binary: malware repository with the API of MWDB Core.
 #[derive(Parser)]
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    karton_rs::service::start_logging(None);
+    start_logging();
     karton_rs::service::install_crypto();
     match start(args.command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -96,6 +97,17 @@ fn start(command: Command) -> anyhow::Result<()> {
         }
     })
 }
+
+/// Logs to stderr.
+fn start_logging() {
+    use std::io::IsTerminal;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| QUIET.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+}
+
+/// Rocket's own lines are left out, also those it logs in the name of our handlers: it calls every
+/// 404 an error and every odd path a warning.
+const QUIET: &str = "info,rocket=off,mwdb_lite::api=off";
 
 /// 2 for a configuration that cannot be used, ours or Karton's.
 fn exit_code(error: &anyhow::Error) -> ExitCode {

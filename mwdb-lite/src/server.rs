@@ -4,9 +4,13 @@
 //! instead of exiting.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use rocket::{Build, Rocket, fairing::AdHoc};
+use rocket::{
+    Build, Data, Request, Response, Rocket,
+    fairing::{AdHoc, Fairing, Info, Kind},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{accounts, api, config::Config, karton, state::App, web};
@@ -29,6 +33,29 @@ pub fn build(app: App) -> Rocket<Build> {
     settings.shutdown.mercy = 1;
     let rocket = rocket::custom(settings).attach(api::Strict).mount("/api", api::routes(&app)).register("/api", api::catchers());
     web::mount(rocket, &app).manage(app)
+}
+
+/// One line per request, in place of Rocket's own.
+struct RequestLog;
+
+#[derive(Clone, Copy)]
+struct Start(Instant);
+
+#[rocket::async_trait]
+impl Fairing for RequestLog {
+    fn info(&self) -> Info {
+        Info { name: "request log", kind: Kind::Request | Kind::Response | Kind::Singleton }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        request.local_cache(|| Start(Instant::now()));
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        let start = request.local_cache(|| Start(Instant::now()));
+        // The path only: a query may hold a download token.
+        tracing::debug!("{} {}: {} in {:?}", request.method(), request.uri().path(), response.status().code, start.0.elapsed());
+    }
 }
 
 /// Runs the server until `shutdown` is cancelled.
