@@ -1,6 +1,7 @@
 //! The deprecated metakeys. See MWDB API §O10.
 
-use rocket::{Route, State, delete, get, post, serde::json::Json};
+use rocket::{Route, State, delete, get, post, put, serde::json::Json};
+use rusqlite::Connection;
 use serde::Serialize;
 
 use super::{
@@ -10,16 +11,18 @@ use super::{
 };
 use crate::{
     auth::{Capability, User},
+    db::attributes::DefinitionRow,
     error::{ApiError, ApiResult},
     objects::{
-        definitions::{self, Access, Definition},
+        attributes::normalise_key,
+        definitions::{self, Access, Changes, Definition, Rights},
         metakeys::{self, Metakey},
     },
     state::App,
 };
 
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![list, add, remove, readable, settable]
+    rocket::routes![list, add, remove, readable, settable, manage, managed, define, update, undefine, set_rights, remove_rights]
 }
 
 #[derive(Serialize)]
@@ -89,4 +92,91 @@ async fn settable(user: User, app: &State<App>) -> ApiResult<Json<MetakeyDefinit
 async fn definitions_for(user: User, app: &App, access: Access) -> ApiResult<Json<MetakeyDefinitions>> {
     let definitions = app.look(&user.0, move |c, caller| definitions::list(c, caller, access)).await?;
     Ok(Json(MetakeyDefinitions { metakeys: definitions.into_iter().map(MetakeyDefinition::from).collect() }))
+}
+
+/// A definition with everybody's rights on it.
+#[derive(Serialize)]
+struct Managed {
+    #[serde(flatten)]
+    definition: MetakeyDefinition,
+    permissions: Vec<Rights>,
+}
+
+#[derive(Serialize)]
+struct AllManaged {
+    metakeys: Vec<Managed>,
+}
+
+fn with_rights(c: &Connection, definition: Definition) -> ApiResult<Managed> {
+    let permissions = definitions::rights(c, &definition.key)?;
+    Ok(Managed { definition: definition.into(), permissions })
+}
+
+#[get("/meta/manage")]
+async fn manage(user: User, app: &State<App>) -> ApiResult<Json<AllManaged>> {
+    user.require(Capability::ManageUsers)?;
+    let all = app.look(&user.0, |c, caller| {
+        definitions::list(c, caller, Access::Manage)?.into_iter().map(|definition| with_rights(c, definition)).collect()
+    });
+    Ok(Json(AllManaged { metakeys: all.await? }))
+}
+
+#[get("/meta/manage/<key>")]
+async fn managed(key: String, user: User, app: &State<App>) -> ApiResult<Json<Managed>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(app.db.read(move |c| with_rights(c, definitions::detail(c, &key)?)).await?))
+}
+
+#[post("/meta/manage/<key>", data = "<body>")]
+async fn define(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<MetakeyDefinition>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let row = DefinitionRow {
+        key: normalise_key(&key)?,
+        label: fields.text("label")?,
+        description: fields.text("description")?,
+        url_template: fields.text("template")?,
+        rich_template: String::new(),
+        example_value: String::new(),
+        hidden: fields.boolean("hidden")?,
+    };
+    Ok(Json(app.db.write(move |c| definitions::create(c, row)).await?.into()))
+}
+
+#[put("/meta/manage/<key>", data = "<body>")]
+async fn update(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<MetakeyDefinition>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let changes = Changes {
+        label: fields.nullable_text("label")?,
+        description: fields.nullable_text("description")?,
+        url_template: fields.nullable_text("template")?,
+        hidden: fields.nullable_boolean("hidden")?,
+        ..Changes::default()
+    };
+    Ok(Json(app.db.write(move |c| definitions::update(c, &key, changes)).await?.into()))
+}
+
+#[delete("/meta/manage/<key>")]
+async fn undefine(key: String, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(app.db.write(move |c| definitions::remove(c, &key)).await?))
+}
+
+#[put("/meta/manage/<key>/permissions/<group_name>", data = "<body>")]
+async fn set_rights(key: String, group_name: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Managed>> {
+    user.require(Capability::ManageUsers)?;
+    let fields = body.object()?;
+    let rights = Rights { group_name, can_read: fields.boolean("can_read")?, can_set: fields.boolean("can_set")? };
+    let changed = app.db.write(move |c| {
+        definitions::set_rights(c, &key, rights)?;
+        with_rights(c, definitions::detail(c, &key)?)
+    });
+    Ok(Json(changed.await?))
+}
+
+#[delete("/meta/manage/<key>/permissions/<group_name>")]
+async fn remove_rights(key: String, group_name: String, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+    user.require(Capability::ManageUsers)?;
+    Ok(Json(app.db.write(move |c| definitions::remove_rights(c, &key, &group_name)).await?))
 }

@@ -7,6 +7,7 @@ pub(crate) mod attribute;
 pub(crate) mod auth;
 pub(crate) mod body;
 mod catchers;
+mod docs;
 pub(crate) mod download;
 pub(crate) mod group;
 mod karton;
@@ -30,6 +31,7 @@ use crate::state::App;
 pub(crate) fn routes(app: &App) -> Vec<Route> {
     [
         server::routes(),
+        docs::routes(),
         auth::routes(),
         user::routes(),
         group::routes(),

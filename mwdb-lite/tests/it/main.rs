@@ -29,3 +29,4 @@ mod robust;
 mod server;
 mod settings_pages;
 mod shares;
+mod zips;
