@@ -136,17 +136,11 @@ fn attribute_keys(keys: &Value) -> Vec<AttributeKey> {
 pub(super) async fn analysis_box(app: &App, caller: &Arc<Caller>, id: &str) -> ApiResult<AnalysisBox> {
     let hash = id.to_owned();
     let rows = app.look(caller, move |c, caller| Ok(analyses::page(c, caller, None, &hash, None)?.newest)).await?;
-    let queued: Vec<String> = rows.iter().filter(|row| !row.announced).map(|row| row.id.clone()).collect();
-    let unknown: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let known: Vec<shown::KnownAnalysis> = rows.iter().map(shown::KnownAnalysis::from).collect();
     let rights = (app.karton.is_enabled(), caller.has(Capability::KartonReanalyze));
     match app.karton.describe(rows).await {
-        Ok(items) => Ok(shown::analyses(id, &shown::answer(&items)?, &queued, rights)),
-        Err(ApiError::Unavailable(_)) => {
-            let items: Vec<serde_json::Value> = unknown.into_iter().map(|id| serde_json::json!({ "id": id })).collect();
-            let mut shown = shown::analyses(id, &shown::answer(&items)?, &queued, rights);
-            shown.unreachable = true;
-            Ok(shown)
-        }
+        Ok(items) => Ok(shown::analyses(id, &known, &shown::answer(&items)?, rights)),
+        Err(ApiError::Unavailable(_)) => Ok(AnalysisBox { unreachable: true, ..shown::analyses(id, &known, &Value::default(), rights) }),
         Err(error) => Err(error),
     }
 }

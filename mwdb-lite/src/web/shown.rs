@@ -16,7 +16,7 @@ use super::view::{
     text::{Block, Characters, Size, Text},
     time::Moment,
 };
-use crate::{error::ApiResult, objects::metakeys, timestamp::Timestamp};
+use crate::{db::analyses::AnalysisRow, error::ApiResult, objects::metakeys, timestamp::Timestamp};
 
 /// How much of a text a page shows.
 const LONGEST: usize = 256 * 1024;
@@ -273,25 +273,39 @@ pub(super) fn shares(answer: &Value, id: &str) -> Vec<Share> {
     list(answer, "shares").iter().map(shown).collect()
 }
 
-/// The box of analyses. `queued` are the ids that Karton has not been told of yet.
-pub(super) fn analyses(object: &str, answer: &Value, queued: &[String], rights: (bool, bool)) -> AnalysisBox {
+/// What is known of an analysis without Karton.
+pub(super) struct KnownAnalysis {
+    id: String,
+    announced: bool,
+    created: Timestamp,
+}
+
+impl From<&AnalysisRow> for KnownAnalysis {
+    fn from(row: &AnalysisRow) -> Self {
+        Self { id: row.id.clone(), announced: row.announced, created: row.creation_time }
+    }
+}
+
+/// The box of analyses. `answer` holds what Karton says of them; nothing when it does not answer.
+pub(super) fn analyses(object: &str, known: &[KnownAnalysis], answer: &Value, rights: (bool, bool)) -> AnalysisBox {
     let (karton_enabled, can_reanalyze) = rights;
     let items = answer.as_array().unwrap_or_default();
+    let nothing = Value::default();
+    let item = |id: &str| items.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(id)).unwrap_or(&nothing);
     AnalysisBox {
         object: object.to_owned(),
         karton_enabled,
         can_reanalyze,
-        more: items.len() >= 10,
+        more: known.len() >= 10,
         unreachable: false,
-        analyses: items.iter().map(|item| analysis(item, queued)).collect(),
+        analyses: known.iter().map(|known| analysis(known, item(&known.id))).collect(),
     }
 }
 
-fn analysis(item: &Value, queued: &[String]) -> Analysis {
-    let id = text(item, "id");
+fn analysis(known: &KnownAnalysis, item: &Value) -> Analysis {
     let state = match item.get("status").and_then(Value::as_str) {
         Some("finished") => State::Finished,
-        Some("running") if queued.contains(&id) => State::Queued,
+        _ if !known.announced => State::Queued,
         Some("running") => State::Running,
         _ => State::Unknown,
     };
@@ -299,8 +313,10 @@ fn analysis(item: &Value, queued: &[String]) -> Analysis {
     let object = |name: &str| item.get(name).and_then(Value::as_object).unwrap_or(&empty).clone();
     let texts = |queue: &Value, name: &str| list(queue, name).iter().filter_map(Value::as_str).map(Text::from).collect();
     Analysis {
+        id: known.id.clone(),
         state,
-        updated: moment(item, "last_update"),
+        started: Moment::new(known.created.micros()),
+        updated: moment(item, "last_update").filter(|_| state == State::Running),
         arguments: object("arguments")
             .iter()
             .map(|(key, value)| (key.as_str().into(), value.as_str().map_or_else(|| value.to_json(), str::to_owned).into()))
@@ -313,7 +329,6 @@ fn analysis(item: &Value, queued: &[String]) -> Analysis {
                 received_from: texts(queue, "received_from"),
             })
             .collect(),
-        id,
     }
 }
 

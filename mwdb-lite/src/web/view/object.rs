@@ -226,6 +226,8 @@ pub(crate) struct AnalysisBox {
 pub(crate) struct Analysis {
     pub(crate) id: String,
     pub(crate) state: State,
+    pub(crate) started: Moment,
+    /// While it is running.
     pub(crate) updated: Option<Moment>,
     pub(crate) arguments: Vec<(Text, Text)>,
     pub(crate) services: Vec<ServiceWork>,

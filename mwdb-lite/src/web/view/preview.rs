@@ -141,8 +141,14 @@ fn analyses(source: Source, enabled: bool) -> AnalysisBox {
         statuses: vec![source.text("Started"), source.text("Spawned")],
         received_from: vec![source.text(from)],
     };
-    let analysis =
-        |id: &str, state, services, arguments| Analysis { id: id.to_owned(), state, updated: Some(minutes_ago(1)), arguments, services };
+    let analysis = |id: &str, state, services, arguments| Analysis {
+        id: id.to_owned(),
+        state,
+        started: minutes_ago(3),
+        updated: Some(minutes_ago(1)),
+        arguments,
+        services,
+    };
     AnalysisBox {
         object: digest(1),
         karton_enabled: enabled,
