@@ -62,6 +62,12 @@ impl Backend {
         self.redis.run(redis::pipe().cmd("PING").ignore()).await
     }
 
+    /// Unix time by the clock of Redis, by which claims lapse.
+    pub(crate) async fn server_time(&self) -> Result<f64, Error> {
+        let ((seconds, microseconds),): ((u32, u32),) = self.redis.run(redis::pipe().cmd("TIME")).await?;
+        Ok(f64::from(seconds) + f64::from(microseconds) / 1e6)
+    }
+
     /// Sends a task: record, then objects, then the push, so that the collector sees the references
     /// and no consumer sees a missing object.
     pub(crate) async fn send_task(&self, mut task: Task, current: Option<&Task>) -> Result<Task, Error> {

@@ -2,6 +2,7 @@
 //!
 //! The one rule: a task leaves its queue only in the script that records the claim. Whatever is lost
 //! on the way (the reply, the process) lapses with the claim, and the broker queues the task again.
+//! When a claim lapses is told by the clock of Redis: those of two machines never agree.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,7 @@ use crate::{
     backend::{Backend, Bind, Connection, keys, release},
     config::{Config, RedisSettings},
     error::Error,
-    task::{Task, TaskState, now},
+    task::{Task, TaskState},
 };
 
 /// How long an idle consumer waits for a sign before it looks again; also how long it needs to stop.
@@ -25,12 +26,19 @@ if bind ~= ARGV[2] then return {'bind', bind} end
 for i = 4, #KEYS do
     local uid = redis.call('LPOP', KEYS[i])
     if uid then
-        redis.call('ZADD', KEYS[2], ARGV[4], uid)
+        local time = redis.call('TIME')
+        redis.call('ZADD', KEYS[2], time[1] + time[2] / 1000000 + ARGV[4], uid)
         redis.call('HINCRBY', KEYS[3], uid, 1)
         return {'task', uid, redis.call('GET', ARGV[3] .. uid)}
     end
 end
 return {'empty'}
+";
+
+/// Prolongs claims that still stand.
+const RENEW: &str = r"
+local time = redis.call('TIME')
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', time[1] + time[2] / 1000000 + ARGV[1], ARGV[i]) end
 ";
 
 /// Access to the queues of one identity, over the connection that carries its name.
@@ -103,7 +111,7 @@ impl Queue {
             .arg(keys::LEASES)
             .arg(keys::DELIVERIES)
             .arg(&self.queues);
-        pipeline.arg(&self.bind.identity).arg(&stored).arg(keys::TASK_PREFIX).arg(self.claims.lapses());
+        pipeline.arg(&self.bind.identity).arg(&stored).arg(keys::TASK_PREFIX).arg(self.claims.lease.as_secs());
         let (reply,): (Vec<Option<Vec<u8>>>,) = self.connection.run(&pipeline).await?;
         let mut reply = reply.into_iter();
         let kind = reply.next().flatten().unwrap_or_default();
@@ -135,10 +143,6 @@ impl Claims {
         self.uids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lapses(&self) -> f64 {
-        now() + self.lease.as_secs_f64()
-    }
-
     /// The task is done with, or somebody else's again.
     pub(super) fn forget(&self, uid: &str) {
         self.uids().remove(uid);
@@ -153,11 +157,7 @@ impl Claims {
                 continue;
             }
             let mut pipeline = redis::pipe();
-            let command = pipeline.cmd("ZADD").arg(keys::LEASES).arg("XX");
-            for uid in &uids {
-                command.arg(self.lapses()).arg(uid);
-            }
-            command.ignore();
+            pipeline.cmd("EVAL").arg(RENEW).arg(1).arg(keys::LEASES).arg(self.lease.as_secs()).arg(&uids).ignore();
             if let Err(error) = backend.redis().run::<()>(&pipeline).await {
                 tracing::debug!("cannot renew the claims on {} tasks: {error}", uids.len());
             }

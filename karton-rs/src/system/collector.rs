@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use regex::bytes::Regex;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +57,8 @@ pub(super) async fn run(
     let collector = Collector { backend, settings, owner: new_uid() };
     loop {
         tokio::select! {
-            () = tokio::time::sleep(settings.gc_interval), if settings.enable_gc => {}
+            // An interval of 0 means as often as possible, not without a pause.
+            () = tokio::time::sleep(settings.gc_interval.max(Duration::from_secs(1))), if settings.enable_gc => {}
             () = shutdown.cancelled() => return Ok(()),
         }
         // A collection may be left at any point: the next one starts from what is there.
@@ -149,7 +151,7 @@ impl Collector<'_> {
     async fn held(&self) -> Result<HashSet<String>, Error> {
         let mut held: HashSet<String> = self.backend.unrouted_uids().await?.into_iter().collect();
         let mut pipeline = redis::pipe();
-        pipeline.zrangebyscore(keys::LEASES, now(), "+inf");
+        pipeline.zrangebyscore(keys::LEASES, self.backend.server_time().await?, "+inf");
         let (claimed,): (Vec<Vec<u8>>,) = self.backend.redis().run(&pipeline).await?;
         held.extend(claimed.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()));
         Ok(held)

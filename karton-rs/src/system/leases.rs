@@ -11,7 +11,7 @@ use super::SystemSettings;
 use crate::{
     backend::{Backend, keys, keys::Metric, read_task, release},
     error::Error,
-    task::{Task, TaskState, now},
+    task::{Task, TaskState},
 };
 
 /// How many lapsed claims one look handles.
@@ -43,7 +43,7 @@ pub(super) async fn run(backend: &Backend, settings: &SystemSettings, shutdown: 
 }
 
 async fn sweep(backend: &Backend, settings: &SystemSettings) -> Result<(), Error> {
-    let now = now();
+    let now = backend.server_time().await?;
     let mut pipeline = redis::pipe();
     pipeline.zrangebyscore_limit(keys::LEASES, "-inf", now, 0, BATCH);
     let (lapsed,): (Vec<Vec<u8>>,) = backend.redis().run(&pipeline).await?;

@@ -419,3 +419,21 @@ async fn a_broker_that_is_killed_again_and_again_loses_no_task_and_routes_none_t
     let assigned: String = bed.command(&["HGET", "karton.metrics.assigned", "karton.x"]).await;
     assert_eq!(assigned, TASKS.to_string());
 }
+
+#[tokio::test]
+async fn credentials_are_used_when_the_server_wants_them_and_left_away_when_it_does_not() {
+    let bed = Bed::start().await;
+    let connect =
+        async |options: &[(&str, &str, &str)]| karton_rs::Karton::connect(&bed.with_options(options), "karton.producer", None).await;
+    // A server without users refuses credentials.
+    connect(&[("redis", "password", "hunter2")]).await.unwrap();
+    let mut admin = bed.redis.connection().await;
+    let () = redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("hunter2").query_async(&mut admin).await.unwrap();
+    connect(&[("redis", "password", "hunter2")]).await.unwrap();
+    connect(&[("redis", "username", "default"), ("redis", "password", "hunter2")]).await.unwrap();
+    connect(&[("redis", "url", &format!("redis://:hunter2@127.0.0.1:{}/3", bed.redis.port()))]).await.unwrap();
+    for options in [vec![], vec![("redis", "password", "hunter3")]] {
+        let error = connect(&options).await.err().expect("no way in").to_string();
+        assert!(error.to_lowercase().contains("auth") && !error.contains("hunter"), "{error}");
+    }
+}

@@ -226,6 +226,29 @@ async fn a_claim_is_renewed_while_the_task_is_at_work() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_deleted_while_at_work_does_not_come_back() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let done = Arc::new(Notify::new());
+    let wait = Arc::clone(&done);
+    let consumer = any("karton.x").process(move |_, _| {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.notified().await;
+            Ok(())
+        }
+    });
+    let _consumer = bed.consumer(consumer).await;
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    let started = bed.reached(&sent, "karton.x", TaskState::Started).await;
+    let key = format!("karton.task:{}", started.uid());
+    let _: () = bed.command(&["DEL", &key]).await;
+    done.notify_one();
+    no_claims(&bed).await;
+    assert_eq!(status(&bed, &key).await, None);
+}
+
+#[tokio::test]
 async fn a_replica_that_was_cut_off_retires_when_a_newer_bind_stands() {
     let bed = Bed::start().await;
     let old = bed.consumer(any("karton.x").version("1").process(|_, _| async { Ok(()) })).await;
