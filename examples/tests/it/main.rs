@@ -147,3 +147,11 @@ async fn the_log_consumer_prints_records_of_services() {
     })
     .await;
 }
+
+#[test]
+fn the_service_of_the_readme_is_the_one_that_is_built() {
+    let readme = include_str!("../../../README.md");
+    let source = include_str!("../../src/bin/sizes.rs");
+    let (_, source) = source.split_once("\n\n").unwrap();
+    assert!(readme.contains(&format!("```rust\n{source}```")), "README.md and examples/src/bin/sizes.rs differ");
+}
