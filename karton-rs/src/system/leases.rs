@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SystemSettings;
 use crate::{
-    backend::{Backend, keys, keys::Metric, read_task, release},
+    backend::{Backend, keys, keys::Metric, read_task},
     error::Error,
     task::{Task, TaskState},
 };
@@ -17,14 +17,20 @@ use crate::{
 /// How many lapsed claims one look handles.
 const BATCH: isize = 500;
 
-/// Writes the record and queues the task again, if its claim is still lapsed and its record unchanged.
-const REQUEUE: &str = r"
+/// Writes the record if its claim is still lapsed and it is unchanged, and ends the claim; then queues
+/// the task again, or counts it as crashed.
+const SETTLE: &str = r"
 local lapses = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not lapses or tonumber(lapses) > tonumber(ARGV[2]) then return 0 end
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('SET', KEYS[2], ARGV[4])
-redis.call('LPUSH', KEYS[3], ARGV[1])
+if ARGV[5] == '' then
+    redis.call('LPUSH', KEYS[3], ARGV[1])
+else
+    redis.call('HDEL', KEYS[4], ARGV[1])
+    redis.call('HINCRBY', KEYS[5], ARGV[5], 1)
+end
 return 1
 ";
 
@@ -60,7 +66,7 @@ async fn sweep(backend: &Backend, settings: &SystemSettings) -> Result<(), Error
                 let receiver = task.header_str("receiver").map(str::to_owned);
                 match receiver.filter(|_| deliveries.unwrap_or(1) < settings.max_deliveries) {
                     Some(receiver) => requeue(backend, task, &receiver, &record, now).await?,
-                    None => give_up(backend, task, deliveries.unwrap_or(1)).await?,
+                    None => give_up(backend, task, deliveries.unwrap_or(1), &record, now).await?,
                 }
             }
             // Done, deleted or no task at all: a claim on nothing.
@@ -72,24 +78,29 @@ async fn sweep(backend: &Backend, settings: &SystemSettings) -> Result<(), Error
 
 async fn requeue(backend: &Backend, mut task: Task, receiver: &str, record: &[u8], now: f64) -> Result<(), Error> {
     task.set_status(TaskState::Spawned);
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("EVAL").arg(REQUEUE).arg(3).arg(keys::LEASES).arg(keys::task(task.uid())).arg(keys::queue(task.priority(), receiver));
-    pipeline.arg(task.uid()).arg(now).arg(record).arg(task.to_json());
-    let (done,): (bool,) = backend.redis().run(&pipeline).await?;
-    if done {
+    if settle(backend, &task, receiver, record, now).await? {
         tracing::warn!(task = task.uid(), "its consumer in {receiver} is gone: queued again");
     }
     Ok(())
 }
 
 /// Also the end of a task that does not say whose it is, which cannot be queued again.
-async fn give_up(backend: &Backend, mut task: Task, deliveries: u64) -> Result<(), Error> {
+async fn give_up(backend: &Backend, mut task: Task, deliveries: u64, record: &[u8], now: f64) -> Result<(), Error> {
     let receiver = task.header_str("receiver").unwrap_or("unknown").to_owned();
     task.crash(vec![format!("Task was handed out {deliveries} times, and each time its consumer was gone before it was done\n")]);
-    tracing::error!(task = task.uid(), "handed out {deliveries} times to {receiver} in vain: crashed");
+    if settle(backend, &task, &receiver, record, now).await? {
+        tracing::error!(task = task.uid(), "handed out {deliveries} times to {receiver} in vain: crashed");
+    }
+    Ok(())
+}
+
+/// False when somebody else was faster.
+async fn settle(backend: &Backend, task: &Task, receiver: &str, record: &[u8], now: f64) -> Result<bool, Error> {
+    let crashed_in = if task.status() == TaskState::Crashed { receiver } else { "" };
     let mut pipeline = redis::pipe();
-    pipeline.atomic().cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
-    release(&mut pipeline, task.uid());
-    pipeline.hincr(Metric::Crashed.key(), &receiver, 1).ignore();
-    backend.redis().run(&pipeline).await
+    pipeline.cmd("EVAL").arg(SETTLE).arg(5).arg(keys::LEASES).arg(keys::task(task.uid())).arg(keys::queue(task.priority(), receiver));
+    pipeline.arg(keys::DELIVERIES).arg(Metric::Crashed.key());
+    pipeline.arg(task.uid()).arg(now).arg(record).arg(task.to_json()).arg(crashed_in);
+    let (done,): (bool,) = backend.redis().run(&pipeline).await?;
+    Ok(done)
 }
