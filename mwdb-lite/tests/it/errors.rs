@@ -93,13 +93,13 @@ async fn deep_json_is_refused_or_stored_but_breaks_nothing() {
 async fn ten_megabytes_of_json_are_welcome() {
     let server = Server::start().await;
     let admin = server.admin().await;
-    let content = "ąb\n".repeat(10 << 18);
+    let content = "abcdefg\n".repeat(10 << 17) + "ą";
     let blob = admin.blob(&content).await;
     assert_eq!(blob["blob_size"], json!(content.chars().count()));
-    assert_eq!(admin.get(&format!("blob/{}", id(&blob))).await.ok()["content"], json!(content));
-    let cfg = json!({"list": (0..200_000).map(|n| format!("http://example.com/{n}/some/path/{n}")).collect::<Vec<_>>()});
+    assert_eq!(admin.get(&format!("blob/{}", id(&blob))).await.ok()["content"].as_str(), Some(content.as_str()));
+    let cfg = json!({"list": (0..30_000).map(|n| format!("http://example.com/{n}/some/path/{n}")).collect::<Vec<_>>()});
     let config = admin.config(json!({"family": "f", "cfg": cfg})).await.ok();
-    assert_eq!(config["cfg"]["list"][199_999], cfg["list"][199_999]);
+    assert_eq!(config["cfg"]["list"][29_999], cfg["list"][29_999]);
 }
 
 #[tokio::test]

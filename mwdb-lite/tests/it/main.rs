@@ -16,6 +16,7 @@ mod access;
 mod accounts;
 mod attributes;
 mod auth;
+mod command;
 mod configs;
 mod downloads;
 mod errors;

@@ -1,0 +1,111 @@
+//! The `mwdb-lite` command: settings, exit codes, the first start. See MWDB API §A3.2.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::harness::{Api, Server};
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mwdb-lite"));
+    command.args(arguments).current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Exit code and standard error of a command that ends by itself.
+async fn outcome(mut command: Command) -> (i32, String) {
+    let output = tokio::time::timeout(Duration::from_secs(20), command.output()).await.expect("the command ends").unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    (output.status.code().unwrap(), text)
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn bad_settings_are_named_and_end_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let ini = folder.path().join("mwdb.ini");
+    for (text, named) in [
+        ("[mwdb]\nenable_karton = true", "enable_karton"),
+        ("[mwdb]\nport = x", "port"),
+        ("[mwdb]\nstorage_provider = tape", "storage_provider"),
+        ("[mwdb]\nadmin_login = a b", "admin_login"),
+        ("[mwdb]\nweb_folder = /no/such/folder", "web_folder"),
+        ("[karton]\nconfig_path = /no/such/file", "config_path"),
+    ] {
+        std::fs::write(&ini, text).unwrap();
+        let (code, message) = outcome(command(folder.path(), &["run"])).await;
+        assert_eq!(code, 2, "{text}: {message}");
+        assert!(message.contains("mwdb.ini") && message.contains(named), "{text}: {message}");
+    }
+    std::fs::remove_file(&ini).unwrap();
+    let mut with_variable = command(folder.path(), &["run"]);
+    with_variable.env("MWDB_PORT", "x");
+    let (code, message) = outcome(with_variable).await;
+    assert_eq!(code, 2, "{message}");
+    assert!(message.contains("MWDB_PORT"), "{message}");
+    let mut without_karton = command(folder.path(), &["run"]);
+    without_karton.env("MWDB_ENABLE_KARTON", "1");
+    let (code, message) = outcome(without_karton).await;
+    assert_eq!(code, 2, "{message}");
+    assert_eq!(outcome(command(folder.path(), &["run", "--no-such-flag"])).await.0, 2);
+    assert_eq!(outcome(command(folder.path(), &["run", "--config", "missing.ini"])).await.0, 2);
+    assert_eq!(outcome(command(folder.path(), &["version"])).await.0, 0);
+}
+
+#[tokio::test]
+async fn a_port_in_use_ends_with_1_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, message) = outcome(command(folder.path(), &["run", "--port", &port])).await;
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains(&port), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mwdb.sqlite"), "this is no database, however long it may become".repeat(100)).unwrap();
+    let (code, message) = outcome(command(folder.path(), &["configure", "-q"])).await;
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains("mwdb.sqlite"), "{message}");
+}
+
+#[tokio::test]
+async fn configure_makes_what_run_serves_and_the_password_can_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    // Without a password one is made and shown, once.
+    let (code, message) = outcome(command(folder.path(), &["configure", "-q"])).await;
+    assert_eq!(code, 0, "{message}");
+    assert!(message.contains("has the password"), "{message}");
+    let (code, message) = outcome(command(folder.path(), &["configure", "-q"])).await;
+    assert_eq!((code, message.contains("has the password")), (0, false), "{message}");
+    assert_eq!(outcome(command(folder.path(), &["set-admin-password", "short"])).await.0, 1);
+    assert_eq!(outcome(command(folder.path(), &["set-admin-password", "a better password"])).await.0, 0);
+
+    let port = free_port();
+    let mut run = command(folder.path(), &["run", "--port", &port.to_string()]);
+    // Connections that a client keeps open may use all of it.
+    run.env("MWDB_SHUTDOWN_GRACE", "1");
+    let mut process = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let helper = Server::start().await;
+    let api = Api { url: format!("http://127.0.0.1:{port}"), ..helper.anonymous() };
+    karton_rs::testing::within(Duration::from_secs(20), "an answer", || async {
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+    })
+    .await;
+    api.get("ping").await.ok();
+    api.post("auth/login", json!({"login": "admin", "password": "a better password"})).await.ok();
+    // A signal ends it, cleanly and soon.
+    let pid = process.id().unwrap().to_string();
+    let killed = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
+    assert!(killed.success(), "{killed}");
+    let status = tokio::time::timeout(Duration::from_secs(5), process.wait()).await.expect("it stops").unwrap();
+    assert_eq!(status.code(), Some(0));
+}
