@@ -3,11 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bind, ServiceInfo, keys};
+use base64::Engine as _;
+use redis::AsyncCommands as _;
+
+use super::{Backend, Bind, ServiceInfo, keys};
 use crate::{
+    Config,
     json::Value,
-    task::TaskPriority,
-    vectors::{cases, text},
+    task::{Task, TaskPriority, vectors::build},
+    testing::RedisServer,
+    vectors::{at, cases, commands, text},
 };
 
 /// All of this module, for the count of what was compared.
@@ -15,6 +20,7 @@ pub(crate) fn compare_all() {
     binds_are_written_read_and_compared_as_the_reference_does();
     connection_names_carry_the_service_information();
     queues_and_channels_have_the_names_of_the_reference();
+    sending_leaves_what_the_reference_leaves();
 }
 
 fn bind_of(fields: &Value) -> Bind {
@@ -97,5 +103,52 @@ fn queues_and_channels_have_the_names_of_the_reference() {
     for case in cases("log-channel", 4) {
         let or_all = |name: &str| case.input.get(name).and_then(Value::as_str).unwrap_or("*").to_owned();
         assert_eq!(keys::log_channel(&or_all("level"), &or_all("logger_name")), text(&case.output, "channel"), "{}", case.id);
+    }
+}
+
+#[tokio::test]
+async fn sending_leaves_what_the_reference_leaves() {
+    crate::service::install_crypto();
+    let server = RedisServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let s3 = playground_s3::Server::start(folder.path(), "127.0.0.1:0".parse().unwrap(), "access", "secret-key").await.unwrap();
+    let file = format!(
+        "[redis]\nhost = 127.0.0.1\nport = {}\n[s3]\naddress = {}\naccess_key = access\nsecret_key = secret-key\nbucket = karton\n",
+        server.port(),
+        s3.url()
+    );
+    let config = Config::from_parts(&[("k", &file)], []).unwrap();
+    let mut redis = server.connection().await;
+    for case in cases("send", 8) {
+        let () = redis::cmd("FLUSHALL").query_async(&mut redis).await.unwrap();
+        for put in commands(&case, "S3.PUT") {
+            s3.ensure_bucket(put[0].as_str().unwrap()).await.unwrap();
+        }
+        let backend = Backend::new(&config, text(&case.input, "identity"), "").unwrap();
+        let current = case.input.get("current_task").and_then(Value::as_str).map(|record| Task::from_json(record).unwrap());
+        let sent = backend.send_task(build(&case, case.input.get("task").unwrap()), current.as_ref()).await.unwrap();
+
+        let string = |value: &Value| value.as_str().unwrap().to_owned();
+        for set in commands(&case, "SET") {
+            let record: String = redis.get(string(&set[0])).await.unwrap();
+            assert_eq!(at(&record, case.now()), at(set[1].as_str().unwrap(), case.now()), "{}", case.id);
+        }
+        for put in commands(&case, "S3.PUT") {
+            let resources = sent.resources();
+            let resource = resources.iter().find(|resource| resource.uid == put[1].as_str().unwrap()).unwrap();
+            assert_eq!(resource.bucket.as_deref(), put[0].as_str(), "{}", case.id);
+            let content = backend.storage().read(resource, 1 << 20).await.unwrap();
+            let expected = base64::engine::general_purpose::STANDARD.decode(put[2].as_str().unwrap()).unwrap();
+            assert_eq!(content, expected, "{}", case.id);
+        }
+        let pushed: Vec<String> = redis.lrange(keys::TASKS, 0, -1).await.unwrap();
+        assert_eq!(pushed, commands(&case, "RPUSH").iter().map(|push| string(&push[1])).collect::<Vec<_>>(), "{}", case.id);
+        for count in commands(&case, "HINCRBY") {
+            let produced: u64 = redis.hget(string(&count[0]), string(&count[1])).await.unwrap();
+            assert_eq!(produced, 1, "{}", case.id);
+        }
+        // The record, the queue and the counter, and nothing else.
+        let all: Vec<String> = redis.keys("*").await.unwrap();
+        assert_eq!(all.len(), 3, "{}: {all:?}", case.id);
     }
 }

@@ -55,7 +55,7 @@ fn local(spec: &Value) -> Result<LocalResource, crate::ResourceError> {
 }
 
 /// The task that the constructor arguments of a case describe, with the uids and the clock of the case.
-fn build(case: &Case, spec: &Value) -> Task {
+pub(crate) fn build(case: &Case, spec: &Value) -> Task {
     let empty = Map::new();
     let object = |name: &str| spec.get(name).and_then(Value::as_object).unwrap_or(&empty);
     let mut task = Task::new(Value::Object(object("headers").clone()));

@@ -191,6 +191,9 @@ async fn without_s3_the_broker_routes_and_a_task_that_needs_it_fails_clearly() {
     task.attach("sample", LocalResource::from_bytes("a.bin", "content").unwrap());
     let error = producer.send_task(task.clone()).await.unwrap_err();
     assert!(error.is_temporary() && error.to_string().contains("cannot upload `a.bin`"), "{error}");
+    // Not handed over; its record stands for the collector to find.
+    assert!(bed.command::<bool>(&["EXISTS", &format!("karton.task:{}", task.uid())]).await);
+    assert_eq!((bed.command::<u64>(&["LLEN", "karton.tasks"]).await, queued(&bed, "karton.x").await), (0, 1));
     bed.start_s3().await;
     producer.send_task(task).await.unwrap();
     all_queued(&bed, "karton.x", 2).await;
