@@ -29,6 +29,9 @@ pub(crate) const LEASES: &str = "karton.rs.leases";
 /// How often each of those was handed out.
 pub(crate) const DELIVERIES: &str = "karton.rs.deliveries";
 
+/// Matches the routed queues of all identities.
+pub(crate) const EVERY_QUEUE: &str = "karton.queue.*";
+
 /// Record of a task.
 pub(crate) fn task(uid: &str) -> String {
     format!("{TASK_PREFIX}{uid}")

@@ -10,7 +10,7 @@ mod names;
 #[cfg(test)]
 pub(crate) mod vectors;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -114,10 +114,15 @@ impl Backend {
         Ok(raw.into_iter().filter_map(|(identity, text)| readable_bind(&identity, &text)).collect())
     }
 
+    /// All connections: id and name.
+    pub(crate) async fn connections(&self) -> Result<Vec<(String, String)>, Error> {
+        let (list,): (String,) = self.redis.run(redis::pipe().cmd("CLIENT").arg("LIST")).await?;
+        Ok(list.lines().map(|line| (client_field(line, "id").to_owned(), client_field(line, "name").to_owned())).collect())
+    }
+
     /// The names of all connections.
     pub(crate) async fn connection_names(&self) -> Result<Vec<String>, Error> {
-        let (list,): (String,) = self.redis.run(redis::pipe().cmd("CLIENT").arg("LIST")).await?;
-        Ok(list.lines().map(|line| client_field(line, "name").to_owned()).collect())
+        Ok(self.connections().await?.into_iter().map(|(_, name)| name).collect())
     }
 
     /// How many connections carry each identity.
@@ -164,6 +169,38 @@ impl Backend {
         }
         // One may have been put back from the hands of a router between the two looks.
         uids.extend(self.uids(keys::TASKS).await?);
+        Ok(uids)
+    }
+
+    /// uids that our consumers have claimed, whether or not the claim has lapsed.
+    pub(crate) async fn claimed_uids(&self) -> Result<HashSet<String>, Error> {
+        let (uids,): (Vec<Vec<u8>>,) = self.redis.run(redis::pipe().zrange(keys::LEASES, 0, -1)).await?;
+        Ok(uids.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect())
+    }
+
+    /// uids in the queues of all consumers, whether or not they have a bind.
+    pub(crate) async fn queued_uids(&self) -> Result<HashSet<String>, Error> {
+        let mut queues: HashSet<String> = self.binds_raw().await?.into_keys().collect();
+        let mut cursor = 0_u64;
+        loop {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys::EVERY_QUEUE).arg("COUNT").arg(1000).arg("TYPE").arg("list");
+            let ((next, found),): ((u64, Vec<Vec<u8>>),) = self.redis.run(&pipeline).await?;
+            queues.extend(found.into_iter().filter_map(|key| String::from_utf8(key).ok()));
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        let mut uids = HashSet::new();
+        for queue in queues {
+            match self.uids(&queue).await {
+                Ok(found) => uids.extend(found),
+                Err(error) if error.is_temporary() => return Err(error),
+                // An identity may be the name of something that is no list.
+                Err(_) => {}
+            }
+        }
         Ok(uids)
     }
 

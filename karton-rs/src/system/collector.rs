@@ -181,6 +181,8 @@ impl Collector<'_> {
         pipeline.atomic();
         if !slice.deleted.is_empty() {
             pipeline.del(&slice.deleted).ignore();
+            let uids: Vec<&str> = slice.deleted.iter().filter_map(|key| key.strip_prefix(keys::TASK_PREFIX)).collect();
+            pipeline.hdel(keys::DELIVERIES, uids).ignore();
         }
         for (receiver, count) in &slice.receivers {
             pipeline.hincr(Metric::GarbageCollected.key(), receiver, *count).ignore();

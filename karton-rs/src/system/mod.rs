@@ -8,6 +8,7 @@ mod collector;
 mod fork;
 mod leases;
 mod matcher;
+mod orphans;
 mod router;
 mod settings;
 mod sweep;
@@ -79,7 +80,9 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
             }
             outcome
         };
-        let (routed, collected, ()) = tokio::join!(routing, collecting, leases::run(&backend, &settings, &both));
+        let lapsed = leases::run(&backend, &settings, &both);
+        let lost = orphans::run(&backend, &settings, &both);
+        let (routed, collected, (), ()) = tokio::join!(routing, collecting, lapsed, lost);
         tracing::info!("Service {} stopped", service.identity);
         routed.and(collected)
     };

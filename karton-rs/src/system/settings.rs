@@ -41,6 +41,8 @@ pub struct SystemSettings {
     pub task_tracking_ttl: Duration,
     /// Ours: time between two looks for claims of consumers that are gone.
     pub sweep_interval: Duration,
+    /// Ours: how long a task must look lost by a consumer that is not ours before it is queued again.
+    pub orphan_grace: Duration,
     /// Ours: how often a task is handed out before it counts as the cause of what happens to its consumers.
     pub max_deliveries: u64,
 }
@@ -70,6 +72,7 @@ impl SystemSettings {
             enable_task_tracking: switch("enable_task_tracking", true)?,
             task_tracking_ttl: seconds("task_tracking_ttl", 2_592_000)?,
             sweep_interval: seconds("sweep_interval", 10)?.max(Duration::from_secs(1)),
+            orphan_grace: seconds("orphan_grace", 60)?.max(Duration::from_secs(1)),
             max_deliveries: seconds("max_deliveries", 3)?.as_secs().max(1),
         })
     }

@@ -6,12 +6,14 @@ produce COUNT    sends COUNT tasks {type: to-rust}, each with a resource
 consume          a consumer of {type: to-python}; prints a JSON line for each task
 async-consume    the same as an asyncio service
 replica          a consumer whose bind equals that of the Rust one under test
+stuck            a consumer of {type: to-stuck} that never ends
 logs             prints each log record as a JSON line
 """
 
 import asyncio
 import json
 import sys
+import time
 
 from karton.core import Config, Consumer, LogConsumer, Producer, Resource, Task
 from karton.core.asyncio import Consumer as AsyncConsumer
@@ -60,6 +62,15 @@ class Replica(Consumer):
 Replica.__doc__ = None
 
 
+class Stuck(Consumer):
+    identity = "karton.stuck"
+    filters = [{"type": "to-stuck"}]
+
+    def process(self, task: Task) -> None:
+        print(json.dumps({"uid": task.uid}), flush=True)
+        time.sleep(3600)
+
+
 class Logs(LogConsumer):
     identity = "karton.py-logs"
 
@@ -80,7 +91,7 @@ def produce(count: int) -> None:
 
 
 if __name__ == "__main__":
-    roles = {"consume": Sync, "async-consume": Async, "replica": Replica, "logs": Logs}
+    roles = {"consume": Sync, "async-consume": Async, "replica": Replica, "stuck": Stuck, "logs": Logs}
     if sys.argv[2] == "produce":
         produce(int(sys.argv[3]))
     elif sys.argv[2] == "async-consume":

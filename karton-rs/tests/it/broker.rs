@@ -440,3 +440,34 @@ async fn credentials_are_used_when_the_server_wants_them_and_left_away_when_it_d
         assert!(error.to_lowercase().contains("auth") && !error.contains("hunter"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_spawned_task_in_no_queue_is_queued_again() {
+    let bed = Bed::start().await;
+    let record = |uid: &str| {
+        format!(
+            r#"{{"uid": "{uid}", "root_uid": "r", "parent_uid": null, "status": "Spawned", "headers": {{"receiver": "karton.x"}}, "payload": {{}}, "payload_persistent": {{}}, "last_update": 5.0}}"#
+        )
+    };
+    for uid in ["lost", "poison", "queued", "old-queue", "claimed"] {
+        let _: () = bed.command(&["SET", &format!("karton.task:{uid}"), &record(uid)]).await;
+    }
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    // An identity whose queue of old is no list.
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.rs.deliveries", BIND]).await;
+    let _: () = bed.command(&["RPUSH", "karton.queue.low:karton.x", "queued"]).await;
+    let _: () = bed.command(&["RPUSH", "karton.x", "old-queue"]).await;
+    let _: () = bed.command(&["ZADD", "karton.rs.leases", "99999999999", "claimed"]).await;
+    let _: () = bed.command(&["HSET", "karton.rs.deliveries", "poison", "2"]).await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
+    all_queued(&bed, "karton.x", 1).await;
+    eventually("the poison to crash", || async {
+        let record: String = bed.command(&["GET", "karton.task:poison"]).await;
+        record.contains("handed out 3 times").then_some(())
+    })
+    .await;
+    let queue: Vec<String> = bed.command(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await;
+    assert_eq!(queue, ["lost"]);
+    let deliveries: std::collections::BTreeMap<String, u64> = bed.command(&["HGETALL", "karton.rs.deliveries"]).await;
+    assert_eq!(deliveries, [("lost".to_owned(), 1)].into());
+}

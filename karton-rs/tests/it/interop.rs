@@ -243,6 +243,30 @@ async fn a_python_and_a_rust_replica_with_equal_binds_share_the_work() {
 }
 
 #[tokio::test]
+async fn a_task_that_a_python_consumer_took_to_its_grave_is_processed_by_another() {
+    let Some(python) = interpreter() else { return };
+    let bed = Bed::start().await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
+    let theirs = Peer::start(&python, &bed, &["stuck"]);
+    bound(&bed, "karton.stuck").await;
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "to-stuck"}))).await.unwrap();
+    bed.reached(&sent, "karton.stuck", TaskState::Started).await;
+    // Long enough for the broker to see who has it: its second look asks for the clients again.
+    let looks = async || {
+        let stats: String = bed.command(&["INFO", "commandstats"]).await;
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_client|list:calls=")).unwrap_or("0");
+        line.split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = looks().await;
+    eventually("two looks", || async { (looks().await >= before + 2).then_some(()) }).await;
+    drop(theirs);
+    bed.reached(&sent, "karton.stuck", TaskState::Spawned).await;
+    let heir = Consumer::new("karton.stuck").filters(json!([{"type": "to-stuck"}])).process(|_, _| async { Ok(()) });
+    let _heir = bed.consumer(heir).await;
+    bed.reached(&sent, "karton.stuck", TaskState::Finished).await;
+}
+
+#[tokio::test]
 async fn log_records_go_both_ways() {
     let Some(python) = interpreter() else { return };
     let bed = Bed::start().await;
