@@ -23,13 +23,13 @@ use crate::{json::Value, karton::Karton, task::Task};
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ConsumerBuilder {
-    identity: String,
-    version: Option<String>,
-    info: Option<String>,
-    filters: Value,
-    persistent: bool,
-    task_timeout: Option<Duration>,
-    concurrency: usize,
+    pub(super) identity: String,
+    pub(super) version: Option<String>,
+    pub(super) info: Option<String>,
+    pub(super) filters: Value,
+    pub(super) persistent: bool,
+    pub(super) task_timeout: Option<Duration>,
+    pub(super) concurrency: usize,
 }
 
 impl Consumer {
@@ -91,15 +91,6 @@ impl ConsumerBuilder {
         H: Fn(Karton, Task) -> F + Send + Sync + 'static,
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        Consumer {
-            identity: self.identity,
-            version: self.version,
-            info: self.info,
-            filters: self.filters,
-            persistent: self.persistent,
-            task_timeout: self.task_timeout,
-            concurrency: self.concurrency,
-            handler: Arc::new(move |karton, task| Box::pin(handler(karton, task))),
-        }
+        Consumer { options: self, handler: Arc::new(move |karton, task| Box::pin(handler(karton, task))) }
     }
 }

@@ -12,12 +12,11 @@ pub(crate) mod vectors;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use builder::ConsumerBuilder;
 pub use run::StopReason;
 
-use crate::{json::Value, karton::Karton, task::Task};
+use crate::{karton::Karton, task::Task};
 
 type Handler = dyn Fn(Karton, Task) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync;
 
@@ -44,13 +43,7 @@ type Handler = dyn Fn(Karton, Task) -> Pin<Box<dyn Future<Output = anyhow::Resul
 /// ```
 #[derive(Clone)]
 pub struct Consumer {
-    identity: String,
-    version: Option<String>,
-    info: Option<String>,
-    filters: Value,
-    persistent: bool,
-    task_timeout: Option<Duration>,
-    concurrency: usize,
+    options: ConsumerBuilder,
     handler: Arc<Handler>,
 }
 

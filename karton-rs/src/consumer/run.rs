@@ -82,16 +82,16 @@ impl Consumer {
     /// # Errors
     /// When the configuration or the filters cannot be used.
     pub async fn run(self, config: &Config, shutdown: CancellationToken) -> Result<StopReason, Error> {
-        let settings = ServiceSettings::of_loop(config, &self.identity)?;
+        let settings = ServiceSettings::of_loop(config, &self.options.identity)?;
         let backend = Backend::new(config, &settings.identity, "")?;
         let publisher = Publisher::start(&backend, &settings);
-        let concurrency = settings.concurrency.unwrap_or(self.concurrency).min(MOST_TASKS);
+        let concurrency = settings.concurrency.unwrap_or(self.options.concurrency).min(MOST_TASKS);
         let stop_timeout = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let bind = self.bind(&settings);
         let lease = config.int("karton", "lease_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
         let running = Arc::new(Running {
-            filters: Filters::compile(&self.filters)?,
-            task_timeout: self.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
+            filters: Filters::compile(&self.options.filters)?,
+            task_timeout: self.options.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
             signaling: config.bool("signaling", "status")?.unwrap_or(false),
             karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()),
             publisher: publisher.clone(),
@@ -116,10 +116,10 @@ impl Consumer {
     }
 
     fn bind(&self, settings: &ServiceSettings) -> Bind {
-        let mut bind = Bind::new(&settings.identity, self.filters.clone());
-        bind.info = self.info.clone().into();
-        bind.service_version = self.version.clone().into();
-        bind.persistent = settings.persistent.unwrap_or(self.persistent);
+        let mut bind = Bind::new(&settings.identity, self.options.filters.clone());
+        bind.info = self.options.info.clone().into();
+        bind.service_version = self.options.version.clone().into();
+        bind.persistent = settings.persistent.unwrap_or(self.options.persistent);
         bind
     }
 }

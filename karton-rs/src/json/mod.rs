@@ -18,6 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use number::Number;
 pub use parse::{ParseError, RawObject, skip_value};
 pub use python::{literal as python_literal, text as python_text};
+pub(crate) use write::write_members;
 pub use write::{write_sorted, write_string};
 
 /// A JSON object that remembers the order of its keys (filters are evaluated in that order).

@@ -24,21 +24,25 @@ pub fn write_sorted(out: &mut String, value: &Value) {
             out.push(']');
         }
         Value::Object(map) => {
-            let mut members: Vec<_> = map.iter().collect();
-            // UTF-8 sorts as code points do.
-            members.sort_unstable_by_key(|(key, _)| *key);
-            out.push('{');
-            for (index, (key, value)) in members.into_iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                write_string(out, key);
-                out.push_str(": ");
-                write_sorted(out, value);
-            }
-            out.push('}');
+            write_members(out, map.iter().map(|(key, value)| (key.as_str(), value)).collect());
         }
     }
+}
+
+/// Appends an object of these members, sorted by key.
+pub(crate) fn write_members(out: &mut String, mut members: Vec<(&str, &Value)>) {
+    // UTF-8 sorts as code points do.
+    members.sort_unstable_by_key(|(key, _)| *key);
+    out.push('{');
+    for (index, (key, value)) in members.into_iter().enumerate() {
+        if index > 0 {
+            out.push_str(", ");
+        }
+        write_string(out, key);
+        out.push_str(": ");
+        write_sorted(out, value);
+    }
+    out.push('}');
 }
 
 fn write_number(out: &mut String, number: &Number) {

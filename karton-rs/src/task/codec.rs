@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 
 use super::{HIDDEN_PERSISTENT_HEADERS, Task, TaskPriority, new_uid, now};
 use crate::{
-    json::{Map, ParseError, Value, write_sorted, write_string},
+    json::{Map, ParseError, Value, write_members, write_sorted, write_string},
     resource::{self, ResourceError},
 };
 
@@ -139,23 +139,13 @@ fn write_optional(out: &mut String, field: &str, text: Option<&str>) {
 
 /// Writes an object with sorted keys, one entry replaced.
 fn write_object(out: &mut String, map: &Map, replaced: Option<(&str, &Value)>) {
-    let mut members: Vec<(&str, &Value)> = map
+    let members = map
         .iter()
         .map(|(key, value)| (key.as_str(), value))
         .filter(|(key, _)| replaced.is_none_or(|(name, _)| name != *key))
         .chain(replaced)
         .collect();
-    members.sort_unstable_by_key(|(key, _)| *key);
-    out.push('{');
-    for (index, (key, value)) in members.into_iter().enumerate() {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        write_string(out, key);
-        out.push_str(": ");
-        write_sorted(out, value);
-    }
-    out.push('}');
+    write_members(out, members);
 }
 
 /// A record may lack its own uid, never its root's, except when it lacks both.
