@@ -25,3 +25,7 @@ mod web;
 pub use config::{Config, ConfigError};
 pub use server::{build, run, serve, set_admin_password, setup};
 pub use state::App;
+
+/// Log directives that silence Rocket's own lines, also those it logs in the name of our handlers: it
+/// calls every 404 an error, and every visitor who is not logged in a warning.
+pub const QUIET: &str = "rocket=off,mwdb_lite::api=off,mwdb_lite::web=off";

@@ -101,13 +101,9 @@ fn start(command: Command) -> anyhow::Result<()> {
 /// Logs to stderr.
 fn start_logging() {
     use std::io::IsTerminal;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| QUIET.into());
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| format!("info,{}", mwdb_lite::QUIET).into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
 }
-
-/// Rocket's own lines are left out, also those it logs in the name of our handlers: it calls every
-/// 404 an error and every odd path a warning.
-const QUIET: &str = "info,rocket=off,mwdb_lite::api=off";
 
 /// 2 for a configuration that cannot be used, ours or Karton's.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
