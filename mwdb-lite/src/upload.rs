@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use futures::StreamExt;
 use multer::{Constraints, Multipart, SizeLimit};
 use rocket::data::{Data, ToByteUnit};
 use tokio_util::io::ReaderStream;
@@ -34,7 +35,12 @@ pub(crate) async fn read(app: &App, content_type: Option<&str>, data: Data<'_>, 
     let boundary = content_type.and_then(|text| multer::parse_boundary(text).ok());
     let boundary = boundary.ok_or_else(|| ApiError::BadRequest("The request is not multipart/form-data".to_owned()))?;
     let limit = SizeLimit::new().whole_stream(app.config.max_upload_size.unwrap_or(u64::MAX));
-    let stream = ReaderStream::with_capacity(data.open(u64::MAX.bytes()), CHUNK);
+    // The parser takes everything that is ready into memory before it hands out any of it. A pause
+    // before each piece makes it look at one piece at a time, whatever the client sends.
+    let stream = ReaderStream::with_capacity(data.open(u64::MAX.bytes()), CHUNK).then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    });
     let mut multipart = Multipart::with_constraints(stream, boundary, Constraints::new().size_limit(limit));
     let mut form = Form::default();
     while let Some(mut part) = multipart.next_field().await.map_err(refusal)? {
@@ -42,7 +48,7 @@ pub(crate) async fn read(app: &App, content_type: Option<&str>, data: Data<'_>, 
         let file_name = part.file_name().map(str::to_owned).or_else(|| extended_name(&part)).filter(|name| !name.is_empty());
         match file_name {
             Some(file_name) if name == "file" && form.file.is_none() => {
-                let staging = Staging::start(&app.store, app.config.enable_ssdeep);
+                let mut staging = Staging::start(&app.store, app.config.enable_ssdeep);
                 while let Some(chunk) = part.chunk().await.map_err(refusal)? {
                     staging.push(chunk).await?;
                 }

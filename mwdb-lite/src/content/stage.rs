@@ -67,15 +67,50 @@ impl Staging {
     }
 
     /// Adds bytes; waits when the disk is slower than the client.
-    pub(crate) async fn push(&self, bytes: Bytes) -> std::io::Result<()> {
-        self.pieces.send(Piece::Data(bytes)).await.map_err(|_| std::io::Error::other("the staging thread has stopped"))
+    pub(crate) async fn push(&mut self, bytes: Bytes) -> std::io::Result<()> {
+        match self.pieces.send(Piece::Data(bytes)).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.failure().await),
+        }
     }
 
     /// Ends the upload: the bytes are on disk.
-    pub(crate) async fn finish(self) -> std::io::Result<Staged> {
-        // When the thread has stopped, its own error says why.
-        let _ = self.pieces.send(Piece::End).await;
+    pub(crate) async fn finish(mut self) -> std::io::Result<Staged> {
+        if self.pieces.send(Piece::End).await.is_err() {
+            return Err(self.failure().await);
+        }
         let outcome = self.worker.await.map_err(std::io::Error::other)??;
         outcome.ok_or_else(|| std::io::Error::other("the staging thread was told of no end"))
+    }
+
+    /// Why the thread has stopped before the end: its own error, such as a full disk.
+    async fn failure(&mut self) -> std::io::Error {
+        match (&mut self.worker).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(_)) => std::io::Error::other("the staging thread has stopped early"),
+            Err(error) => std::io::Error::other(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_that_cannot_be_written_says_why() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let config = crate::Config { uploads_folder: folder.path().join("uploads"), ..crate::Config::default() };
+        let store = Store::open(&config)?;
+        std::fs::remove_dir_all(store.staging_folder())?;
+        let mut staging = Staging::start(&store, false);
+        // The first pieces may fit into the channel before the thread has noticed.
+        let error = loop {
+            if let Err(error) = staging.push(Bytes::from_static(b"piece")).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        Ok(())
     }
 }
