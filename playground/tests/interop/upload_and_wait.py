@@ -30,6 +30,8 @@ def main() -> None:
             if done or time.monotonic() - started > float(limit):
                 break
             time.sleep(0.1)
+        # The view above was loaded before its analyses were asked for: its tags may be older.
+        sample = mwdb.query_file(sample.sha256)
         result[name] = {
             "id": sample.id,
             "type": sample.object_type,

@@ -13,7 +13,8 @@ const MIB: usize = 1024 * 1024;
 /// Size of the upload, in MiB.
 const SIZE: usize = 1024;
 /// What the process may need at most, in MiB; it holds S3 server, broker, classifier, reporter and MWDB.
-const LIMIT: u64 = 150;
+/// Below the 150 that are promised for each process, so that what grows is seen early.
+const LIMIT: u64 = 120;
 
 #[tokio::test]
 async fn a_gibibyte_passes_with_little_memory() {
