@@ -171,4 +171,18 @@ impl Karton {
         self.download(resource, file.path()).await?;
         Ok(file)
     }
+
+    /// Unpacks a resource that is a zip, as one made of a folder is, below `folder`: at most `limit`
+    /// bytes in all. Entries that lead out of the folder are left out.
+    ///
+    /// # Errors
+    /// As [`Karton::download`], and when it is no zip or holds more.
+    pub async fn extract(&self, resource: &Resource, folder: impl AsRef<Path>, limit: u64) -> Result<(), Error> {
+        let folder = folder.as_ref().to_owned();
+        let failed = |source| Error::File { path: folder.clone(), source };
+        let archive = self.download_temp(resource).await?;
+        let to = folder.clone();
+        let unpacked = tokio::task::spawn_blocking(move || crate::folder::unpack(archive.reopen()?, &to, limit)).await;
+        unpacked.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)
+    }
 }

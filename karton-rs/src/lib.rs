@@ -17,9 +17,11 @@ pub mod task;
 pub mod testing;
 
 mod backend;
+mod blocking;
 mod consumer;
 mod dhash;
 mod error;
+mod folder;
 mod inspect;
 mod karton;
 mod logs;
@@ -28,9 +30,10 @@ mod storage;
 #[cfg(test)]
 mod vectors;
 
-pub use backend::{Bind, KARTON_VERSION, ServiceInfo};
+pub use backend::{AnalysisEnded, Bind, KARTON_VERSION, ServiceInfo, TaskHistory};
+pub use blocking::BlockingKarton;
 pub use config::{Config, ConfigError, ConfigErrorKind, RedisSettings, S3Keys, S3Settings, ServiceSettings};
-pub use consumer::{Consumer, ConsumerBuilder, HandBack, StopReason};
+pub use consumer::{Consumer, ConsumerBuilder, HandBack, RetryPolicy, StopReason};
 pub use dhash::config_dhash;
 pub use error::{Error, StorageErrorKind};
 pub use filters::{FilterError, Filters};

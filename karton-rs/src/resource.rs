@@ -202,6 +202,19 @@ impl LocalResource {
         Ok(resource)
     }
 
+    /// A folder, as a zip of the files below it with the flag `Directory`; see [`Karton::extract`](crate::Karton::extract).
+    ///
+    /// # Errors
+    /// When the folder or a file in it cannot be read.
+    pub async fn from_directory(name: &str, folder: impl AsRef<Path>) -> Result<Self, ResourceError> {
+        let folder = folder.as_ref().to_owned();
+        let unreadable = |source| ResourceError::Unreadable { path: folder.clone(), source };
+        let from = folder.clone();
+        let packed = tokio::task::spawn_blocking(move || crate::folder::pack(&from)).await;
+        let packed = packed.map_err(|error| unreadable(std::io::Error::other(error)))?.map_err(unreadable)?;
+        Ok(Self::from_temp(name, packed).await?.with_flag("Directory"))
+    }
+
     /// A file whose size and digest the caller knows, so that it is not read for them.
     pub fn from_known_path(name: &str, path: impl Into<PathBuf>, size: u64, sha256: &str) -> Self {
         Self::new(name, size, sha256, Source::File(path.into()))

@@ -29,6 +29,25 @@ pub(crate) const LEASES: &str = "karton.rs.leases";
 /// How often each of those was handed out.
 pub(crate) const DELIVERIES: &str = "karton.rs.deliveries";
 
+/// Records without a time: uid → Unix time when the collector saw them first.
+pub(crate) const FIRST_SEEN: &str = "karton.rs.first-seen";
+
+/// Tasks that wait to be tried again: uid → Unix time when they are queued.
+pub(crate) const DELAYED: &str = "karton.rs.delayed";
+/// How often each of those was tried again.
+pub(crate) const ATTEMPTS: &str = "karton.rs.attempts";
+
+/// Prefix of what is known of an analysis, also when its records are gone.
+pub(crate) const ANALYSIS_PREFIX: &str = "karton.rs.analysis:";
+/// Root uids of all of those: with the time of the last task that was routed.
+pub(crate) const ANALYSES: &str = "karton.rs.analyses";
+/// Root uids of those that had not ended when last looked at: with the time of the next look.
+pub(crate) const OPEN_ANALYSES: &str = "karton.rs.analyses.open";
+/// Channel that tells of each analysis that has ended.
+pub(crate) const ANALYSIS_CHANNEL: &str = "karton.rs.analysis";
+/// Exists while tasks may have been routed that [`ANALYSIS_PREFIX`] does not know of.
+pub(crate) const UNINDEXED: &str = "karton.rs.unindexed";
+
 /// Matches the routed queues of all identities.
 pub(crate) const EVERY_QUEUE: &str = "karton.queue.*";
 
@@ -92,4 +111,9 @@ pub(crate) fn in_flight(id: &str) -> String {
 /// Tokens that tell waiting consumers of an identity to look into their queues.
 pub(crate) fn wake(identity: &str) -> String {
     format!("karton.rs.wake:{identity}")
+}
+
+/// What is known of an analysis.
+pub(crate) fn analysis(root_uid: &str) -> String {
+    format!("{ANALYSIS_PREFIX}{root_uid}")
 }

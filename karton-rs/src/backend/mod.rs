@@ -3,10 +3,13 @@
 //! The one rule: each operation is one round trip, and what belongs together is one transaction.
 //! See Karton protocol §3.
 
+pub(crate) mod analysis;
 mod bind;
 mod connection;
+mod delayed;
 pub(crate) mod keys;
 mod names;
+mod settle;
 #[cfg(test)]
 pub(crate) mod vectors;
 
@@ -15,9 +18,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub(crate) use analysis::Index;
+pub use analysis::{AnalysisEnded, TaskHistory};
 pub use bind::Bind;
 pub(crate) use connection::{Connection, is_outage};
 pub use names::{KARTON_VERSION, ServiceInfo};
+pub(crate) use settle::{Seen, Settled, Settlement};
 
 use crate::{
     config::{Config, RedisSettings, S3Settings},
@@ -172,10 +178,12 @@ impl Backend {
         Ok(uids)
     }
 
-    /// uids that our consumers have claimed, whether or not the claim has lapsed.
-    pub(crate) async fn claimed_uids(&self) -> Result<HashSet<String>, Error> {
-        let (uids,): (Vec<Vec<u8>>,) = self.redis.run(redis::pipe().zrange(keys::LEASES, 0, -1)).await?;
-        Ok(uids.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect())
+    /// uids that our consumers have claimed, whether or not the claim has lapsed, or keep for later.
+    pub(crate) async fn held_uids(&self) -> Result<HashSet<String>, Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.zrange(keys::LEASES, 0, -1).zrange(keys::DELAYED, 0, -1);
+        let (claimed, delayed): (Vec<Vec<u8>>, Vec<Vec<u8>>) = self.redis.run(&pipeline).await?;
+        Ok(claimed.iter().chain(&delayed).map(|uid| String::from_utf8_lossy(uid).into_owned()).collect())
     }
 
     /// uids in the queues of all consumers, whether or not they have a bind.
@@ -204,20 +212,6 @@ impl Backend {
         Ok(uids)
     }
 
-    /// Writes a record whose status has changed, unless it was removed meanwhile. A task that is not
-    /// pending any more is nobody's to process.
-    pub(crate) async fn write_status(&self, task: &Task, metrics: &[Metric]) -> Result<(), Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.atomic().cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
-        if !task.status().is_pending() {
-            release(&mut pipeline, task.uid());
-        }
-        for metric in metrics {
-            pipeline.hincr(metric.key(), &*self.identity, 1).ignore();
-        }
-        self.redis.retry(&pipeline).await
-    }
-
     /// Puts what cannot be read aside for an operator, with the reason.
     pub(crate) async fn quarantine(&self, what: &str, reason: &str) -> Result<(), Error> {
         self.redis.run(redis::pipe().hset(keys::QUARANTINE, what, quarantine_entry(reason)).ignore()).await
@@ -233,11 +227,6 @@ impl Backend {
         release(&mut pipeline, uid);
         self.redis.retry(&pipeline).await
     }
-
-    pub(crate) async fn publish(&self, channel: &str, message: &str) -> Result<u64, Error> {
-        let (receivers,): (u64,) = self.redis.run(redis::pipe().publish(channel, message)).await?;
-        Ok(receivers)
-    }
 }
 
 /// How many connection names belong to each identity.
@@ -249,7 +238,7 @@ fn count_consumers<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<String, 
 }
 
 /// Ends the claim on a task.
-pub(crate) fn release(pipeline: &mut redis::Pipeline, uid: impl redis::ToRedisArgs) {
+fn release(pipeline: &mut redis::Pipeline, uid: impl redis::ToRedisArgs) {
     pipeline.cmd("ZREM").arg(keys::LEASES).arg(&uid).ignore().cmd("HDEL").arg(keys::DELIVERIES).arg(&uid).ignore();
 }
 

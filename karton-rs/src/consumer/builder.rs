@@ -1,11 +1,15 @@
 //! Puts a [`Consumer`] together.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Consumer;
-use crate::{json::Value, karton::Karton, task::Task};
+use super::{
+    Consumer, RetryPolicy,
+    handler::{Handler, PostHook, PreHook},
+};
+use crate::{blocking::BlockingKarton, json::Value, karton::Karton, task::Task};
 
 /// What a service says about itself, before its handler is given.
 ///
@@ -20,16 +24,19 @@ use crate::{json::Value, karton::Karton, task::Task};
 ///     .process(|_karton, _task| async { Ok(()) });
 /// # let _ = consumer;
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct ConsumerBuilder {
-    pub(super) identity: String,
+    pub(crate) identity: String,
     pub(super) version: Option<String>,
     pub(super) info: Option<String>,
-    pub(super) filters: Value,
+    pub(crate) filters: Value,
     pub(super) persistent: bool,
     pub(super) task_timeout: Option<Duration>,
     pub(super) concurrency: usize,
+    pub(super) retry: Option<RetryPolicy>,
+    pub(super) pre_hooks: Vec<Arc<PreHook>>,
+    pub(super) post_hooks: Vec<Arc<PostHook>>,
 }
 
 impl Consumer {
@@ -44,6 +51,9 @@ impl Consumer {
             persistent: true,
             task_timeout: None,
             concurrency: 1,
+            retry: None,
+            pre_hooks: Vec::new(),
+            post_hooks: Vec::new(),
         }
     }
 }
@@ -85,12 +95,67 @@ impl ConsumerBuilder {
         self
     }
 
+    /// Tries failed tasks again before they are Crashed; see [`RetryPolicy`].
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Runs before each task, in the order in which hooks were added. An error in it is logged and
+    /// changes nothing. See Karton protocol §8.4.
+    pub fn pre_hook<H, F>(mut self, hook: H) -> Self
+    where
+        H: Fn(Karton, Arc<Task>) -> F + Send + Sync + 'static,
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.pre_hooks.push(Arc::new(move |karton, task| Box::pin(hook(karton, task))));
+        self
+    }
+
+    /// Runs after each task, with the error it ended in or none. An error in it is logged and changes
+    /// nothing.
+    ///
+    /// ```
+    /// use karton_rs::Consumer;
+    ///
+    /// let consumer = Consumer::new("karton.demo")
+    ///     .post_hook(|_karton, task, error| async move {
+    ///         tracing::info!("{} {}", task.uid(), if error.is_some() { "failed" } else { "done" });
+    ///         Ok(())
+    ///     })
+    ///     .process(|_karton, _task| async { Ok(()) });
+    /// # let _ = consumer;
+    /// ```
+    pub fn post_hook<H, F>(mut self, hook: H) -> Self
+    where
+        H: Fn(Karton, Arc<Task>, Option<Arc<anyhow::Error>>) -> F + Send + Sync + 'static,
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.post_hooks.push(Arc::new(move |karton, task, error| Box::pin(hook(karton, task, error))));
+        self
+    }
+
     /// The work itself. An error or a panic makes the task Crashed, with its text in the record.
     pub fn process<H, F>(self, handler: H) -> Consumer
     where
         H: Fn(Karton, Task) -> F + Send + Sync + 'static,
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        Consumer { options: self, handler: Arc::new(move |karton, task| Box::pin(handler(karton, task))) }
+        Consumer { options: self, handler: Handler::Async(Arc::new(move |karton, task| Box::pin(handler(karton, task)))) }
+    }
+
+    /// Like [`ConsumerBuilder::process`], for work that is not async: each task runs on a thread of its
+    /// own. A thread cannot be stopped: one whose task has timed out still counts until it ends.
+    pub fn process_blocking<H>(self, handler: H) -> Consumer
+    where
+        H: Fn(BlockingKarton, Task) -> anyhow::Result<()> + Send + Sync + 'static,
+    {
+        Consumer { options: self, handler: Handler::Blocking(Arc::new(handler)) }
+    }
+}
+
+impl fmt::Debug for ConsumerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsumerBuilder").field("identity", &self.identity).field("filters", &self.filters).finish_non_exhaustive()
     }
 }

@@ -4,21 +4,20 @@
 //! back to its queue, or is put into quarantine with the reason. See Karton protocol §8.
 
 mod builder;
+mod claims;
+pub(crate) mod handler;
 mod queue;
+mod retry;
 mod run;
 #[cfg(test)]
 pub(crate) mod vectors;
-
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
+mod work;
 
 pub use builder::ConsumerBuilder;
+pub use retry::RetryPolicy;
 pub use run::StopReason;
 
-use crate::{karton::Karton, task::Task};
-
-type Handler = dyn Fn(Karton, Task) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync;
+use handler::Handler;
 
 /// A service that processes tasks.
 ///
@@ -43,8 +42,8 @@ type Handler = dyn Fn(Karton, Task) -> Pin<Box<dyn Future<Output = anyhow::Resul
 /// ```
 #[derive(Clone)]
 pub struct Consumer {
-    options: ConsumerBuilder,
-    handler: Arc<Handler>,
+    pub(crate) options: ConsumerBuilder,
+    pub(crate) handler: Handler,
 }
 
 /// Returned by a handler that could not work on its task now, though nothing is wrong with it: the

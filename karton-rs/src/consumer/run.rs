@@ -1,26 +1,24 @@
-//! The loop of a consumer, and the way of one task through it.
+//! The loop of a consumer: registers its bind, takes tasks while there is room, and stops cleanly.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Consumer, HandBack,
-    queue::{Queue, Taken, give_back},
+    Consumer, RetryPolicy,
+    claims::Claims,
+    queue::{Queue, Taken},
 };
 use crate::{
-    backend::{Backend, Bind, keys::Metric, read_task},
+    backend::{Backend, Bind},
     config::{Config, ServiceSettings},
     error::Error,
     filters::Filters,
-    json::Value,
     karton::Karton,
     logs::{self, Publisher},
     service::Outage,
-    task::{Task, TaskState},
 };
 
 /// How long a stopping consumer lets running tasks go on before it hands them back.
@@ -46,31 +44,29 @@ const MOST_TASKS: usize = 10_000;
 /// How long a claim on a task lasts without being renewed.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Everything a turn of the loop needs.
-struct Running {
-    consumer: Consumer,
-    backend: Backend,
-    karton: Karton,
-    filters: Filters,
-    publisher: Option<Publisher>,
-    task_timeout: Option<Duration>,
-    signaling: bool,
+/// No more tasks than this are taken in one turn, however many may run.
+const MOST_AT_ONCE: u32 = 64;
+
+/// How often a consumer that tries tasks again looks for those whose wait is over: the broker does so
+/// too, unless it is one that knows nothing of waits.
+const DELAYED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Everything that the work on tasks needs.
+pub(super) struct Running {
+    pub(super) consumer: Consumer,
+    pub(super) backend: Backend,
+    pub(super) karton: Karton,
+    pub(super) filters: Filters,
+    pub(super) publisher: Option<Publisher>,
+    pub(super) task_timeout: Option<Duration>,
+    pub(super) retry: Option<RetryPolicy>,
+    pub(super) signaling: bool,
     /// Cancelled when running tasks must let go.
-    hand_back: CancellationToken,
-    queue: Queue,
+    pub(super) hand_back: CancellationToken,
+    pub(super) queue: Queue,
+    /// All tasks in our hands, until what became of them is written.
+    pub(super) work: TaskTracker,
     bind: Bind,
-}
-
-/// A claimed task; while this lives its claim is renewed.
-struct Held {
-    running: Arc<Running>,
-    uid: String,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.running.queue.claims().forget(&self.uid);
-    }
 }
 
 impl Consumer {
@@ -92,11 +88,13 @@ impl Consumer {
         let running = Arc::new(Running {
             filters: Filters::compile(&self.options.filters)?,
             task_timeout: self.options.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
+            retry: RetryPolicy::configured(self.options.retry.clone(), config)?,
             signaling: config.bool("signaling", "status")?.unwrap_or(false),
             karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()),
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
-            queue: Queue::new(config, bind.clone(), lease.map_or(LEASE, Duration::from_secs))?,
+            queue: Queue::new(config, bind.clone(), Claims::new(lease.map_or(LEASE, Duration::from_secs)))?,
+            work: TaskTracker::new(),
             bind,
             backend,
             consumer: self,
@@ -104,12 +102,13 @@ impl Consumer {
         let slots = Arc::new(Semaphore::new(concurrency));
         let work = async {
             let reason = running.take_tasks(&slots, &shutdown).await;
-            running.drain(&slots, concurrency, stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
+            running.drain(stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
             reason
         };
         let reason = tokio::select! {
             reason = Box::pin(logs::scope(publisher, None, work)) => reason,
             () = running.queue.claims().keep(&running.backend) => StopReason::Shutdown,
+            () = running.end_waits(), if running.retry.is_some() => StopReason::Shutdown,
         };
         tracing::info!("Service {} stopped", running.bind.identity);
         Ok(reason)
@@ -154,22 +153,20 @@ impl Running {
                     }
                 }
             }
-            // A slot first: nothing is taken that cannot start.
+            // Slots first: nothing is taken that cannot start. The semaphore is never closed.
             let slot = tokio::select! {
                 slot = Arc::clone(slots).acquire_owned() => slot,
                 () = shutdown.cancelled() => break,
             };
-            // The semaphore is never closed.
             let Ok(slot) = slot else { break };
-            match self.queue.take().await {
-                Ok(Taken::Nothing) => outage.over(),
-                Ok(Taken::Task { uid, record }) => {
+            let mut room = vec![slot];
+            let more = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX).min(MOST_AT_ONCE - 1);
+            room.extend((0..more).map_while(|_| Arc::clone(slots).try_acquire_owned().ok()));
+            match self.queue.take(room.len()).await {
+                Ok(Taken::Tasks(tasks)) => {
                     outage.over();
-                    self.start(uid, record, slot, shutdown.is_cancelled()).await;
-                }
-                Ok(Taken::Unreadable { uid }) => {
-                    tracing::error!("queue holds something that is no uid, put into quarantine");
-                    report(self.backend.drop_claim(&uid, Some("uid is not UTF-8 text")).await, "quarantine");
+                    let stopping = shutdown.is_cancelled();
+                    tasks.into_iter().zip(room).for_each(|(task, slot)| self.start(task, slot, stopping));
                 }
                 Ok(Taken::BindReplaced) => {
                     tracing::info!("Binds changed, shutting down: a replica with another bind took over");
@@ -186,153 +183,23 @@ impl Running {
         StopReason::Shutdown
     }
 
-    /// Starts the work on what was popped; with `stopping` a readable task goes straight back.
-    async fn start(self: &Arc<Self>, uid: String, record: Option<Vec<u8>>, slot: OwnedSemaphorePermit, stopping: bool) {
-        // However the work on it ends, the claim is not renewed after it.
-        let held = Held { running: Arc::clone(self), uid };
-        let uid = &held.uid;
-        let mut task = match record.map(|record| read_task(uid, &record)) {
-            Some(Ok(task)) => task,
-            // Deleted while it was queued.
-            None => return report(self.backend.drop_claim(uid.as_bytes(), None).await, "let go of"),
-            Some(Err(reason)) => {
-                tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
-                return report(self.backend.drop_claim(uid.as_bytes(), Some(&reason)).await, "quarantine");
-            }
-        };
-        if stopping {
-            return report(give_back(&self.backend, &mut task).await, "give back");
-        }
-        let work = async move {
-            let running = &held.running;
-            let current = Arc::new(task.clone());
-            logs::scope(running.publisher.clone(), Some(current), Box::pin(running.process(task))).await;
-            drop((held, slot));
-        };
-        // Several services may live in one process: the span tells which one speaks.
-        tokio::spawn(work.in_current_span());
-    }
-
-    /// One task from Spawned to its end.
-    async fn process(&self, mut task: Task) {
-        if !task.status().is_pending() {
-            tracing::info!("task {} was cancelled, or is done already", task.task_uid());
-            report(self.backend.write_status(&task, &[]).await, "let go of");
-            return;
-        }
-        match self.filters.matches(task.headers()) {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::info!("Task rejected because binds are no longer valid");
-                task.set_status(TaskState::Finished);
-                report(self.backend.write_status(&task, &[]).await, "write the status of");
-                return;
-            }
-            Err(error) => {
-                tracing::error!("filters cannot be evaluated: {error}");
-                task.crash(vec![format!("{error}\n")]);
-                report(self.backend.write_status(&task, &[Metric::Crashed, Metric::Consumed]).await, "write the status of");
-                return;
-            }
-        }
-        tracing::info!("Received new task - {}", task.uid());
-        task.set_status(TaskState::Started);
-        if let Err(error) = self.backend.write_status(&task, &[]).await {
-            // Not started: Redis is away, and the record still says Spawned.
-            report(give_back(&self.backend, &mut task).await, "give back");
-            tracing::error!("cannot start task: {error}");
-            return;
-        }
-        self.signal(&task, "task_begin").await;
-        let outcome = self.handle(task.clone()).await;
-        self.signal(&task, "task_end").await;
-        match outcome {
-            Ok(()) => {
-                tracing::info!("Task done - {}", task.uid());
-                task.set_status(TaskState::Finished);
-                report(self.backend.write_status(&task, &[Metric::Consumed]).await, "write the status of");
-            }
-            Err(error) if error.is::<HandBack>() => {
-                tracing::info!("task {} goes back to its queue: {error}", task.task_uid());
-                report(give_back(&self.backend, &mut task).await, "give back");
-            }
-            Err(error) => {
-                tracing::error!("Failed to process task - {}: {error:#}", task.uid());
-                task.crash(error_lines(&error));
-                report(self.backend.write_status(&task, &[Metric::Crashed, Metric::Consumed]).await, "write the status of");
+    /// Queues tasks whose wait is over, for ever.
+    async fn end_waits(&self) {
+        loop {
+            tokio::time::sleep(DELAYED_INTERVAL).await;
+            if let Err(error) = self.backend.queue_delayed().await {
+                tracing::debug!("cannot look for tasks whose wait is over: {error}");
             }
         }
     }
 
-    /// Runs the handler in a task of its own, so that a panic ends only that.
-    async fn handle(&self, task: Task) -> anyhow::Result<()> {
-        let current = Arc::new(task.clone());
-        let (handler, karton) = (Arc::clone(&self.consumer.handler), self.karton.for_task(Arc::clone(&current)));
-        // The handler is called in there too: it may panic before it gives its future.
-        let future = async move { handler(karton, task).await };
-        let mut handler = tokio::spawn(logs::scope(self.publisher.clone(), Some(current), future).in_current_span());
-        let limit = self.task_timeout.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
-        tokio::select! {
-            outcome = &mut handler => match outcome {
-                Ok(result) => result,
-                Err(error) => Err(anyhow::anyhow!("panicked: {}", panic_message(error))),
-            },
-            () = tokio::time::sleep(limit) => {
-                handler.abort();
-                Err(anyhow::anyhow!("task took longer than {} s", limit.as_secs()))
-            }
-            () = self.hand_back.cancelled() => {
-                handler.abort();
-                Err(HandBack("the service stops".to_owned()).into())
-            }
-        }
-    }
-
-    /// Tells signal listeners that work on a task begins or ends, when `[signaling] status` is set.
-    async fn signal(&self, task: &Task, status: &str) {
-        if !self.signaling {
-            return;
-        }
-        let mut headers = crate::json::Map::new();
-        headers.insert("type".to_owned(), "karton.signaling.status".into());
-        headers.insert("status".to_owned(), status.into());
-        let signal = Task::new(Value::from(headers));
-        if let Err(error) = self.backend.send_task(signal, Some(task)).await {
-            tracing::warn!("cannot signal {status}: {error}");
-        }
-    }
-
-    /// Waits for running tasks, and makes those that take too long go back.
-    async fn drain(&self, slots: &Semaphore, concurrency: usize, patience: Duration) {
-        let all = u32::try_from(concurrency).unwrap_or(u32::MAX);
-        if tokio::time::timeout(patience, slots.acquire_many(all)).await.is_err() {
+    /// Waits for the tasks in our hands, and makes those that take too long go back.
+    async fn drain(&self, patience: Duration) {
+        self.work.close();
+        if tokio::time::timeout(patience, self.work.wait()).await.is_err() {
             self.hand_back.cancel();
             // Handing back is a write to Redis, which gives up by itself.
-            let _ = slots.acquire_many(all).await;
+            self.work.wait().await;
         }
-    }
-}
-
-/// A failure to account for a task: nothing more can be done than to say so.
-fn report(outcome: Result<(), Error>, action: &str) {
-    if let Err(error) = outcome {
-        tracing::error!("cannot {action} the task: {error}");
-    }
-}
-
-/// The text of an error in the form of the record: one entry a line, each ending in a newline.
-fn error_lines(error: &anyhow::Error) -> Vec<String> {
-    let mut lines = vec![format!("Error: {error}\n")];
-    lines.extend(error.chain().skip(1).map(|cause| format!("Caused by: {cause}\n")));
-    lines
-}
-
-fn panic_message(error: tokio::task::JoinError) -> String {
-    match error.try_into_panic() {
-        Ok(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-        }
-        Err(error) => error.to_string(),
     }
 }

@@ -6,13 +6,20 @@
 pub(crate) mod vectors;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use tokio::time::Instant;
 
 use crate::{
-    backend::{Backend, Bind, ServiceInfo, read_task},
+    backend::{AnalysisEnded, Backend, Bind, Index, ServiceInfo, TaskHistory, keys, read_task},
     config::{Config, ServiceSettings},
     error::Error,
     task::{Task, TaskState},
 };
+
+/// How often a waiter looks whom nobody tells.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Reads the state of a Karton.
 ///
@@ -80,21 +87,99 @@ impl Inspect {
 
     /// The tasks of an analysis, unrouted ones included, and what they mean.
     ///
+    /// Costs what the analysis holds while all brokers are of this library, and a look at all tasks of
+    /// Redis otherwise.
+    ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn analysis(&self, root_uid: &str) -> Result<Analysis, Error> {
         let mut tasks = BTreeMap::new();
+        let mut index = self.backend.analysis_index(root_uid).await?;
+        if index.tasks.is_empty() || index.partial || !self.backend.index_is_complete().await? {
+            self.look_at_all(root_uid, &mut tasks).await?;
+        } else {
+            // A child is in the queue of the broker before its parent ends, and in the index when it
+            // leaves it: between two looks at the index nothing falls through.
+            self.add_indexed(&index, &mut tasks).await?;
+            if !tasks.values().any(|task| task.status().is_pending()) {
+                self.add_unrouted(root_uid, &mut tasks).await?;
+                index = self.backend.analysis_index(root_uid).await?;
+                self.add_indexed(&index, &mut tasks).await?;
+            }
+        }
+        let bound: HashSet<String> = self.backend.binds_raw().await?.into_keys().collect();
+        let mut history = index.tasks;
+        for task in tasks.values() {
+            let seen = TaskHistory::of(task);
+            match history.get_mut(task.uid()) {
+                Some(known) => (known.status, known.error) = (seen.status, seen.error.or(known.error.take())),
+                None => {
+                    history.insert(seen.uid.clone(), seen);
+                }
+            }
+        }
+        let mut history: Vec<TaskHistory> = history.into_values().collect();
+        history.sort_by(|one, other| one.created.total_cmp(&other.created));
+        Ok(Analysis { tasks: tasks.into_values().collect(), history, bound })
+    }
+
+    /// Waits for the end of an analysis, for at most `limit`; gives it as it stands then.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn wait(&self, root_uid: &str, limit: Duration) -> Result<Analysis, Error> {
+        let deadline = Instant::now() + limit;
+        let mut events = self.backend.redis().subscribe(keys::ANALYSIS_CHANNEL).await?;
+        let mut events = events.on_message();
+        loop {
+            let analysis = self.analysis(root_uid).await?;
+            if analysis.is_done() || Instant::now() >= deadline {
+                return Ok(analysis);
+            }
+            // Brokers that are not ours tell nothing: look again now and then.
+            let until = deadline.min(Instant::now() + LOOK_AGAIN);
+            let told = async {
+                while let Some(event) = events.next().await {
+                    let event = event.get_payload::<String>().ok().and_then(|text| AnalysisEnded::from_json(&text));
+                    if event.is_some_and(|event| event.root_uid == root_uid) {
+                        return;
+                    }
+                }
+                std::future::pending().await
+            };
+            // Either way the next look decides.
+            let _ = tokio::time::timeout_at(until, told).await;
+        }
+    }
+
+    /// Tells of each analysis that ends from now on, while a broker of this library runs.
+    ///
+    /// # Errors
+    /// When Redis does not answer. The stream ends when the connection does.
+    pub async fn ended_analyses(&self) -> Result<impl Stream<Item = AnalysisEnded> + Send + use<>, Error> {
+        let events = self.backend.redis().subscribe(keys::ANALYSIS_CHANNEL).await?.into_on_message();
+        Ok(events.filter_map(|event| async move { AnalysisEnded::from_json(&event.get_payload::<String>().ok()?) }))
+    }
+
+    async fn add_indexed(&self, index: &Index, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
+        let uids: Vec<String> = index.tasks.keys().cloned().collect();
+        let found = uids.iter().zip(self.backend.records(&uids).await?);
+        let found = found.filter_map(|(uid, record)| read_task(uid, &record?).ok());
+        tasks.extend(found.map(|task| (task.uid().to_owned(), task)));
+        Ok(())
+    }
+
+    async fn look_at_all(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
         // A task in the hands of the broker is seen in a queue before, or by its forks after. Looking
         // at both in turn, until a round finds nothing pending twice, leaves no gap to fall through.
         for _ in 0..2 {
-            self.add_unrouted(root_uid, &mut tasks).await?;
-            self.add_routed(root_uid, &mut tasks).await?;
+            self.add_unrouted(root_uid, tasks).await?;
+            self.add_routed(root_uid, tasks).await?;
             if tasks.values().any(|task: &Task| task.status().is_pending()) {
                 break;
             }
         }
-        let bound: HashSet<String> = self.backend.binds_raw().await?.into_keys().collect();
-        Ok(Analysis { tasks: tasks.into_values().collect(), bound })
+        Ok(())
     }
 
     /// Children have the uid of their own until they are routed; they are found in the broker's queues.
@@ -153,6 +238,7 @@ fn escape_glob(text: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct Analysis {
     tasks: Vec<Task>,
+    history: Vec<TaskHistory>,
     bound: HashSet<String>,
 }
 
@@ -175,6 +261,12 @@ impl Analysis {
     /// All tasks found, in the order of their uids.
     pub fn tasks(&self) -> &[Task] {
         &self.tasks
+    }
+
+    /// All tasks that are known of, those whose records are gone included, the oldest first. What is
+    /// gone is known when a broker of this library has routed it, for `[system] history_ttl` (a week).
+    pub fn history(&self) -> &[TaskHistory] {
+        &self.history
     }
 
     /// True when nothing is still to happen. An analysis that Redis does not know is done.

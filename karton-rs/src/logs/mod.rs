@@ -25,6 +25,8 @@ use crate::{
 
 /// Records that wait to be published; beyond this they are dropped.
 const QUEUE_LENGTH: usize = 1000;
+/// Records that go to Redis in one round trip.
+const PUBLISHED_AT_ONCE: usize = 64;
 /// Bytes of records that wait: each one carries the whole record of its task, which may be large.
 const QUEUE_BYTES: usize = 16 << 20;
 
@@ -52,6 +54,7 @@ pub(crate) struct Publisher {
 struct Waiting {
     channel: String,
     record: String,
+    #[expect(dead_code, reason = "given back when the record is gone")]
     room: OwnedSemaphorePermit,
 }
 
@@ -64,10 +67,15 @@ impl Publisher {
         let (queue, mut records) = mpsc::channel::<Waiting>(QUEUE_LENGTH);
         let backend = backend.clone();
         tokio::spawn(async move {
-            while let Some(Waiting { channel, record, room }) = records.recv().await {
+            let mut waiting = Vec::with_capacity(PUBLISHED_AT_ONCE);
+            while records.recv_many(&mut waiting, PUBLISHED_AT_ONCE).await > 0 {
+                let mut pipeline = redis::pipe();
+                for Waiting { channel, record, .. } in &waiting {
+                    pipeline.publish(channel, record).ignore();
+                }
                 // Nobody can be told: a failure is Redis being away, which the service itself reports.
-                let _ = backend.publish(&channel, &record).await;
-                drop(room);
+                let _ = backend.redis().run::<()>(&pipeline).await;
+                waiting.clear();
             }
         });
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
@@ -89,6 +97,22 @@ pub(crate) async fn scope<F: Future>(publisher: Option<Publisher>, task: Option<
     match publisher {
         Some(publisher) => SCOPE.scope(Scope { publisher, task }, future).await,
         None => future.await,
+    }
+}
+
+/// The scope of the caller, for a thread that works for it.
+pub(crate) struct Inherited(Option<Scope>);
+
+impl Inherited {
+    pub(crate) fn here() -> Self {
+        Self(SCOPE.try_with(Clone::clone).ok())
+    }
+
+    pub(crate) fn run<T>(self, code: impl FnOnce() -> T) -> T {
+        match self.0 {
+            Some(scope) => SCOPE.sync_scope(scope, code),
+            None => code(),
+        }
     }
 }
 

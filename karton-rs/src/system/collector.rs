@@ -16,6 +16,7 @@ use super::SystemSettings;
 use crate::{
     backend::{Backend, keys, keys::Metric, read_task},
     error::Error,
+    json::RawObject,
     service::Outage,
     storage::ObjectVersion,
     task::{Task, TaskState, new_uid, now},
@@ -126,6 +127,8 @@ impl Collector<'_> {
     async fn collect_tasks(&self) -> Result<usize, Error> {
         let held = self.held().await?;
         let gone = self.remove_offline_binds().await?;
+        let mut timeless = self.first_seen().await?;
+        let began = now();
         let mut cursor = 0;
         let mut collected = 0;
         loop {
@@ -134,7 +137,12 @@ impl Collector<'_> {
             let mut slice = Slice::default();
             for (uid, record) in records {
                 match read_task(&uid, &record) {
-                    Ok(task) => decide(self.settings, task, &held, &gone, now(), &mut slice),
+                    Ok(mut task) => {
+                        if task.last_update() >= began {
+                            timeless.judge(&mut task, &record, began);
+                        }
+                        decide(self.settings, task, &held, &gone, now(), &mut slice);
+                    }
                     Err(reason) => self.backend.quarantine(&uid, &reason).await?,
                 }
             }
@@ -142,9 +150,31 @@ impl Collector<'_> {
             self.apply(slice).await?;
             cursor = next;
             if cursor == 0 {
-                return Ok(collected);
+                break;
             }
         }
+        self.remember(&timeless).await?;
+        self.backend.trim_analyses(self.settings.history_ttl, self.settings.history_limit).await?;
+        Ok(collected)
+    }
+
+    /// When tasks that do not say when they were made were seen first.
+    async fn first_seen(&self) -> Result<Timeless, Error> {
+        let (before,): (Vec<(Vec<u8>, f64)>,) = self.backend.redis().run(redis::pipe().hgetall(keys::FIRST_SEEN)).await?;
+        let before = before.into_iter().filter_map(|(uid, time)| Some((String::from_utf8(uid).ok()?, time))).collect();
+        Ok(Timeless { before, seen: HashMap::new() })
+    }
+
+    async fn remember(&self, timeless: &Timeless) -> Result<(), Error> {
+        if timeless.before.is_empty() && timeless.seen.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.atomic().del(keys::FIRST_SEEN).ignore();
+        if !timeless.seen.is_empty() {
+            pipeline.hset_multiple(keys::FIRST_SEEN, &timeless.seen.iter().collect::<Vec<_>>()).ignore();
+        }
+        self.backend.redis().run(&pipeline).await
     }
 
     /// uids that somebody holds, however old they are: a queue, a router, or a consumer at work.
@@ -182,7 +212,7 @@ impl Collector<'_> {
         if !slice.deleted.is_empty() {
             pipeline.del(&slice.deleted).ignore();
             let uids: Vec<&str> = slice.deleted.iter().filter_map(|key| key.strip_prefix(keys::TASK_PREFIX)).collect();
-            pipeline.hdel(keys::DELIVERIES, uids).ignore();
+            pipeline.hdel(keys::DELIVERIES, &uids).ignore().hdel(keys::ATTEMPTS, &uids).ignore().zrem(keys::DELAYED, &uids).ignore();
         }
         for (receiver, count) in &slice.receivers {
             pipeline.hincr(Metric::GarbageCollected.key(), receiver, *count).ignore();
@@ -191,7 +221,8 @@ impl Collector<'_> {
             pipeline.cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
             pipeline.hincr(Metric::Crashed.key(), task.header_str("receiver").unwrap_or("unknown"), 1).ignore();
         }
-        self.backend.redis().run(&pipeline).await
+        self.backend.redis().run::<()>(&pipeline).await?;
+        self.backend.index_ends(&slice.ended).await
     }
 
     async fn collect_objects(&self) -> Result<usize, Error> {
@@ -242,6 +273,28 @@ pub(super) struct Slice {
     pub(super) deleted: Vec<String>,
     pub(super) receivers: BTreeMap<String, u64>,
     pub(super) crashed: Vec<Task>,
+    /// The deleted ones that went to a consumer, to be remembered.
+    ended: Vec<Task>,
+}
+
+/// Tasks of services that do not say when they made them: their age counts from when they were first
+/// seen (Karton protocol §15 row 14).
+struct Timeless {
+    before: HashMap<String, f64>,
+    seen: HashMap<String, f64>,
+}
+
+impl Timeless {
+    /// Gives a task without a time the one when it was first seen.
+    fn judge(&mut self, task: &mut Task, record: &[u8], now: f64) {
+        let time = std::str::from_utf8(record).ok().and_then(|text| RawObject::parse(text).ok()?.get("last_update").map(str::to_owned));
+        if time.is_some_and(|time| time.parse::<f64>().is_ok_and(|time| time != 0.0)) {
+            return;
+        }
+        let seen = self.before.get(task.uid()).copied().unwrap_or(now);
+        self.seen.insert(task.uid().to_owned(), seen);
+        task.set_last_update(seen);
+    }
 }
 
 /// What becomes of one task: the first rule that applies decides.
@@ -274,6 +327,9 @@ pub(super) fn decide(
     }
     *slice.receivers.entry(task.header_str("receiver").unwrap_or("unknown").to_owned()).or_default() += 1;
     slice.deleted.push(keys::task(task.uid()));
+    if task.header_str("receiver").is_some() {
+        slice.ended.push(task);
+    }
 }
 
 /// The uids of all objects in the bucket that a record refers to, or may refer to when it is unreadable.

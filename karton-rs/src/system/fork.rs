@@ -26,6 +26,7 @@ struct Raw<'a> {
     error: &'a str,
     headers_persistent: &'a str,
     orig_uid: &'a str,
+    last_update: f64,
     parent_uid: &'a str,
     payload: &'a str,
     payload_persistent: &'a str,
@@ -51,6 +52,29 @@ impl<'a> Unrouted<'a> {
         }
         let task = Task::from_json(record)?.with_uid(uid);
         Ok(Self { headers: task.headers().clone(), status: task.status(), parts: Parts::Parsed(Box::new(task)) })
+    }
+
+    pub(super) fn root_uid(&self) -> &str {
+        match &self.parts {
+            Parts::Raw(raw) => &raw.root_uid,
+            Parts::Parsed(task) => task.root_uid(),
+        }
+    }
+
+    /// The task during which it was sent.
+    pub(super) fn parent_uid(&self) -> Option<String> {
+        match &self.parts {
+            Parts::Raw(raw) => Value::parse(raw.parent_uid).ok().and_then(|uid| uid.as_str().map(str::to_owned)),
+            Parts::Parsed(task) => task.parent_uid().map(str::to_owned),
+        }
+    }
+
+    /// When it was sent.
+    pub(super) fn last_update(&self) -> f64 {
+        match &self.parts {
+            Parts::Raw(raw) => raw.last_update,
+            Parts::Parsed(task) => task.last_update(),
+        }
     }
 
     /// The copy for one receiver.
@@ -101,10 +125,11 @@ impl<'a> Raw<'a> {
         if !agree || hidden.to_json() != Value::from(persistent).to_json() {
             return None;
         }
-        fields.get("last_update").filter(|json| !matches!(*json, "null" | "0" | "0.0"))?;
+        let last_update = fields.get("last_update")?.parse().ok().filter(|time| *time != 0.0)?;
         let raw = Self {
             error: fields.get("error").filter(|json| json.starts_with('[') || *json == "null")?,
             headers_persistent: fields.get("headers_persistent")?,
+            last_update,
             orig_uid: text_or_null("orig_uid")?,
             parent_uid: text_or_null("parent_uid")?,
             payload: object("payload")?,

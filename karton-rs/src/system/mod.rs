@@ -4,7 +4,9 @@
 //! The one rule: bad data never stops them, and what was taken is always put somewhere before it
 //! leaves the place it came from. See Karton protocol §12.
 
+mod analyses;
 mod collector;
+mod delayed;
 mod fork;
 mod leases;
 mod matcher;
@@ -82,7 +84,9 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
         };
         let lapsed = leases::run(&backend, &settings, &both);
         let lost = orphans::run(&backend, &settings, &both);
-        let (routed, collected, (), ()) = tokio::join!(routing, collecting, lapsed, lost);
+        let waits = delayed::run(&backend, &both);
+        let ended = analyses::run(&backend, &both);
+        let (routed, collected, (), (), (), ()) = tokio::join!(routing, collecting, lapsed, lost, waits, ended);
         tracing::info!("Service {} stopped", service.identity);
         routed.and(collected)
     };

@@ -7,6 +7,7 @@
 //! the consumer may be one that gives no name, and the collector's timeouts decide.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::{
     task::{Task, TaskState},
 };
 
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 const EVERY_TASK: &str = "karton.task:*";
 
 /// Writes the record if nobody has claimed the task and it is unchanged; then queues it again and
@@ -38,9 +40,12 @@ return 1
 /// Looks for orphans every `orphan_grace`.
 pub(super) async fn run(backend: &Backend, settings: &SystemSettings, shutdown: &CancellationToken) {
     let mut suspects = Suspects::default();
+    let mut first = true;
     loop {
+        // The first look also finds what was routed before this broker was there.
+        let pause = if std::mem::take(&mut first) { FIRST_LOOK.min(settings.orphan_grace) } else { settings.orphan_grace };
         tokio::select! {
-            () = tokio::time::sleep(settings.orphan_grace) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,
         }
         let outcome = tokio::select! {
@@ -54,17 +59,24 @@ pub(super) async fn run(backend: &Backend, settings: &SystemSettings, shutdown: 
 }
 
 async fn look(backend: &Backend, settings: &SystemSettings, suspects: &mut Suspects) -> Result<(), Error> {
-    let claimed: HashSet<String> = backend.claimed_uids().await?;
+    let completes = settings.keeps_history() && backend.can_complete_index().await?;
+    let held: HashSet<String> = backend.held_uids().await?;
     let mut found = Vec::new();
     let mut cursor = 0;
     loop {
         let (next, records) = backend.scan_records(cursor, EVERY_TASK).await?;
-        let ours = |uid: &str| claimed.contains(uid);
-        found.extend(records.iter().filter(|(uid, _)| !ours(uid)).filter_map(|(uid, record)| Sighting::of(uid, record)));
+        let tasks: Vec<Task> = records.iter().filter_map(|(uid, record)| routed_and_pending(uid, record)).collect();
+        if settings.keeps_history() {
+            backend.index_found(&tasks, settings.history_ttl).await?;
+        }
+        found.extend(tasks.iter().filter(|task| !held.contains(task.uid())).filter_map(Sighting::of));
         cursor = next;
         if cursor == 0 {
             break;
         }
+    }
+    if completes && backend.brokers_are_ours().await? {
+        backend.index_is_completed().await?;
     }
     // Afterwards: what was popped since then has been changed at the next look.
     let queued = backend.queued_uids().await?;
@@ -118,20 +130,21 @@ struct Sighting {
 }
 
 impl Sighting {
-    fn of(uid: &str, record: &[u8]) -> Option<Self> {
-        // Most records are something else, which need not be read to be told.
-        let text = std::str::from_utf8(record).ok()?;
-        if !text.contains("\"Spawned\"") && !text.contains("\"Started\"") {
-            return None;
-        }
-        let task = read_task(uid, record).ok()?;
-        let started = match task.status() {
-            TaskState::Started => true,
-            TaskState::Spawned => false,
-            _ => return None,
-        };
-        Some(Self { uid: uid.to_owned(), receiver: task.header_str("receiver")?.to_owned(), started, last_update: task.last_update() })
+    fn of(task: &Task) -> Option<Self> {
+        let receiver = task.header_str("receiver")?.to_owned();
+        let started = task.status() == TaskState::Started;
+        Some(Self { uid: task.uid().to_owned(), receiver, started, last_update: task.last_update() })
     }
+}
+
+/// A task in a queue or at work.
+fn routed_and_pending(uid: &str, record: &[u8]) -> Option<Task> {
+    // Most records are something else, which need not be read to be told.
+    let text = std::str::from_utf8(record).ok()?;
+    if !text.contains("\"Spawned\"") && !text.contains("\"Started\"") {
+        return None;
+    }
+    read_task(uid, record).ok().filter(|task| matches!(task.status(), TaskState::Spawned | TaskState::Started))
 }
 
 /// What earlier looks have seen.

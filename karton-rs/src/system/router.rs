@@ -19,11 +19,11 @@ use super::{
     sweep,
 };
 use crate::{
-    backend::{Connection, by_identity, keys, keys::Metric},
+    backend::{Connection, analysis, by_identity, keys, keys::Metric},
     config::{Config, RedisSettings},
     error::Error,
     service::Outage,
-    task::{Task, TaskState, new_uid},
+    task::{Task, TaskState, new_uid, now},
 };
 
 /// How many tasks are routed in one transaction.
@@ -60,6 +60,21 @@ redis.call('LTRIM', KEYS[1], count, -1)
 return redis.call('LRANGE', KEYS[2], 0, -1)
 ";
 
+/// Header sets kept for each origin; with more, something in them is different in each task.
+const MOST_OUTPUTS: usize = 10_000;
+const ADD_OUTPUTS: &str = r"
+local count = redis.pcall('SCARD', KEYS[1])
+if type(count) ~= 'number' then return end
+local room = tonumber(ARGV[2]) - count
+for i = 3, math.min(#ARGV, 2 + room) do redis.call('SADD', KEYS[1], ARGV[i]) end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+";
+
+/// Fields that are kept about one analysis; a task has two or three.
+const MOST_FIELDS: usize = 60_000;
+/// Seconds after which an analysis is looked at for the first time, unless a task of it ends before.
+const FIRST_LOOK: f64 = 1.0;
+
 /// The records of a batch, and the binds as they are stored.
 type Batch = (Vec<Option<Vec<u8>>>, IndexMap<String, Vec<u8>>);
 /// A hash as Redis gives it: nothing in it need be text.
@@ -89,6 +104,10 @@ pub(super) async fn run(config: &Config, name: &str, settings: &SystemSettings, 
     while !shutdown.is_cancelled() {
         let turn = async {
             sweep::sign_of_life(&router.connection, &router.id).await?;
+            if swept.is_none() && settings.keeps_history() {
+                // What was routed while this one was away is not known.
+                sweep::index_may_lack_tasks(&router.connection).await?;
+            }
             if swept.is_none_or(|at| at.elapsed() > SWEEP_INTERVAL) {
                 sweep::take_over(&router.connection, &router.id).await?;
                 swept = Some(tokio::time::Instant::now());
@@ -239,6 +258,8 @@ pub(super) struct Plan {
     pub(super) pushes: Vec<(String, String)>,
     pub(super) assigned: BTreeMap<String, u64>,
     pub(super) outputs: BTreeMap<String, BTreeSet<String>>,
+    /// What is written about each analysis: fields and values in turn.
+    tracked: BTreeMap<String, Vec<String>>,
     quarantined: BTreeMap<String, String>,
     routed: Vec<(String, Vec<String>)>,
 }
@@ -260,14 +281,20 @@ impl Plan {
             return;
         }
         let receivers: Vec<String> = matcher.receivers(&task.headers, unusable).into_iter().map(str::to_owned).collect();
+        let time = now();
+        let headers = headers_json(&task.headers);
+        let tracked = self.tracked.entry(task.root_uid().to_owned()).or_default();
+        let about = analysis::unrouted_entry(task.parent_uid().as_deref(), task.last_update(), &headers, &task.headers);
+        tracked.extend([uid.to_owned(), about, format!("{uid}:f"), analysis::end(TaskState::Finished, time, None)]);
         for receiver in &receivers {
             let fork = task.fork(receiver);
+            tracked.extend([fork.uid.clone(), analysis::routed_entry(uid, time, receiver)]);
             self.records.push((fork.key, fork.record));
             self.pushes.push((fork.queue, fork.uid));
             *self.assigned.entry(receiver.clone()).or_default() += 1;
         }
         let origin = task.headers.get("origin").and_then(crate::json::Value::as_str).unwrap_or("unknown");
-        self.outputs.entry(origin.to_owned()).or_default().insert(headers_json(&task.headers));
+        self.outputs.entry(origin.to_owned()).or_default().insert(headers);
         self.records.push((keys::task(uid), task.finished()));
         self.routed.push((uid.to_owned(), receivers));
     }
@@ -291,10 +318,19 @@ impl Plan {
         }
         if settings.enable_task_tracking {
             for (origin, headers) in &self.outputs {
-                let key = keys::outputs(origin);
-                pipeline.sadd(&key, headers.iter().collect::<Vec<_>>()).ignore();
-                pipeline.expire(&key, i64::try_from(settings.task_tracking_ttl.as_secs()).unwrap_or(i64::MAX)).ignore();
+                pipeline.cmd("EVAL").arg(ADD_OUTPUTS).arg(1).arg(keys::outputs(origin)).arg(settings.task_tracking_ttl.as_secs());
+                pipeline.arg(MOST_OUTPUTS).arg(headers.iter().collect::<Vec<_>>()).ignore();
             }
+        }
+        if !self.tracked.is_empty() && settings.keeps_history() {
+            let time = now();
+            pipeline.cmd("EVAL").arg(analysis::TRACK).arg(2 + self.tracked.len()).arg(keys::ANALYSES).arg(keys::OPEN_ANALYSES);
+            pipeline.arg(self.tracked.keys().map(|root| keys::analysis(root)).collect::<Vec<_>>());
+            pipeline.arg(settings.history_ttl.as_secs()).arg(MOST_FIELDS).arg(time).arg(time + FIRST_LOOK);
+            for (root, fields) in &self.tracked {
+                pipeline.arg(root).arg(fields.len()).arg(fields);
+            }
+            pipeline.ignore();
         }
         for (what, reason) in &self.quarantined {
             add_to_quarantine(&mut pipeline, what, reason);

@@ -45,6 +45,10 @@ pub struct SystemSettings {
     pub orphan_grace: Duration,
     /// Ours: how often a task is handed out before it counts as the cause of what happens to its consumers.
     pub max_deliveries: u64,
+    /// Ours: how long it is known what happened in an analysis; 0: not at all.
+    pub history_ttl: Duration,
+    /// Ours: of how many analyses that is known; the oldest go first.
+    pub history_limit: u64,
 }
 
 impl SystemSettings {
@@ -74,7 +78,13 @@ impl SystemSettings {
             sweep_interval: seconds("sweep_interval", 10)?.max(Duration::from_secs(1)),
             orphan_grace: seconds("orphan_grace", 60)?.max(Duration::from_secs(1)),
             max_deliveries: seconds("max_deliveries", 3)?.as_secs().max(1),
+            history_ttl: seconds("history_ttl", 604_800)?,
+            history_limit: seconds("history_limit", 100_000)?.as_secs(),
         })
+    }
+
+    pub(super) fn keeps_history(&self) -> bool {
+        !self.history_ttl.is_zero() && self.history_limit > 0
     }
 }
 

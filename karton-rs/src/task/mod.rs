@@ -311,6 +311,10 @@ impl Task {
         self.priority = current.priority;
     }
 
+    pub(crate) fn set_last_update(&mut self, time: f64) {
+        self.last_update = time;
+    }
+
     pub(crate) fn touch(&mut self) {
         self.last_update = now();
     }

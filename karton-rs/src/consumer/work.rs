@@ -1,0 +1,257 @@
+//! The way of one task through a consumer. See Karton protocol §8.4.
+//!
+//! The one rule: every way out writes what became of the task, or leaves it to the one who has changed
+//! it meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
+
+use super::{
+    HandBack,
+    handler::{caught, error_lines},
+    queue::Claimed,
+    run::Running,
+};
+use crate::{
+    backend::{Seen, Settled, Settlement, keys::Metric, read_task},
+    error::Error,
+    json::Value,
+    logs,
+    task::{Task, TaskState},
+};
+
+/// A claimed task; while this lives its claim is renewed.
+struct Held {
+    running: Arc<Running>,
+    uid: String,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.running.queue.claims().forget(&self.uid);
+    }
+}
+
+impl Running {
+    /// Starts the work on what was claimed; with `stopping` a readable task goes straight back.
+    pub(super) fn start(self: &Arc<Self>, claimed: Claimed, slot: OwnedSemaphorePermit, stopping: bool) {
+        let running = Arc::clone(self);
+        // Several services may live in one process: the span tells which one speaks.
+        self.work.spawn(async move { running.account_for(claimed, slot, stopping).await }.in_current_span());
+    }
+
+    async fn account_for(self: Arc<Self>, claimed: Claimed, slot: OwnedSemaphorePermit, stopping: bool) {
+        let Ok(uid) = String::from_utf8(claimed.uid.clone()) else {
+            tracing::error!("queue holds something that is no uid, put into quarantine");
+            return report(self.backend.drop_claim(&claimed.uid, Some("uid is not UTF-8 text")).await, "quarantine");
+        };
+        // Deleted while it was queued.
+        let Some(record) = claimed.record else {
+            return report(self.backend.drop_claim(uid.as_bytes(), None).await, "let go of");
+        };
+        self.queue.claims().hold(&uid);
+        // However the work on it ends, the claim is not renewed after it.
+        let held = Held { running: self, uid };
+        let (running, uid) = (&held.running, &held.uid);
+        let task = match read_task(uid, &record) {
+            Ok(task) => task,
+            Err(reason) => {
+                tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
+                return report(running.backend.drop_claim(uid.as_bytes(), Some(&reason)).await, "quarantine");
+            }
+        };
+        let mut at_work = AtWork { running, seen: Seen::of(&record), task: Arc::new(task) };
+        if stopping && at_work.task.status().is_pending() {
+            return at_work.give_back().await;
+        }
+        let scope = (running.publisher.clone(), Some(Arc::clone(&at_work.task)));
+        Box::pin(logs::scope(scope.0, scope.1, at_work.process(claimed.started, slot))).await;
+    }
+
+    /// Runs the handler, for as long as it may take and the service goes on.
+    async fn handle(&self, task: &Arc<Task>, slot: OwnedSemaphorePermit) -> anyhow::Result<()> {
+        let karton = self.karton.for_task(Arc::clone(task));
+        let work = self.consumer.handler.run(karton, Task::clone(task), slot);
+        let Some(limit) = self.task_timeout else {
+            return tokio::select! {
+                outcome = work => outcome,
+                () = self.hand_back.cancelled() => Err(HandBack("the service stops".to_owned()).into()),
+            };
+        };
+        tokio::select! {
+            outcome = work => outcome,
+            () = tokio::time::sleep(limit) => Err(anyhow::anyhow!("task took longer than {} s", limit.as_secs())),
+            () = self.hand_back.cancelled() => Err(HandBack("the service stops".to_owned()).into()),
+        }
+    }
+
+    async fn before(&self, task: &Arc<Task>) {
+        for hook in &self.consumer.options.pre_hooks {
+            let karton = self.karton.for_task(Arc::clone(task));
+            let outcome = caught(async { hook(karton, Arc::clone(task)).await }).await;
+            hook_failed("pre", outcome);
+        }
+        self.signal(task, "task_begin").await;
+    }
+
+    async fn after(&self, task: &Arc<Task>, error: Option<&Arc<anyhow::Error>>) {
+        self.signal(task, "task_end").await;
+        for hook in &self.consumer.options.post_hooks {
+            let karton = self.karton.for_task(Arc::clone(task));
+            let outcome = caught(async { hook(karton, Arc::clone(task), error.cloned()).await }).await;
+            hook_failed("post", outcome);
+        }
+    }
+
+    /// Tells signal listeners that work on a task begins or ends, when `[signaling] status` is set.
+    async fn signal(&self, task: &Task, status: &str) {
+        if !self.signaling {
+            return;
+        }
+        let mut headers = crate::json::Map::new();
+        headers.insert("type".to_owned(), "karton.signaling.status".into());
+        headers.insert("status".to_owned(), status.into());
+        let signal = Task::new(Value::from(headers));
+        if let Err(error) = self.backend.send_task(signal, Some(task)).await {
+            tracing::warn!("cannot signal {status}: {error}");
+        }
+    }
+}
+
+/// A readable task in our hands.
+struct AtWork<'a> {
+    running: &'a Running,
+    task: Arc<Task>,
+    /// The record as we have last read or written it.
+    seen: Seen,
+}
+
+impl AtWork<'_> {
+    /// From claimed to its end; `started` when the record says so already.
+    async fn process(&mut self, started: bool, slot: OwnedSemaphorePermit) {
+        let running = self.running;
+        let uid = self.task.uid().to_owned();
+        if !self.task.status().is_pending() {
+            tracing::info!("task {} was cancelled, or is done already", self.task.task_uid());
+            return report(running.backend.drop_claim(uid.as_bytes(), None).await, "let go of");
+        }
+        match running.filters.matches(self.task.headers()) {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::info!("Task rejected because binds are no longer valid");
+                return self.end(TaskState::Finished, Vec::new(), &[]).await;
+            }
+            Err(error) => {
+                tracing::error!("filters cannot be evaluated: {error}");
+                return self.end(TaskState::Crashed, vec![format!("{error}\n")], &[Metric::Crashed, Metric::Consumed]).await;
+            }
+        }
+        tracing::info!("Received new task - {uid}");
+        if !started && !self.mark_started().await {
+            return;
+        }
+        running.before(&self.task).await;
+        let outcome = running.handle(&self.task, slot).await.map_err(Arc::new);
+        running.after(&self.task, outcome.as_ref().err()).await;
+        match outcome {
+            Ok(()) => {
+                tracing::info!("Task done - {uid}");
+                self.end(TaskState::Finished, Vec::new(), &[Metric::Consumed]).await;
+            }
+            Err(error) if error.is::<HandBack>() => {
+                tracing::info!("task {} goes back to its queue: {error}", self.task.task_uid());
+                self.give_back().await;
+            }
+            Err(error) => match self.wait_before_retry(&error).await {
+                Some(wait) => {
+                    tracing::warn!("Failed to process task - {uid}: {error:#}; trying again in {} s", wait.as_secs_f64());
+                    self.settle(|task| task.set_status(TaskState::Spawned), Settlement::Later(wait)).await;
+                }
+                None => {
+                    tracing::error!("Failed to process task - {uid}: {error:#}");
+                    self.end(TaskState::Crashed, error_lines(&error), &[Metric::Crashed, Metric::Consumed]).await;
+                }
+            },
+        }
+    }
+
+    /// False when the task must not be worked on.
+    async fn mark_started(&mut self) -> bool {
+        let mut task = Task::clone(&self.task);
+        task.set_status(TaskState::Started);
+        match self.running.backend.settle(&task, &self.seen, Settlement::Start).await {
+            Ok(Settled::Written) => {
+                self.seen = Seen::of(task.to_json().as_bytes());
+                self.task = Arc::new(task);
+                true
+            }
+            Ok(Settled::Gone | Settled::Changed) => {
+                self.left_alone().await;
+                false
+            }
+            Err(error) => {
+                // Not started: Redis is away. The claim lapses, and the task is queued again.
+                tracing::error!("cannot start task: {error}");
+                false
+            }
+        }
+    }
+
+    async fn end(&mut self, status: TaskState, error: Vec<String>, metrics: &[Metric]) {
+        let retried = self.running.retry.is_some();
+        let change = |task: &mut Task| if status == TaskState::Crashed { task.crash(error) } else { task.set_status(status) };
+        self.settle(change, Settlement::End { metrics, retried }).await;
+    }
+
+    async fn give_back(&mut self) {
+        self.settle(|task| task.set_status(TaskState::Spawned), Settlement::GiveBack).await;
+    }
+
+    async fn settle(&mut self, change: impl FnOnce(&mut Task), settlement: Settlement<'_>) {
+        let mut task = Task::clone(&self.task);
+        change(&mut task);
+        match self.running.backend.settle(&task, &self.seen, settlement).await {
+            Ok(Settled::Written | Settled::Gone) => {}
+            Ok(Settled::Changed) => self.left_alone().await,
+            Err(error) => report(Err(error), "write the status of"),
+        }
+    }
+
+    /// Somebody has changed or deleted the task while it was ours: theirs stands.
+    async fn left_alone(&self) {
+        match self.running.backend.let_go_if_done(self.task.uid()).await {
+            Ok(true) => tracing::info!("task {} was cancelled meanwhile", self.task.task_uid()),
+            Ok(false) => tracing::warn!("task {} is in other hands now: the claim on it had lapsed", self.task.task_uid()),
+            Err(error) => report(Err(error), "let go of"),
+        }
+    }
+
+    /// When to try again after `error`; none for now or never.
+    async fn wait_before_retry(&self, error: &anyhow::Error) -> Option<Duration> {
+        let policy = self.running.retry.as_ref().filter(|policy| policy.is_for(error))?;
+        let retries = match self.running.backend.attempts(self.task.uid()).await {
+            Ok(attempts) => attempts,
+            Err(error) => {
+                tracing::error!("cannot read how often the task was tried: {error}");
+                return None;
+            }
+        };
+        policy.wait(retries.saturating_add(1))
+    }
+}
+
+/// A failure to account for a task: nothing more can be done than to say so.
+fn report(outcome: Result<(), Error>, action: &str) {
+    if let Err(error) = outcome {
+        tracing::error!("cannot {action} the task: {error}");
+    }
+}
+
+fn hook_failed(kind: &str, outcome: anyhow::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::error!("{kind}-hook failed, the task goes on: {error:#}");
+    }
+}
