@@ -35,6 +35,9 @@ pub struct Karton {
     config: Arc<Config>,
     current: Option<Arc<Task>>,
     stop: CancellationToken,
+    /// In the place of Redis and S3, when a service is tested without them.
+    #[cfg(any(test, feature = "test-util"))]
+    kit: Option<Arc<crate::testing::Kit>>,
 }
 
 impl Karton {
@@ -56,20 +59,28 @@ impl Karton {
     pub fn prepare(config: &Config, identity: &str, version: Option<&str>) -> Result<Self, Error> {
         let identity = ServiceSettings::from_config(config, identity)?.identity;
         let name = version.map_or_else(|| identity.clone(), |version| ServiceInfo::new(&identity, Some(version)).to_name());
-        Ok(Self {
-            backend: Backend::new(config, &identity, &name)?,
-            config: Arc::new(config.clone()),
-            current: None,
-            stop: CancellationToken::new(),
-        })
+        Ok(Self::from_backend(Backend::new(config, &identity, &name)?, config))
     }
 
     pub(crate) fn from_backend(backend: Backend, config: &Config) -> Self {
-        Self { backend, config: Arc::new(config.clone()), current: None, stop: CancellationToken::new() }
+        Self {
+            backend,
+            config: Arc::new(config.clone()),
+            current: None,
+            stop: CancellationToken::new(),
+            #[cfg(any(test, feature = "test-util"))]
+            kit: None,
+        }
     }
 
     pub(crate) fn for_task(&self, task: Arc<Task>) -> Self {
-        Self { backend: self.backend.clone(), config: Arc::clone(&self.config), current: Some(task), stop: self.stop.clone() }
+        Self { current: Some(task), ..self.clone() }
+    }
+
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn with_kit(mut self, kit: Arc<crate::testing::Kit>) -> Self {
+        self.kit = Some(kit);
+        self
     }
 
     pub(crate) fn with_stop(mut self, stop: CancellationToken) -> Self {
@@ -97,6 +108,10 @@ impl Karton {
     /// # Errors
     /// When Redis does not answer.
     pub async fn ping(&self) -> Result<(), Error> {
+        #[cfg(any(test, feature = "test-util"))]
+        if self.kit.is_some() {
+            return Ok(());
+        }
         self.backend.ping().await
     }
 
@@ -117,6 +132,10 @@ impl Karton {
     /// When Redis or S3 stay away for half a minute, or an attached file cannot be read. A task that
     /// was not handed over is not processed; sending it again is safe.
     pub async fn send_task(&self, task: Task) -> Result<Task, Error> {
+        #[cfg(any(test, feature = "test-util"))]
+        if let Some(kit) = &self.kit {
+            return kit.send_task(task, self.current.as_deref(), self.identity()).await;
+        }
         self.backend.send_task(task, self.current.as_deref()).await
     }
 
@@ -125,6 +144,10 @@ impl Karton {
     /// # Errors
     /// When Redis does not answer.
     pub async fn task(&self, uid: &str) -> Result<Option<Task>, Error> {
+        #[cfg(any(test, feature = "test-util"))]
+        if self.kit.is_some() {
+            return Ok(self.current_task().filter(|task| task.uid() == uid).cloned());
+        }
         let records = self.backend.records(&[uid.to_owned()]).await?;
         Ok(records.into_iter().flatten().next().and_then(|record| crate::backend::read_task(uid, &record).ok()))
     }
@@ -134,7 +157,13 @@ impl Karton {
     /// # Errors
     /// When S3 does not answer or has no such object.
     pub async fn open(&self, resource: &Resource) -> Result<impl AsyncRead + Send + Unpin + use<>, Error> {
-        self.backend.storage().open(resource).await
+        #[cfg(any(test, feature = "test-util"))]
+        if let Some(kit) = &self.kit {
+            let content: Box<dyn AsyncRead + Send + Unpin> = Box::new(std::io::Cursor::new(kit.read(resource, u64::MAX)?));
+            return Ok(content);
+        }
+        let content: Box<dyn AsyncRead + Send + Unpin> = Box::new(self.backend.storage().open(resource).await?);
+        Ok(content)
     }
 
     /// Reads a whole resource of at most `limit` bytes into memory.
@@ -142,6 +171,10 @@ impl Karton {
     /// # Errors
     /// When it is larger, or S3 does not answer or has no such object.
     pub async fn read(&self, resource: &Resource, limit: u64) -> Result<Bytes, Error> {
+        #[cfg(any(test, feature = "test-util"))]
+        if let Some(kit) = &self.kit {
+            return kit.read(resource, limit);
+        }
         self.backend.storage().read(resource, limit).await
     }
 
@@ -150,6 +183,10 @@ impl Karton {
     /// # Errors
     /// When S3 does not answer or has no such object.
     pub async fn read_range(&self, resource: &Resource, offset: u64, length: u64) -> Result<Bytes, Error> {
+        #[cfg(any(test, feature = "test-util"))]
+        if let Some(kit) = &self.kit {
+            return kit.read_range(resource, offset, length);
+        }
         self.backend.storage().read_range(resource, offset, length).await
     }
 
@@ -158,6 +195,10 @@ impl Karton {
     /// # Errors
     /// When S3 does not answer or has no such object, or the file cannot be written.
     pub async fn download(&self, resource: &Resource, path: impl AsRef<Path>) -> Result<u64, Error> {
+        #[cfg(any(test, feature = "test-util"))]
+        if let Some(kit) = &self.kit {
+            return kit.download(resource, path.as_ref()).await;
+        }
         self.backend.storage().download(resource, path.as_ref()).await
     }
 

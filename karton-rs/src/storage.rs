@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use aws_config::{ecs::EcsCredentialsProvider, imds::credentials::ImdsCredentialsProvider, meta::credentials::CredentialsProviderChain};
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::get_object::GetObjectOutput,
@@ -44,10 +45,7 @@ pub(crate) struct ObjectVersion {
 impl Storage {
     /// Prepares access; nothing is contacted yet.
     pub(crate) fn new(settings: &S3Settings) -> Result<Self, ConfigError> {
-        if settings.iam_auth {
-            tracing::warn!("[s3] iam_auth is set, but instance credentials are not read by this version: the key pair is used");
-        }
-        let keys = settings.keys()?;
+        let credentials = credentials(settings)?;
         let region =
             std::env::var("AWS_REGION").or_else(|_| std::env::var("AWS_DEFAULT_REGION")).unwrap_or_else(|_| "us-east-1".to_owned());
         let config = aws_sdk_s3::Config::builder()
@@ -55,7 +53,7 @@ impl Storage {
             .endpoint_url(&settings.endpoint)
             .force_path_style(true)
             .region(Region::new(region))
-            .credentials_provider(Credentials::new(&keys.access_key, &keys.secret_key, None, None, "karton.ini"))
+            .credentials_provider(credentials)
             // Servers older than 2025 know no other checksum than the one that a request requires.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -233,6 +231,21 @@ impl Storage {
         };
         self.failure(action, reason, kind)
     }
+}
+
+/// The key pair, or with `iam_auth` what the container or the instance gives, and the key pair when
+/// there is neither. See Karton protocol §11.5.
+fn credentials(settings: &S3Settings) -> Result<SharedCredentialsProvider, ConfigError> {
+    let pair = settings.keys().map(|keys| Credentials::new(&keys.access_key, &keys.secret_key, None, None, "karton.ini"));
+    if !settings.iam_auth {
+        return pair.map(SharedCredentialsProvider::new);
+    }
+    let chain = CredentialsProviderChain::first_try("container", EcsCredentialsProvider::builder().build())
+        .or_else("instance", ImdsCredentialsProvider::builder().build());
+    Ok(match pair {
+        Ok(pair) => SharedCredentialsProvider::new(chain.or_else("[s3] access_key and secret_key", pair)),
+        Err(_) => SharedCredentialsProvider::new(chain),
+    })
 }
 
 /// A file as the body of a request; it is read while it is sent.

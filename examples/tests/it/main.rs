@@ -1,6 +1,8 @@
 //! The examples as programs, in a pipeline of their own.
 #![allow(clippy::unwrap_used)]
 
+mod documented;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

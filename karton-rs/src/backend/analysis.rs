@@ -372,12 +372,13 @@ impl Backend {
     pub(crate) async fn trim_analyses(&self, ttl: std::time::Duration, limit: u64) -> Result<(), Error> {
         let over = self.server_time().await? - ttl.as_secs_f64();
         let mut pipeline = redis::pipe();
-        pipeline.cmd("ZREMRANGEBYSCORE").arg(keys::ANALYSES).arg("-inf").arg(over).ignore().zcard(keys::ANALYSES);
-        let (count,): (u64,) = self.redis.run(&pipeline).await?;
-        let mut surplus = count.saturating_sub(limit);
+        pipeline.cmd("ZCOUNT").arg(keys::ANALYSES).arg("-inf").arg(over).zcard(keys::ANALYSES);
+        let (expired, count): (u64, u64) = self.redis.run(&pipeline).await?;
+        let mut surplus = count.saturating_sub(limit).max(expired);
         while surplus > 0 {
-            let (oldest,): (Vec<(Vec<u8>, f64)>,) =
-                self.redis.run(redis::pipe().cmd("ZPOPMIN").arg(keys::ANALYSES).arg(surplus.min(1000))).await?;
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("ZPOPMIN").arg(keys::ANALYSES).arg(surplus.min(1000));
+            let (oldest,): (Vec<(Vec<u8>, f64)>,) = self.redis.run(&pipeline).await?;
             if oldest.is_empty() {
                 break;
             }

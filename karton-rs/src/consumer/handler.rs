@@ -135,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_with_message_place_and_backtrace() {
-        let error = caught(async { panic!("no {}", "good") }).await.unwrap_err();
+        let error = caught(async { panic!("no {}", "good") }).await.expect_err("an error");
         let lines = error_lines(&error);
         assert_eq!(lines[0], "Error: panicked: no good\n");
         assert!(lines[1].starts_with(&format!("at {}:", file!())), "{}", lines[1]);
@@ -148,7 +148,7 @@ mod tests {
             tokio::task::yield_now().await;
             std::panic::panic_any(7)
         });
-        assert_eq!(late.await.unwrap_err().to_string(), "panicked: no message");
+        assert_eq!(late.await.expect_err("an error").to_string(), "panicked: no message");
         assert!(caught(async { Ok(()) }).await.is_ok());
     }
 }

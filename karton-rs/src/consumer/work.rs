@@ -165,16 +165,14 @@ impl AtWork<'_> {
                 tracing::info!("task {} goes back to its queue: {error}", self.task.task_uid());
                 self.give_back().await;
             }
-            Err(error) => match self.wait_before_retry(&error).await {
-                Some(wait) => {
+            Err(error) => {
+                if let Some(wait) = self.wait_before_retry(&error).await {
                     tracing::warn!("Failed to process task - {uid}: {error:#}; trying again in {} s", wait.as_secs_f64());
-                    self.settle(|task| task.set_status(TaskState::Spawned), Settlement::Later(wait)).await;
+                    return self.settle(|task| task.set_status(TaskState::Spawned), Settlement::Later(wait)).await;
                 }
-                None => {
-                    tracing::error!("Failed to process task - {uid}: {error:#}");
-                    self.end(TaskState::Crashed, error_lines(&error), &[Metric::Crashed, Metric::Consumed]).await;
-                }
-            },
+                tracing::error!("Failed to process task - {uid}: {error:#}");
+                self.end(TaskState::Crashed, error_lines(&error), &[Metric::Crashed, Metric::Consumed]).await;
+            }
         }
     }
 

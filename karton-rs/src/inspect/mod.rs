@@ -145,7 +145,7 @@ impl Inspect {
                         return;
                     }
                 }
-                std::future::pending().await
+                std::future::pending::<()>().await;
             };
             // Either way the next look decides.
             let _ = tokio::time::timeout_at(until, told).await;

@@ -197,6 +197,7 @@ from_simple! {
     u64 => |value| Self::Number(Number::from(value));
     i32 => |value| Self::Number(Number::from(i64::from(value)));
     u32 => |value| Self::Number(Number::from(u64::from(value)));
+    usize => |value| Self::Number(Number::from(value as u64));
     f64 => |value| Self::Number(Number::from(value));
     Map => |map| Self::Object(map);
 }

@@ -85,8 +85,10 @@ async fn look(backend: &Backend) -> Result<usize, Error> {
             }
         }
         let age = now - index.tasks.values().map(|task| task.created).fold(now, f64::min);
-        let next = ended.is_none().then(|| (now + (age / 8.0).clamp(1.0, LONGEST_WAIT)).to_string()).unwrap_or_default();
-        let event = ended.map(|ended| ended.to_json()).unwrap_or_default();
+        let (next, event) = match ended {
+            Some(ended) => (String::new(), ended.to_json()),
+            None => ((now + (age / 8.0).clamp(1.0, LONGEST_WAIT)).to_string(), String::new()),
+        };
         pipeline.cmd("EVAL").arg(DECIDE).arg(3).arg(keys::OPEN_ANALYSES).arg(keys::analysis(&root)).arg(keys::ANALYSIS_CHANNEL);
         pipeline.arg(raw).arg(score).arg(next).arg(event).ignore();
     }

@@ -1,10 +1,15 @@
-//! Real servers for tests, on free ports: what this crate's own tests use, and those of services may.
+//! For tests of services: [`KartonTest`] runs a service's work without any server, and real servers
+//! on free ports are for the rest.
 //!
 //! The one rule: a server lives as long as its value, and never on a port or folder of somebody else.
 //! Feature `test-util`.
 
+mod kit;
 mod redis_server;
+mod shown;
 
+pub(crate) use kit::Kit;
+pub use kit::{KartonTest, Sent};
 pub use redis_server::RedisServer;
 
 use std::future::Future;

@@ -78,10 +78,14 @@ impl Bed {
         config
     }
 
-    /// The configuration as a file, for Python services.
+    /// The configuration as a file, for other processes.
     pub fn ini(&self, folder: &std::path::Path) -> std::path::PathBuf {
+        Self::write_ini(&self.config, folder)
+    }
+
+    pub fn write_ini(config: &Config, folder: &std::path::Path) -> std::path::PathBuf {
         let mut text = String::new();
-        for (section, options) in self.config.sections() {
+        for (section, options) in config.sections() {
             text.push_str(&format!("[{section}]\n"));
             options.iter().for_each(|(option, value)| text.push_str(&format!("{option} = {value}\n")));
         }
@@ -165,6 +169,10 @@ impl Bed {
 }
 
 impl Bed {
+    pub fn bucket_exists(&self, name: &str) -> bool {
+        self.s3_folder.path().join(name).exists()
+    }
+
     /// Whether the default bucket has an object.
     pub fn object_exists(&self, uid: &str) -> bool {
         walk(&self.s3_folder.path().join("karton")).iter().any(|path| path.to_string_lossy().contains(uid))

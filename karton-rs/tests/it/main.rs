@@ -4,12 +4,16 @@
 mod bed;
 mod vectors;
 
+mod analyses;
 mod broker;
+mod claims;
 mod config;
 mod consumer;
 mod dhash;
 mod filter_cases;
 mod filters;
+mod handlers;
 mod interop;
 mod pipeline;
 mod reference;
+mod secured;

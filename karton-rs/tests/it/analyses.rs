@@ -1,0 +1,134 @@
+//! What is known of an analysis while it runs and afterwards.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use karton_rs::{Consumer, Inspect, Task, TaskState, testing::eventually};
+use serde_json::json;
+
+use crate::bed::Bed;
+
+/// Sends a child for each sample; `karton.leaf` takes it and crashes when told to.
+fn two_steps() -> [Consumer; 2] {
+    let root = Consumer::new("karton.root").filters(json!([{"type": "sample"}])).process(|karton, task| async move {
+        let mut child = Task::new(json!({"type": "child"}));
+        child.set_header("bad", task.header_str("bad").is_some());
+        karton.send_task(child).await?;
+        Ok(())
+    });
+    let leaf = Consumer::new("karton.leaf").filters(json!([{"type": "child"}])).process(|_, task| async move {
+        anyhow::ensure!(task.header("bad").and_then(karton_rs::json::Value::as_bool) != Some(true), "told to");
+        Ok(())
+    });
+    [root, leaf]
+}
+
+fn inspect(bed: &Bed) -> Inspect {
+    Inspect::new(&bed.config, "karton.test", None).unwrap()
+}
+
+/// Until all that was routed before the broker came is looked at.
+async fn indexed(bed: &Bed) {
+    eventually("a complete index", || async { (!bed.command::<bool>(&["EXISTS", "karton.rs.unindexed"]).await).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn the_end_of_an_analysis_is_told_once_with_what_became_of_it() {
+    let bed = Bed::start().await;
+    let _brokers = [bed.broker(), bed.broker()];
+    let [root, leaf] = two_steps();
+    let _services = (bed.consumer(root).await, bed.consumer(leaf).await);
+    let mut ended = Box::pin(inspect(&bed).ended_analyses().await.unwrap());
+    let producer = bed.producer().await;
+    let good = producer.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
+    let first = ended.next().await.unwrap();
+    assert_eq!((first.root_uid.as_str(), first.status.as_str(), first.tasks, first.crashed), (good.root_uid(), "finished", 2, 0));
+    assert!(first.started <= first.ended);
+    let bad = producer.send_task(Task::new(json!({"type": "sample", "bad": "1"}))).await.unwrap();
+    let second = ended.next().await.unwrap();
+    assert_eq!((second.root_uid.as_str(), second.status.as_str(), second.tasks, second.crashed), (bad.root_uid(), "crashed", 2, 1));
+    let analysis = inspect(&bed).wait(bad.root_uid(), Duration::from_secs(10)).await.unwrap();
+    assert!(analysis.is_done());
+}
+
+#[tokio::test]
+async fn history_outlives_the_records() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "gc_interval", "1"), ("system", "task_crashed_timeout", "1")]));
+    let [root, leaf] = two_steps();
+    let _services = (bed.consumer(root).await, bed.consumer(leaf).await);
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "sample", "bad": "1"}))).await.unwrap();
+    eventually("no record", || async {
+        let analysis = bed.analysis(&sent).await;
+        (analysis.tasks().is_empty() && analysis.history().len() == 4).then_some(())
+    })
+    .await;
+    let analysis = bed.analysis(&sent).await;
+    assert!(analysis.is_done());
+    let by = |receiver: &str| analysis.history().iter().find(|task| task.receiver() == Some(receiver)).unwrap();
+    let (root, leaf) = (by("karton.root"), by("karton.leaf"));
+    assert_eq!((root.status, leaf.status, leaf.error.as_deref()), (TaskState::Finished, TaskState::Crashed, Some("Error: told to")));
+    assert_eq!(leaf.parent_uid.as_deref(), Some(root.uid.as_str()));
+    assert_eq!(leaf.headers.get("type").and_then(|kind| kind.as_str()), Some("child"));
+    let times = |task: &karton_rs::TaskHistory| [task.created, task.started.unwrap(), task.ended.unwrap()];
+    assert!(times(root).is_sorted() && times(leaf).is_sorted(), "{root:?} {leaf:?}");
+}
+
+#[tokio::test]
+async fn history_is_bounded_and_can_be_turned_off() {
+    let bed = Bed::start().await;
+    let broker = bed.broker_with(bed.with_options(&[("system", "history_limit", "2"), ("system", "gc_interval", "1")]));
+    let [_, leaf] = two_steps();
+    let _leaf = bed.consumer(leaf).await;
+    let producer = bed.producer().await;
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(producer.send_task(Task::new(json!({"type": "child"}))).await.unwrap());
+        bed.done(sent.last().unwrap()).await;
+    }
+    eventually("two of them", || async { (bed.command::<u64>(&["ZCARD", "karton.rs.analyses"]).await == 2).then_some(()) }).await;
+    let known = bed.command::<Vec<String>>(&["KEYS", "karton.rs.analysis:*"]).await;
+    assert_eq!(known.len(), 2, "{known:?}");
+    broker.stop().await.unwrap();
+    let _broker = bed.broker_with(bed.with_options(&[("system", "history_ttl", "0"), ("system", "gc_interval", "1")]));
+    let last = producer.send_task(Task::new(json!({"type": "child"}))).await.unwrap();
+    bed.done(&last).await;
+    eventually("none", || async { bed.command::<Vec<String>>(&["KEYS", "karton.rs.analysis*"]).await.is_empty().then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_status_read_does_not_look_at_what_else_is_stored() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let [_, leaf] = two_steps();
+    let _leaf = bed.consumer(leaf).await;
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "child"}))).await.unwrap();
+    bed.done(&sent).await;
+    indexed(&bed).await;
+    let scans = async || {
+        let stats: String = bed.command(&["INFO", "commandstats"]).await;
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_scan:calls=").map(str::to_owned));
+        line.and_then(|rest| rest.split(',').next().map(str::to_owned))
+    };
+    let before = scans().await;
+    assert!(bed.analysis(&sent).await.is_done());
+    assert_eq!(scans().await, before);
+}
+
+#[tokio::test]
+async fn a_task_that_somebody_else_has_routed_is_found() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
+    let [_, leaf] = two_steps();
+    let running = bed.consumer(leaf).await;
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "child"}))).await.unwrap();
+    bed.done(&sent).await;
+    running.stop().await.unwrap();
+    indexed(&bed).await;
+    // As the restart of the Python dashboard does it.
+    let old = bed.reached(&sent, "karton.leaf", TaskState::Finished).await;
+    let again = old.restart().unwrap();
+    let () = bed.command(&["SET", &format!("karton.task:{}", again.uid()), &again.to_json()]).await;
+    let () = bed.command(&["RPUSH", "karton.queue.normal:karton.leaf", again.uid()]).await;
+    eventually("the analysis to go on", || async { (!bed.analysis(&sent).await.is_done()).then_some(()) }).await;
+}

@@ -1,0 +1,167 @@
+//! What becomes of a task whose record somebody else has changed while it was ours, and of one that is
+//! tried again.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use std::time::Duration;
+
+use karton_rs::{Consumer, RetryPolicy, Task, TaskState, testing::eventually};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::bed::Bed;
+
+fn sample() -> Task {
+    Task::new(json!({"type": "sample"}))
+}
+
+/// A consumer that waits in its handler until told to go on.
+fn held(identity: &str) -> (Consumer, Arc<Notify>) {
+    let go_on = Arc::new(Notify::new());
+    let wait = Arc::clone(&go_on);
+    let consumer = Consumer::new(identity).filters(json!([{"type": "sample"}])).process(move |_, _| {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.notified().await;
+            Ok(())
+        }
+    });
+    (consumer, go_on)
+}
+
+async fn record(bed: &Bed, uid: &str) -> Option<Task> {
+    let record: Option<String> = bed.command(&["GET", &format!("karton.task:{uid}")]).await;
+    record.map(|record| Task::from_json(&record).unwrap())
+}
+
+async fn no_claims(bed: &Bed) {
+    eventually("no claims", || async { (bed.command::<u64>(&["ZCARD", "karton.rs.leases"]).await == 0).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_claimed_task_is_started_in_the_step_that_takes_it_from_its_queue() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let (consumer, go_on) = held("karton.x");
+    let _consumer = bed.consumer(consumer).await;
+    let mut task = sample();
+    // Text that looks like the end of a record, where it is none.
+    task.set_payload("trap", r#"", "status": "Spawned", "uid": "x"}"#);
+    let sent = bed.producer().await.send_task(task).await.unwrap();
+    let started = bed.reached(&sent, "karton.x", TaskState::Started).await;
+    assert_eq!(bed.command::<u64>(&["LLEN", "karton.queue.normal:karton.x"]).await, 0);
+    let text: String = bed.command(&["GET", &format!("karton.task:{}", started.uid())]).await;
+    assert!(text.contains(r#""status": "Started""#), "{text}");
+    assert!(started.last_update() >= sent.last_update());
+    go_on.notify_one();
+    let done = bed.reached(&sent, "karton.x", TaskState::Finished).await;
+    assert_eq!(done.payload("trap"), sent.payload("trap"));
+    // Nothing of the way it was marked is left.
+    let text: String = bed.command(&["GET", &format!("karton.task:{}", started.uid())]).await;
+    assert_eq!(text, done.to_json());
+}
+
+#[tokio::test]
+async fn a_task_that_is_cancelled_while_at_work_stays_cancelled() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let (consumer, go_on) = held("karton.x");
+    let _consumer = bed.consumer(consumer).await;
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    let started = bed.reached(&sent, "karton.x", TaskState::Started).await;
+    // As the dashboard cancels.
+    let cancelled = started.to_json().replace("\"Started\"", "\"Finished\"").replace("\"error\": null", "\"error\": [\"by hand\"]");
+    let key = format!("karton.task:{}", started.uid());
+    let () = bed.command(&["SET", &key, &cancelled]).await;
+    go_on.notify_one();
+    no_claims(&bed).await;
+    assert_eq!(bed.command::<String>(&["GET", &key]).await, cancelled);
+    assert_eq!(bed.command::<Option<u64>>(&["HGET", "karton.metrics.consumed", "karton.x"]).await, None);
+}
+
+#[tokio::test]
+async fn a_consumer_that_wakes_after_its_claim_has_lapsed_touches_nothing_of_the_next_one() {
+    let bed = Bed::start().await;
+    let (consumer, go_on) = held("karton.x");
+    let _consumer = bed.consumer(consumer).await;
+    let uid = "{5f7dfa79-bb6c-4a65-a7c8-3dbdc4c6ab1c}:7c1d6a22-5a4e-4c6c-8c19-0cf6cb8a3fa6";
+    let task = Task::new(json!({"type": "sample", "receiver": "karton.x"})).to_json();
+    let own = Task::from_json(&task).unwrap().uid().to_owned();
+    let spawned = task.replace("Declared", "Spawned").replace(&own, uid);
+    let () = bed.command(&["SET", &format!("karton.task:{uid}"), &spawned]).await;
+    let () = bed.command(&["RPUSH", "karton.queue.normal:karton.x", uid]).await;
+    eventually("a start", || async { Some(record(&bed, uid).await?.status()).filter(|status| *status == TaskState::Started) }).await;
+    // Somebody else has it now.
+    let theirs = spawned.replace("Spawned", "Started").replace("\"last_update\": ", "\"last_update\": 1");
+    let () = bed.command(&["SET", &format!("karton.task:{uid}"), &theirs]).await;
+    go_on.notify_one();
+    // The first one is done with it when it takes the next task.
+    let () = bed.command(&["RPUSH", "karton.queue.normal:karton.x", "gone"]).await;
+    eventually("the next task", || async { (bed.command::<u64>(&["LLEN", "karton.queue.normal:karton.x"]).await == 0).then_some(()) })
+        .await;
+    assert_eq!(bed.command::<String>(&["GET", &format!("karton.task:{uid}")]).await, theirs);
+    assert!(bed.command::<Option<f64>>(&["ZSCORE", "karton.rs.leases", uid]).await.is_some());
+}
+
+#[tokio::test]
+async fn a_failed_task_is_tried_again_as_often_as_the_policy_says_and_then_crashed() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&runs);
+    let policy = RetryPolicy::new(2).backoff(Duration::from_millis(10)).on(|error| error.to_string() != "hopeless");
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).retry(policy).process(move |_, task| {
+        let run = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            anyhow::ensure!(task.header_str("hopeless").is_none(), "hopeless");
+            anyhow::ensure!(task.header_str("good").is_some() && run > 0, "try {run}");
+            Ok(())
+        }
+    });
+    let _consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let bad = producer.send_task(sample()).await.unwrap();
+    let crashed = bed.reached(&bad, "karton.x", TaskState::Crashed).await;
+    assert_eq!((runs.load(Ordering::SeqCst), crashed.error()[0]), (3, "Error: try 2\n"));
+    let good = producer.send_task(Task::new(json!({"type": "sample", "good": "1"}))).await.unwrap();
+    let done = bed.reached(&good, "karton.x", TaskState::Finished).await;
+    assert!(done.error().is_empty());
+    let before = runs.load(Ordering::SeqCst);
+    let hopeless = producer.send_task(Task::new(json!({"type": "sample", "hopeless": "1"}))).await.unwrap();
+    bed.reached(&hopeless, "karton.x", TaskState::Crashed).await;
+    assert_eq!(runs.load(Ordering::SeqCst), before + 1);
+    no_claims(&bed).await;
+    for key in ["karton.rs.delayed", "karton.rs.attempts", "karton.rs.deliveries"] {
+        assert!(!bed.command::<bool>(&["EXISTS", key]).await, "{key} holds something");
+    }
+    assert_eq!(bed.command::<u64>(&["HGET", "karton.metrics.crashed", "karton.x"]).await, 2);
+}
+
+#[tokio::test]
+async fn a_waiting_task_is_spawned_outlives_its_consumer_and_can_be_cancelled() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let policy = RetryPolicy::new(9).backoff(Duration::from_secs(2));
+    let failing =
+        Consumer::new("karton.x").filters(json!([{"type": "sample"}])).retry(policy).process(|_, _| async { anyhow::bail!("no") });
+    let running = bed.consumer(failing).await;
+    let producer = bed.producer().await;
+    let (one, two) = (producer.send_task(sample()).await.unwrap(), producer.send_task(sample()).await.unwrap());
+    eventually("both to wait", || async { (bed.command::<u64>(&["ZCARD", "karton.rs.delayed"]).await == 2).then_some(()) }).await;
+    running.stop().await.unwrap();
+    let waiting = bed.reached(&one, "karton.x", TaskState::Spawned).await;
+    let () =
+        bed.command(&["SET", &format!("karton.task:{}", waiting.uid()), &waiting.to_json().replace("\"Spawned\"", "\"Finished\"")]).await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&runs);
+    let heir = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).process(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async { Ok(()) }
+    });
+    let _heir = bed.consumer(heir).await;
+    bed.reached(&two, "karton.x", TaskState::Finished).await;
+    eventually("nothing to wait", || async { (!bed.command::<bool>(&["EXISTS", "karton.rs.delayed"]).await).then_some(()) }).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
