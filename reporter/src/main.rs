@@ -1,12 +1,14 @@
-//! `karton-mwdb-reporter`: the service.
+//! `karton-mwdb-reporter`: the service, and `--dry-run` for a look at one task.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use karton_rs::{
-    ConsumerArgs,
+    Config, ConsumerArgs,
     service::{run_main, start_logging},
 };
+use reporter::{Settings, dry_run};
 
 /// Puts samples, configs and blobs that a pipeline has found into MWDB
 #[derive(Parser)]
@@ -17,6 +19,18 @@ struct Arguments {
     /// Upload samples that no service has recognized, too
     #[arg(long)]
     report_unrecognized: bool,
+    /// Print what one task would change in MWDB, and leave: nothing is changed, claimed or consumed
+    #[arg(long)]
+    dry_run: bool,
+    /// The task of a dry run: its uid in Redis
+    #[arg(long, value_name = "UID", requires = "dry_run", conflicts_with = "task_file")]
+    task: Option<String>,
+    /// The task of a dry run: a file with its JSON, of which headers and payload are enough [default: standard input]
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    task_file: Option<PathBuf>,
+    /// Print a dry run as one JSON object a line
+    #[arg(long, requires = "dry_run")]
+    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -29,11 +43,29 @@ fn main() -> ExitCode {
     });
     // Wrong settings are told apart from a failure: exit code 2.
     if let Ok(config) = &config
-        && let Err(error) = reporter::Settings::from_config(config)
+        && let Err(error) = Settings::from_config(config)
     {
         start_logging(Some(config));
         tracing::error!("{error}");
         return ExitCode::from(2);
     }
+    if arguments.dry_run {
+        let source = match (arguments.task, arguments.task_file) {
+            (Some(uid), _) => dry_run::Source::Uid(uid),
+            (None, Some(path)) if path.as_os_str() != "-" => dry_run::Source::File(path),
+            _ => dry_run::Source::Stdin,
+        };
+        return run_main(config, move |config, shutdown| async move {
+            tokio::select! {
+                printed = print_plan(config, source, arguments.json) => printed,
+                () = shutdown.cancelled() => Ok(()),
+            }
+        });
+    }
     run_main(config, reporter::run)
+}
+
+async fn print_plan(config: Config, source: dry_run::Source, json: bool) -> anyhow::Result<()> {
+    let changes = dry_run::plan(Settings::from_config(&config)?, &config, &source).await?;
+    Ok(dry_run::write(&changes, json, &mut std::io::stdout().lock())?)
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     mwdb::{self, Client, SettingsError},
-    report::Reporter,
+    report::{Options, Reporter},
 };
 
 /// Identity unless the configuration has another.
@@ -28,9 +28,21 @@ pub const INFO: &str =
 pub struct Settings {
     /// How to reach MWDB.
     pub mwdb: mwdb::Settings,
-    /// Whether samples that nobody recognised are uploaded.
-    pub report_unrecognized: bool,
+    /// What is reported, and how.
+    pub report: Options,
 }
+
+/// What our account must be allowed to do.
+const CAPABILITIES: [&str; 8] = [
+    "adding_files",
+    "adding_configs",
+    "adding_blobs",
+    "adding_tags",
+    "adding_comments",
+    "adding_parents",
+    "adding_all_attributes",
+    "karton_assign",
+];
 
 impl Settings {
     /// Reads `[mwdb]` and `[mwdb-reporter]`.
@@ -38,8 +50,11 @@ impl Settings {
     /// # Errors
     /// When `[mwdb]` is missing, or a value cannot be used.
     pub fn from_config(config: &Config) -> Result<Self, SettingsError> {
-        let report_unrecognized = config.bool("mwdb-reporter", "report_unrecognized")?.unwrap_or(false);
-        Ok(Self { mwdb: mwdb::Settings::from_config(config)?, report_unrecognized })
+        let mut report = Options::default();
+        let word = |key| config.bool("mwdb-reporter", key);
+        report.report_unrecognized = word("report_unrecognized")?.unwrap_or(report.report_unrecognized);
+        report.upload_existing = word("upload_existing")?.unwrap_or(report.upload_existing);
+        Ok(Self { mwdb: mwdb::Settings::from_config(config)?, report })
     }
 }
 
@@ -67,7 +82,8 @@ pub async fn run_with(settings: Settings, config: &Config, shutdown: Cancellatio
         Err(error) if error.is_temporary() => tracing::warn!("Cannot log in now, tasks will wait: {error}"),
         Err(error) => return Err(error.into()),
     }
-    let reporter = Reporter::new(mwdb, settings.report_unrecognized);
+    introduce(&mwdb, &settings.mwdb).await;
+    let reporter = Reporter::new(mwdb, settings.report);
     Consumer::new(IDENTITY)
         .version(VERSION)
         .info(INFO)
@@ -91,4 +107,21 @@ pub async fn run_with(settings: Settings, config: &Config, shutdown: Cancellatio
         .run(config, shutdown)
         .await?;
     Ok(())
+}
+
+/// Says where the results go and as whom, and what will be refused there. Nothing of it ends the start.
+async fn introduce(mwdb: &Client, settings: &mwdb::Settings) {
+    let url = &settings.api_url;
+    match mwdb.account().await {
+        Ok(account) => {
+            tracing::info!("Reporting to {url} as {}", account.login);
+            let missing: Vec<&str> = CAPABILITIES.into_iter().filter(|capability| !account.may(capability)).collect();
+            if !missing.is_empty() {
+                tracing::warn!("MWDB will refuse some tasks: account `{}` lacks {}", account.login, missing.join(", "));
+            }
+        }
+        Err(error) if error.is_temporary() => tracing::warn!("Reporting to {url}, which does not answer now: {error}"),
+        // An older server may not have this call, and without credentials it is refused: tasks will tell.
+        Err(error) => tracing::warn!("Reporting to {url}, which does not say who we are: {error}"),
+    }
 }

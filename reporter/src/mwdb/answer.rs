@@ -1,6 +1,6 @@
 //! What an HTTP answer means. See MWDB API §A1.2.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use karton_rs::json::Value;
 use reqwest::StatusCode;
@@ -32,7 +32,7 @@ pub(super) fn judge(status: StatusCode, retry_after: Option<&str>, location: Opt
         404 => Problem::EndpointNotFound(message),
         409 => Problem::TypeConflict(message),
         413 => Problem::TooLarge,
-        429 => Problem::RateLimited { retry_after: retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs) },
+        429 => Problem::RateLimited { retry_after: retry_after.and_then(patience) },
         502..=504 => Problem::Unavailable { status: number, message },
         300..=399 => {
             let target = shortened(location.unwrap_or("somewhere else"));
@@ -43,6 +43,13 @@ pub(super) fn judge(status: StatusCode, retry_after: Option<&str>, location: Opt
         }
         _ => Problem::Refused { status: number, message },
     })
+}
+
+/// What `Retry-After` asks for: seconds, or a date as proxies send it.
+fn patience(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let until = |date: SystemTime| date.duration_since(SystemTime::now()).unwrap_or_default();
+    text.parse().map(Duration::from_secs).ok().or_else(|| httpdate::parse_http_date(text).ok().map(until))
 }
 
 /// One line of bounded length, without control characters.
@@ -78,6 +85,14 @@ mod tests {
         assert!(matches!(problem(403, r#"{"message": "You don't have required capability"}"#), Problem::Refused { status: 403, .. }));
         assert!(matches!(problem(500, ""), Problem::Refused { status: 500, .. }));
         assert!(matches!(problem(503, ""), Problem::Unavailable { status: 503, .. }));
+    }
+
+    #[test]
+    fn patience_is_asked_for_in_seconds_or_until_a_date() {
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
+        assert!(patience(&soon).is_some_and(|pause| (85..=90).contains(&pause.as_secs())), "{soon}");
+        assert_eq!(patience("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!((patience(" 7 "), patience("soon"), patience("-1")), (Some(Duration::from_secs(7)), None, None));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! The one rule: a source can be opened any number of times, because an upload that failed starts again.
 
+use std::path::{Path, PathBuf};
+
 use futures::future::BoxFuture;
 use tokio::io::AsyncRead;
 
@@ -12,6 +14,37 @@ pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub trait Content: Send + Sync {
     /// Opens the content at its start.
     fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>>;
+}
+
+/// Content in a file.
+///
+/// ```
+/// let content = reporter::mwdb::FileContent::new("/tmp/sample.exe");
+/// assert_eq!(content.path().file_name().unwrap(), "sample.exe");
+/// ```
+#[derive(Debug)]
+pub struct FileContent(PathBuf);
+
+impl FileContent {
+    /// The content of the file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Content for FileContent {
+    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>> {
+        Box::pin(async move {
+            let file = tokio::fs::File::open(&self.0).await;
+            let file = file.map_err(|error| ContentError::broken(format!("{}: {error}", self.0.display())))?;
+            Ok(Box::new(file) as Reader)
+        })
+    }
 }
 
 /// Content that cannot be read.

@@ -95,6 +95,11 @@ impl Error {
         matches!(self.problem, Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | RateLimited { .. } | Content(_))
     }
 
+    /// True when the request may have been carried out all the same.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        matches!(self.problem, Problem::Broken(_) | Problem::TimedOut(_) | Problem::Unavailable { .. })
+    }
+
     /// True when a server was not there at all, so that the request itself is above suspicion.
     pub(super) fn is_outage(&self) -> bool {
         match &self.problem {

@@ -22,6 +22,9 @@ pub struct Patience {
     pub rate_limit_pause: Duration,
     /// The longest pause that a server may ask for.
     pub longest_rate_limit_pause: Duration,
+    /// Whether a server that answers nobody is waited for without end. Without this it has as many
+    /// attempts as any request, which suits programs that somebody waits for.
+    pub wait_for_server: bool,
 }
 
 impl Default for Patience {
@@ -32,7 +35,15 @@ impl Default for Patience {
             longest_pause: Duration::from_secs(30),
             rate_limit_pause: Duration::from_mins(1),
             longest_rate_limit_pause: Duration::from_mins(10),
+            wait_for_server: true,
         }
+    }
+}
+
+impl Patience {
+    /// Pause after so many failures in a row.
+    fn pause(&self, failures: u32) -> Duration {
+        self.first_pause.saturating_mul(2_u32.saturating_pow(failures)).min(self.longest_pause)
     }
 }
 
@@ -68,8 +79,7 @@ impl<'a> Waiter<'a> {
     /// # Errors
     /// When the process is told to stop.
     pub async fn pause(&mut self, failure: &impl Display) -> Result<(), Interrupted> {
-        let doubled = self.patience.first_pause.saturating_mul(2_u32.saturating_pow(self.failures));
-        let pause = doubled.min(self.patience.longest_pause);
+        let pause = self.patience.pause(self.failures);
         if self.failures.is_multiple_of(Self::SILENT) {
             tracing::warn!("{failure}; trying again until it works");
         } else {
@@ -99,5 +109,22 @@ impl<'a> Waiter<'a> {
         if self.failures > 0 {
             tracing::info!("Works again after {} failed attempts", self.failures);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_of_silence_takes_some_hundred_attempts() {
+        let patience = Patience::default();
+        let mut waited = Duration::ZERO;
+        let attempts = (0..).take_while(|failures| {
+            waited += patience.pause(*failures);
+            waited < Duration::from_hours(1)
+        });
+        assert!((100..150).contains(&attempts.count()));
+        assert_eq!(patience.pause(u32::MAX), patience.longest_pause);
     }
 }

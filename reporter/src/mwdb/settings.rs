@@ -70,6 +70,8 @@ pub struct Limits {
     pub probe: Duration,
     /// Largest answer in bytes.
     pub answer_bytes: usize,
+    /// Objects in one page of a listing; servers give 1000 at most.
+    pub page: u32,
 }
 
 impl Default for Limits {
@@ -80,6 +82,7 @@ impl Default for Limits {
             idle: Duration::from_mins(5),
             probe: Duration::from_secs(10),
             answer_bytes: 64 * 1024 * 1024,
+            page: 100,
         }
     }
 }

@@ -43,20 +43,55 @@ pub(super) struct Request<'a> {
     method: Method,
     /// Parts of the path below the address of the API.
     path: Vec<&'a str>,
+    query: Vec<(&'static str, String)>,
     body: Body<'a>,
+    /// Whether a second copy of it would do something more.
+    pub(super) only_once: bool,
+    /// Whether the answer is content, not JSON.
+    wants_content: bool,
+}
+
+/// What a server answers.
+pub(super) enum Reply {
+    Json(Value),
+    Content(Response),
 }
 
 impl<'a> Request<'a> {
+    fn new(method: Method, path: Vec<&'a str>, body: Body<'a>) -> Self {
+        Self { method, path, query: Vec::new(), body, only_once: false, wants_content: false }
+    }
+
     pub(super) fn get(path: Vec<&'a str>) -> Self {
-        Self { method: Method::GET, path, body: Body::Empty }
+        Self::new(Method::GET, path, Body::Empty)
     }
 
     pub(super) fn put(path: Vec<&'a str>, body: Body<'a>) -> Self {
-        Self { method: Method::PUT, path, body }
+        Self::new(Method::PUT, path, body)
     }
 
     pub(super) fn post(path: Vec<&'a str>, body: Body<'a>) -> Self {
-        Self { method: Method::POST, path, body }
+        Self::new(Method::POST, path, body)
+    }
+
+    pub(super) fn delete(path: Vec<&'a str>) -> Self {
+        Self::new(Method::DELETE, path, Body::Empty)
+    }
+
+    pub(super) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((key, value.into()));
+        self
+    }
+
+    /// Not to be repeated when it may have been carried out.
+    pub(super) fn only_once(mut self) -> Self {
+        self.only_once = true;
+        self
+    }
+
+    pub(super) fn for_content(mut self) -> Self {
+        self.wants_content = true;
+        self
     }
 
     /// How messages call it.
@@ -89,8 +124,13 @@ impl Transport {
     }
 
     /// Sends a request once and judges the answer.
-    pub(super) async fn send(&self, request: &Request<'_>, token: Option<&Secret>) -> Result<Value, Error> {
+    pub(super) async fn send(&self, request: &Request<'_>, token: Option<&Secret>) -> Result<Reply, Error> {
         self.attempt(request, token).await.map_err(|problem| Error::new(request.action(), problem))
+    }
+
+    /// Longest silence in the middle of an answer.
+    pub(super) fn idle(&self) -> Duration {
+        self.limits.idle
     }
 
     /// Whether the server answers at all: its version can be asked for by anybody.
@@ -99,17 +139,20 @@ impl Transport {
         matches!(tokio::time::timeout(self.limits.probe, self.attempt(&probe, None)).await, Ok(Ok(_)))
     }
 
-    fn url(&self, path: &[&str]) -> Url {
+    fn url(&self, request: &Request<'_>) -> Url {
         let mut url = self.base.clone();
         // Only an address that cannot be a base has no segments, and those are refused in the settings.
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
+            segments.pop_if_empty().extend(&request.path);
+        }
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
         }
         url
     }
 
-    async fn attempt(&self, request: &Request<'_>, token: Option<&Secret>) -> Result<Value, Problem> {
-        let mut builder = self.http.request(request.method.clone(), self.url(&request.path));
+    async fn attempt(&self, request: &Request<'_>, token: Option<&Secret>) -> Result<Reply, Problem> {
+        let mut builder = self.http.request(request.method.clone(), self.url(request));
         if let Some(token) = token {
             builder = builder.bearer_auth(token.expose());
         }
@@ -137,7 +180,10 @@ impl Transport {
             (Err(error), None) if error.is_connect() => return Err(Problem::Unreachable(causes(error))),
             (Err(error), None) => return Err(Problem::Broken(causes(error))),
         };
-        self.read(response).await
+        if request.wants_content && response.status().is_success() {
+            return Ok(Reply::Content(response));
+        }
+        self.read(response).await.map(Reply::Json)
     }
 
     async fn read(&self, mut response: Response) -> Result<Value, Problem> {
@@ -258,7 +304,7 @@ fn file_name(name: &str) -> String {
 }
 
 /// The messages of an error and its causes. The address is left out: the caller names the request.
-fn causes(error: reqwest::Error) -> String {
+pub(super) fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

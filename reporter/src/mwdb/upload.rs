@@ -24,7 +24,7 @@ impl<'a> FileUpload<'a> {
 }
 
 /// Relations and metadata of an upload. It is always shared with all groups of the account.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct UploadOptions {
     /// Id of the parent.
     pub parent: Option<String>,
@@ -40,7 +40,7 @@ pub struct UploadOptions {
 
 impl UploadOptions {
     /// The JSON members, to which a config or blob adds its own.
-    pub(super) fn to_map(&self) -> Map {
+    pub(crate) fn to_map(&self) -> Map {
         let mut map = Map::new();
         map.insert("parent".to_owned(), self.parent.clone().into());
         map.insert("upload_as".to_owned(), "*".into());

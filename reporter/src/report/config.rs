@@ -37,7 +37,7 @@ impl Run<'_> {
         let subject = Subject::Config { id: dhash, family: &family, config_type: &config_type, cfg: &cfg };
         self.report_object(&subject, parent.as_deref(), &metadata).await?;
         for blob in blobs {
-            self.mwdb.add_tag(&blob, &family).await?;
+            self.put_tag(&blob, &family).await?;
         }
         Ok(())
     }

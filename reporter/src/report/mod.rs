@@ -5,6 +5,7 @@
 //! the first.
 
 mod blob;
+mod change;
 mod config;
 mod error;
 mod inputs;
@@ -12,9 +13,14 @@ mod object;
 mod parent;
 mod sample;
 mod spool;
+mod turns;
+mod write;
+
+use std::sync::Arc;
 
 use karton_rs::{Karton, Resource, Task};
 
+pub use change::Change;
 pub use error::ReportError;
 
 use crate::mwdb::{Client, ContentError, Reader};
@@ -38,17 +44,35 @@ impl Samples for Karton {
     }
 }
 
-/// Reports tasks to one MWDB.
+/// What is reported, and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Whether samples that nobody recognised are uploaded.
+    pub report_unrecognized: bool,
+    /// Whether an object that MWDB has is uploaded again. It then takes on further names and the groups
+    /// of our account; without this only parent, tags, attributes and the analysis are added to it.
+    pub upload_existing: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { report_unrecognized: false, upload_existing: true }
+    }
+}
+
+/// Reports tasks to one MWDB; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reporter {
     mwdb: Client,
-    report_unrecognized: bool,
+    options: Options,
+    turns: Arc<turns::Turns>,
 }
 
 impl Reporter {
-    /// Reports to `mwdb`; samples of stage `unrecognized` only when `report_unrecognized`.
-    pub fn new(mwdb: Client, report_unrecognized: bool) -> Self {
-        Self { mwdb, report_unrecognized }
+    /// Reports to `mwdb`.
+    pub fn new(mwdb: Client, options: Options) -> Self {
+        Self { mwdb, options, turns: Arc::default() }
     }
 
     /// Puts what a task brings into MWDB.
@@ -56,9 +80,25 @@ impl Reporter {
     /// # Errors
     /// When the task lacks something, or MWDB refuses.
     pub async fn report(&self, task: &Task, samples: &dyn Samples) -> Result<(), ReportError> {
-        let run = Run { mwdb: &self.mwdb, samples, task };
+        self.run(task, samples, None).await
+    }
+
+    /// Tells what [`Reporter::report`] would change, and changes nothing. MWDB is asked what it has,
+    /// and files are looked for, so what would fail there fails here; only a file that MWDB finds too
+    /// large is not known before it is sent.
+    ///
+    /// # Errors
+    /// As [`Reporter::report`].
+    pub async fn plan(&self, task: &Task, samples: &dyn Samples) -> Result<Vec<Change>, ReportError> {
+        let plan = change::Plan::default();
+        self.run(task, samples, Some(&plan)).await?;
+        Ok(plan.into_changes())
+    }
+
+    async fn run(&self, task: &Task, samples: &dyn Samples, plan: Option<&change::Plan>) -> Result<(), ReportError> {
+        let run = Run { mwdb: &self.mwdb, samples, task, options: &self.options, turns: &self.turns, plan };
         match task.header_str("type") {
-            Some("sample") if task.header_str("stage") == Some("unrecognized") && !self.report_unrecognized => {
+            Some("sample") if task.header_str("stage") == Some("unrecognized") && !self.options.report_unrecognized => {
                 tracing::info!("Unrecognized sample is not reported");
                 Ok(())
             }
@@ -75,4 +115,8 @@ struct Run<'a> {
     mwdb: &'a Client,
     samples: &'a dyn Samples,
     task: &'a Task,
+    options: &'a Options,
+    turns: &'a turns::Turns,
+    /// Where changes are noted instead of made.
+    plan: Option<&'a change::Plan>,
 }

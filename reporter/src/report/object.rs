@@ -1,12 +1,12 @@
 //! The procedure that files, configs and blobs share.
 //!
-//! The one rule: an object that exists is uploaded again, because that is what makes it part of this
-//! analysis; MWDB merges.
+//! The one rule: an object that exists is uploaded again, unless the settings say otherwise; either
+//! way it becomes part of this analysis, and MWDB merges.
 
 use karton_rs::{Resource, json::Value};
 
 use super::{Run, error::ReportError, inputs::Metadata, spool::SampleFile};
-use crate::mwdb::{Client, Error, FileUpload, Object, ObjectType, Problem, UploadOptions, metakey_text};
+use crate::mwdb::{Attribute, Client, Error, FileUpload, Object, ObjectType, Problem, UploadOptions, metakey_text};
 
 /// What is reported.
 pub(super) enum Subject<'a> {
@@ -16,14 +16,14 @@ pub(super) enum Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         match self {
             Self::File(file) => &file.id,
             Self::Config { id, .. } | Self::Blob { id, .. } => id,
         }
     }
 
-    fn kind(&self) -> ObjectType {
+    pub(super) fn kind(&self) -> ObjectType {
         match self {
             Self::File(_) => ObjectType::File,
             Self::Config { .. } => ObjectType::Config,
@@ -31,7 +31,16 @@ impl Subject<'_> {
         }
     }
 
-    async fn upload(&self, mwdb: &Client, options: &UploadOptions) -> Result<Object, Error> {
+    /// Name of a file or blob, family of a config; and the bytes of the content.
+    pub(super) fn name_and_size(&self) -> (String, u64) {
+        match self {
+            Self::File(file) => (file.name.clone(), file.size),
+            Self::Config { family, cfg, .. } => ((*family).to_owned(), cfg.to_json().len() as u64),
+            Self::Blob { name, content, .. } => ((*name).to_owned(), content.len() as u64),
+        }
+    }
+
+    pub(super) async fn upload(&self, mwdb: &Client, options: &UploadOptions) -> Result<Object, Error> {
         match self {
             Self::File(file) => mwdb.upload_file(&FileUpload::new(&file.name, file.size, &*file.content), options).await,
             Self::Config { family, config_type, cfg, .. } => mwdb.upload_config(family, config_type, cfg, options).await,
@@ -49,6 +58,9 @@ impl Run<'_> {
         metadata: &Metadata,
     ) -> Result<Option<Object>, ReportError> {
         let file = self.sample_file(resource).await?;
+        if self.plan.is_some() {
+            file.content.open().await.map_err(|source| ReportError::Content { name: file.name.clone(), source })?;
+        }
         match self.report_object(&Subject::File(&file), parent, metadata).await {
             Ok(object) => Ok(Some(object)),
             Err(error) if matches!(error.problem(), Problem::TooLarge) => {
@@ -70,60 +82,71 @@ impl Run<'_> {
         });
         let existing = self.mwdb.query(subject.kind(), subject.id()).await?;
         let is_new = existing.is_none();
-        let object = if self.mwdb.server_version().await?.has_rich_uploads() {
-            let options = UploadOptions {
-                parent: parent.map(str::to_owned),
-                tags: metadata.tags.clone(),
-                attributes: metadata.attributes.clone(),
-                karton_id: Some(self.task.root_uid().to_owned()),
-                metakeys: Vec::new(),
-            };
-            subject.upload(self.mwdb, &options).await?
-        } else {
-            self.report_step_by_step(subject, existing, parent, metadata).await?
+        let in_one_request = self.mwdb.server_version().await?.has_rich_uploads();
+        let object = match existing {
+            Some(object) if !(in_one_request && self.options.upload_existing) => {
+                if let Some(parent) = parent {
+                    self.link(parent, &object).await?;
+                }
+                self.add_metadata(&object, metadata).await?;
+                // Before 2.6 an object stays with the analysis that it came with.
+                if in_one_request {
+                    self.put_analysis(&object.id).await?;
+                }
+                object
+            }
+            existing if in_one_request => {
+                let options = UploadOptions {
+                    parent: parent.map(str::to_owned),
+                    tags: metadata.tags.clone(),
+                    attributes: metadata.attributes.clone(),
+                    karton_id: Some(self.task.root_uid().to_owned()),
+                    metakeys: Vec::new(),
+                };
+                self.upload(subject, existing, options).await?
+            }
+            // Uploads to servers before 2.6 take a parent and metakeys only.
+            _ => {
+                let metakeys = vec![("karton".to_owned(), self.task.root_uid().to_owned())];
+                let options = UploadOptions { parent: parent.map(str::to_owned), metakeys, ..UploadOptions::default() };
+                let object = self.upload(subject, None, options).await?;
+                self.add_metadata(&object, metadata).await?;
+                object
+            }
         };
-        self.add_comments(&object.id, &metadata.comments).await?;
-        summary(subject.kind(), &object.id, is_new, parent, metadata);
+        self.put_comments(&object.id, &metadata.comments).await?;
+        if self.plan.is_none() {
+            summary(subject.kind(), &object.id, is_new, parent, metadata);
+        }
         Ok(object)
     }
 
-    /// For servers before 2.6, whose uploads take a parent and metakeys only.
-    async fn report_step_by_step(
-        &self,
-        subject: &Subject<'_>,
-        existing: Option<Object>,
-        parent: Option<&str>,
-        metadata: &Metadata,
-    ) -> Result<Object, Error> {
-        let object = if let Some(object) = existing {
-            if let Some(parent) = parent {
-                self.link(parent, &object).await?;
-            }
-            object
-        } else {
-            let metakeys = vec![("karton".to_owned(), self.task.root_uid().to_owned())];
-            let options = UploadOptions { parent: parent.map(str::to_owned), metakeys, ..UploadOptions::default() };
-            subject.upload(self.mwdb, &options).await?
-        };
-        self.add_tags(&object, &metadata.tags).await?;
-        if !metadata.attributes.is_empty() {
-            let present = self.mwdb.attributes(&object.id).await?;
-            let is_present = |key: &str, value: &Value| {
-                // The list shows text even where something else was meant.
-                present.iter().any(|(known, held)| known == key && (held == value || held.as_str() == Some(metakey_text(value).as_str())))
-            };
-            for (key, value) in metadata.attributes.iter().filter(|(key, value)| !is_present(key, value)) {
-                self.mwdb.add_attribute(&object.id, key, value).await?;
-            }
+    /// Adds tags and attributes one by one.
+    async fn add_metadata(&self, object: &Object, metadata: &Metadata) -> Result<(), Error> {
+        self.add_tags(object, &metadata.tags).await?;
+        if metadata.attributes.is_empty() {
+            return Ok(());
         }
-        Ok(object)
+        let is_planned = self.plan.is_some_and(|plan| plan.makes(&object.id));
+        let present = if is_planned { Vec::new() } else { self.mwdb.attributes(&object.id).await? };
+        let is_present = |key: &str, value: &Value| {
+            let holds = |held: &Attribute| {
+                // The list shows text even where something else was meant.
+                held.key == key && (held.value == *value || held.value.as_str() == Some(metakey_text(value).as_str()))
+            };
+            present.iter().any(holds)
+        };
+        for (key, value) in metadata.attributes.iter().filter(|(key, value)| !is_present(key, value)) {
+            self.put_attribute(&object.id, key, value).await?;
+        }
+        Ok(())
     }
 
     /// Makes `child` a child of `parent`, unless the answer that we have shows that it is.
     pub(super) async fn link(&self, parent: &str, child: &Object) -> Result<(), Error> {
         let linked = child.parents.as_ref().is_some_and(|parents| parents.iter().any(|known| known == parent));
         if !linked && parent != child.id {
-            self.mwdb.add_child(parent, &child.id).await?;
+            self.put_child(parent, &child.id).await?;
         }
         Ok(())
     }
@@ -138,21 +161,7 @@ impl Run<'_> {
             None => self.mwdb.tags(&object.id).await?,
         };
         for tag in tags.iter().filter(|tag| !present.contains(tag)) {
-            self.mwdb.add_tag(&object.id, tag).await?;
-        }
-        Ok(())
-    }
-
-    async fn add_comments(&self, id: &str, comments: &[String]) -> Result<(), Error> {
-        if comments.is_empty() {
-            return Ok(());
-        }
-        let mut present = self.mwdb.comments(id).await?;
-        for comment in comments {
-            if !present.contains(comment) {
-                self.mwdb.add_comment(id, comment).await?;
-                present.push(comment.clone());
-            }
+            self.put_tag(&object.id, tag).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use karton_rs::{LocalResource, Resource, Task, json::Value};
 use reporter::{
     mwdb::{Client, ContentError, Credentials, Reader, Settings},
-    report::{ReportError, Reporter, Samples},
+    report::{Options, ReportError, Reporter, Samples},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -63,11 +63,13 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start() -> Self {
-        Self::with(Stub::start().await, false)
+        Self::with(Stub::start().await, |_| {})
     }
 
-    pub fn with(stub: Stub, report_unrecognized: bool) -> Self {
-        let reporter = Reporter::new(client_of(&stub), report_unrecognized);
+    pub fn with(stub: Stub, adjust: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::default();
+        adjust(&mut options);
+        let reporter = Reporter::new(client_of(&stub), options);
         Self { stub, samples: MemorySamples::default(), reporter }
     }
 

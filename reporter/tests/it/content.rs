@@ -3,7 +3,7 @@
 use karton_rs::json::Value;
 use reporter::{
     mwdb::{Client, Content, ContentError, Credentials, FileUpload, Problem, Reader, UploadOptions},
-    report::{ReportError, Reporter},
+    report::{Options, ReportError, Reporter},
 };
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ async fn waiting_for_the_object_store_ends_when_the_service_stops() {
         let mut task = sample_task();
         task.set_payload("sample", resource);
         bench.fail_opens(vec![ContentError::away("nobody there")]);
-        let error = Reporter::new(client.clone(), false).report(&task, &bench.samples).await.unwrap_err();
+        let error = Reporter::new(client.clone(), Options::default()).report(&task, &bench.samples).await.unwrap_err();
         assert!(error.is_interruption(), "{error}");
     }
 }

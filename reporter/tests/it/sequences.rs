@@ -158,7 +158,7 @@ async fn unrecognized_samples_are_reported_on_demand() {
     task.set_payload("sample", bench.file("s", "sample").0);
     assert_eq!(bench.lines_of(&task).await, [""; 0]);
 
-    let bench = Bench::with(Stub::start().await, true);
+    let bench = Bench::with(Stub::start().await, |options| options.report_unrecognized = true);
     let (sample, id) = bench.file("s", "sample");
     task.set_payload("sample", sample);
     bench.report(&task).await;
@@ -350,7 +350,7 @@ async fn blobs_that_cannot_be_reported_say_why() {
 
 #[tokio::test]
 async fn an_old_server_gets_metakeys_one_by_one() {
-    let bench = Bench::with(Stub::start_version("2.2.0").await, false);
+    let bench = Bench::with(Stub::start_version("2.2.0").await, |_| {});
     bench.reporter_knows_the_version().await;
     let (sample, id) = bench.file("s", "sample");
     let mut task = sample_task();
@@ -379,4 +379,31 @@ async fn an_old_server_gets_metakeys_one_by_one() {
         format!("GET object/{id}/comment"),
     ];
     assert_eq!(bench.lines_of(&task).await, expected);
+}
+
+#[tokio::test]
+async fn existing_objects_get_what_is_new_without_their_content_when_asked_for() {
+    let bench = Bench::with(Stub::start().await, |options| options.upload_existing = false);
+    let (sample, id) = bench.file("s", "sample");
+    let parent = known(&bench.stub, "a", Stored::default());
+    let mut task = sample_task();
+    task.set_payload("sample", sample);
+    bench.report(&task).await;
+    assert!(bench.stub.requests().iter().any(|request| request.file.is_some()), "a new one is uploaded");
+    task.set_payload("parent", parent.as_str());
+    task.set_payload("tags", vec!["t"]);
+    task.set_payload("attributes", json!({"k": ["v", 5]}));
+    let all = [
+        format!("GET object/{parent}"),
+        format!("GET file/{id}"),
+        format!("PUT object/{parent}/child/{id}"),
+        format!("PUT object/{id}/tag"),
+        format!("GET object/{id}/attribute"),
+        format!("POST object/{id}/attribute"),
+        format!("POST object/{id}/attribute"),
+        format!("PUT object/{id}/karton/{}", task.root_uid()),
+    ];
+    assert_eq!(bench.lines_of(&task).await, all);
+    let again = [0, 1, 4, 7].map(|index| all[index].clone());
+    assert_eq!(bench.lines_of(&task).await, again, "what is there is not added again");
 }

@@ -15,22 +15,27 @@ use crate::bench::impatient;
 use crate::stub::{KEY, Stub, sha256};
 use reporter::mwdb::Credentials;
 
-struct World {
-    redis: RedisServer,
+pub struct World {
+    pub redis: RedisServer,
     _s3: Server,
     _folder: tempfile::TempDir,
-    config: Config,
-    stop: CancellationToken,
+    pub config: Config,
+    pub stop: CancellationToken,
 }
 
 impl World {
-    async fn start(api_url: &str) -> Self {
+    pub async fn start(api_url: &str) -> Self {
+        Self::with(api_url, "").await
+    }
+
+    /// Starts with more sections of `karton.ini`.
+    pub async fn with(api_url: &str, sections: &str) -> Self {
         let redis = RedisServer::start().await;
         let folder = tempfile::tempdir().unwrap();
         let s3 = Server::start(folder.path(), "127.0.0.1:0".parse().unwrap(), "key", "secret").await.unwrap();
         s3.ensure_bucket("karton").await.unwrap();
         let text = format!(
-            "[redis]\nurl = {}\n[s3]\naddress = {}\naccess_key = key\nsecret_key = secret\nbucket = karton\n[mwdb]\napi_url = {api_url}\napi_key = {KEY}\n",
+            "[redis]\nurl = {}\n[s3]\naddress = {}\naccess_key = key\nsecret_key = secret\nbucket = karton\n[mwdb]\napi_url = {api_url}\napi_key = {KEY}\n{sections}",
             redis.url(),
             s3.url()
         );
@@ -39,7 +44,7 @@ impl World {
     }
 
     /// The reporter and a broker, which routes to it.
-    fn serve(&self, api_url: &str) -> tokio::task::JoinHandle<anyhow::Result<()>> {
+    pub fn serve(&self, api_url: &str) -> tokio::task::JoinHandle<anyhow::Result<()>> {
         let mut settings = Settings::from_config(&self.config).unwrap();
         settings.mwdb = impatient(api_url, Credentials::api_key(KEY));
         let (config, stop) = (self.config.clone(), self.stop.clone());
@@ -47,7 +52,7 @@ impl World {
     }
 
     /// Puts a task into the reporter's queue, as a broker would.
-    async fn queue(&self, mut task: Task) -> String {
+    pub async fn queue(&self, mut task: Task) -> String {
         let karton = Karton::connect(&self.config, "karton.test", None).await.unwrap();
         task.set_header("receiver", IDENTITY);
         let sent = karton.send_task(task).await.unwrap();
@@ -59,21 +64,47 @@ impl World {
         sent.uid().to_owned()
     }
 
-    async fn status(&self, uid: &str) -> TaskState {
+    pub async fn wait_for_bind(&self) {
+        let known = || async {
+            let mut connection = self.redis.connection().await;
+            let known: bool = redis::cmd("HEXISTS").arg("karton.binds").arg(IDENTITY).query_async(&mut connection).await.unwrap();
+            known.then_some(())
+        };
+        eventually("the bind of the reporter", known).await;
+    }
+
+    /// Uid of the one task that a broker has made for the reporter.
+    pub async fn routed(&self) -> String {
+        let karton = Karton::connect(&self.config, "karton.test", None).await.unwrap();
+        let look = || async {
+            let mut connection = self.redis.connection().await;
+            let keys: Vec<String> = redis::cmd("KEYS").arg("karton.task:*").query_async(&mut connection).await.unwrap();
+            for key in keys {
+                let uid = key.strip_prefix("karton.task:").unwrap();
+                if karton.task(uid).await.unwrap().is_some_and(|task| task.header_str("receiver") == Some(IDENTITY)) {
+                    return Some(uid.to_owned());
+                }
+            }
+            None
+        };
+        eventually("the task to be routed", look).await
+    }
+
+    pub async fn status(&self, uid: &str) -> TaskState {
         let karton = Karton::connect(&self.config, "karton.test", None).await.unwrap();
         karton.task(uid).await.unwrap().unwrap().status()
     }
 
-    async fn wait_for(&self, uid: &str, state: TaskState) {
+    pub async fn wait_for(&self, uid: &str, state: TaskState) {
         eventually(&format!("{uid} to be {state:?}"), || async { (self.status(uid).await == state).then_some(()) }).await;
     }
 }
 
-fn queue_name() -> String {
+pub fn queue_name() -> String {
     format!("karton.queue.normal:{IDENTITY}")
 }
 
-fn sample(content: &str) -> Task {
+pub fn sample(content: &str) -> Task {
     let mut task = Task::new(json!({"type": "sample", "stage": "recognized"}));
     task.attach("sample", LocalResource::from_bytes("s.bin", content.to_owned()).unwrap());
     task

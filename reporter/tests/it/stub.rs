@@ -31,6 +31,8 @@ pub enum Answer {
     Hang,
     /// The connection is closed.
     Close,
+    /// The request is carried out, but its answer is lost.
+    Lost,
     /// Half an answer, then silence.
     Stall,
     /// An answer without an end.
@@ -189,6 +191,10 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>) {
             Some(Answer::Status(status, headers, body)) => (status, headers, body),
             Some(Answer::Hang) => return std::future::pending().await,
             Some(Answer::Close) => return,
+            Some(Answer::Lost) => {
+                state.lock().unwrap().play(&recorded);
+                return;
+            }
             Some(Answer::Stall) => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": ").await;
                 return std::future::pending().await;
@@ -316,6 +322,9 @@ impl State {
         match words[..] {
             ["GET", "server"] => return (200, serde_json::json!({"server_version": self.version}).into()),
             ["POST", "auth", "login"] => return self.log_in(&request.body),
+            ["GET", "auth", "validate"] if request.token.is_some() && request.token == self.token => {
+                return (200, serde_json::json!({"login": "reporter", "capabilities": ["adding_files"]}).into());
+            }
             _ => {}
         }
         if request.token.is_none() || request.token != self.token {
@@ -341,6 +350,9 @@ impl State {
                 }
                 None => not_found(),
             },
+            ["PUT", "object", id, "karton", uid] if self.objects.contains_key(id) => {
+                (200, serde_json::json!({"id": uid, "status": "finished"}).into())
+            }
             [_, "object", id, what] => self.detail(words[0], id, what, &request.body, old),
             _ => no_route(),
         }
