@@ -10,3 +10,4 @@ mod playground;
 mod python;
 mod samples;
 mod start_stop;
+mod swap;
