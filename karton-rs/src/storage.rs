@@ -104,6 +104,18 @@ impl Storage {
         Ok(())
     }
 
+    /// Whether the content of a resource is there.
+    pub(crate) async fn exists(&self, resource: &Resource) -> Result<bool, Error> {
+        let bucket = self.bucket_of(resource)?;
+        match self.client.head_object().bucket(bucket).key(&resource.uid).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match self.error(format!("look at {bucket}/{}", resource.uid), &error) {
+                Error::Storage { kind: StorageErrorKind::NotFound, .. } => Ok(false),
+                error => Err(error),
+            },
+        }
+    }
+
     /// Opens a resource for reading from its start.
     pub(crate) async fn open(&self, resource: &Resource) -> Result<impl AsyncRead + Send + Unpin + use<>, Error> {
         Ok(self.get(resource, None).await?.body.into_async_read())

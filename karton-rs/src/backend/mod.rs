@@ -120,15 +120,23 @@ impl Backend {
         Ok(raw.into_iter().filter_map(|(identity, text)| readable_bind(&identity, &text)).collect())
     }
 
-    /// All connections: id and name.
-    pub(crate) async fn connections(&self) -> Result<Vec<(String, String)>, Error> {
-        let (list,): (String,) = self.redis.run(redis::pipe().cmd("CLIENT").arg("LIST")).await?;
-        Ok(list.lines().map(|line| (client_field(line, "id").to_owned(), client_field(line, "name").to_owned())).collect())
+    /// All connections.
+    pub(crate) async fn connections(&self) -> Result<Vec<OpenConnection>, Error> {
+        let (list, (seconds, microseconds)): (String, (u32, u32)) =
+            self.redis.run(redis::pipe().cmd("CLIENT").arg("LIST").cmd("TIME")).await?;
+        let now = f64::from(seconds) + f64::from(microseconds) / 1e6;
+        let connection = |line| OpenConnection {
+            id: client_field(line, "id").to_owned(),
+            name: client_field(line, "name").to_owned(),
+            // The age is in whole seconds.
+            since: now - client_field(line, "age").parse().unwrap_or(f64::INFINITY) - 1.0,
+        };
+        Ok(list.lines().map(connection).collect())
     }
 
     /// The names of all connections.
     pub(crate) async fn connection_names(&self) -> Result<Vec<String>, Error> {
-        Ok(self.connections().await?.into_iter().map(|(_, name)| name).collect())
+        Ok(self.connections().await?.into_iter().map(|connection| connection.name).collect())
     }
 
     /// How many connections carry each identity.
@@ -227,6 +235,14 @@ impl Backend {
         release(&mut pipeline, uid);
         self.redis.retry(&pipeline).await
     }
+}
+
+/// A connection to Redis, of whomever.
+pub(crate) struct OpenConnection {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// When it was opened at the earliest, by the clock of Redis.
+    pub(crate) since: f64,
 }
 
 /// How many connection names belong to each identity.

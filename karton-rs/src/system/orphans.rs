@@ -1,25 +1,28 @@
-//! Brings back what consumers that are not ours have lost.
+//! Brings back what brokers and consumers that are not ours have lost.
 //!
 //! They pop a task and tell nobody, so a task may be in no queue and in nobody's hands. The one rule:
-//! nothing is touched before two looks, `orphan_grace` apart, agree on it. A Spawned task is lost when
-//! it is in no queue and unchanged at both. A Started one is lost when none of the connections under
-//! its receiver's name that were there when it was first seen Started is left; where none was there,
-//! the consumer may be one that gives no name, and the collector's timeouts decide.
+//! nothing is touched before two looks, `orphan_grace` apart, agree on it. A Declared or Spawned task
+//! is lost when it is in no queue and unchanged at both. A Started one is lost when none of the
+//! connections under its receiver's name that were there when it started is left; where nobody was
+//! ever seen under that name, the consumer may be one that gives none, and the collector's timeouts
+//! decide.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::SystemSettings;
 use crate::{
-    backend::{Backend, keys, keys::Metric, read_task},
+    backend::{Backend, OpenConnection, keys, keys::Metric, read_task},
     error::Error,
     task::{Task, TaskState},
 };
 
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const EVERY_TASK: &str = "karton.task:*";
+/// Seconds by which the clocks of consumers and of Redis may differ without harm.
+const CLOCK_SLACK: f64 = 1.0;
 
 /// Writes the record if nobody has claimed the task and it is unchanged; then queues it again and
 /// counts that, or counts it as crashed.
@@ -34,6 +37,13 @@ else
     redis.call('HDEL', KEYS[4], ARGV[1])
     redis.call('HINCRBY', KEYS[5], ARGV[4], 1)
 end
+return 1
+";
+
+/// Queues an unrouted task again if it is unchanged. It may be routed twice when it was not lost.
+const ROUTE_AGAIN: &str = r"
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
+redis.call('LPUSH', KEYS[2], ARGV[1])
 return 1
 ";
 
@@ -65,11 +75,12 @@ async fn look(backend: &Backend, settings: &SystemSettings, suspects: &mut Suspe
     let mut cursor = 0;
     loop {
         let (next, records) = backend.scan_records(cursor, EVERY_TASK).await?;
-        let tasks: Vec<Task> = records.iter().filter_map(|(uid, record)| routed_and_pending(uid, record)).collect();
+        let tasks = records.iter().filter_map(|(uid, record)| pending(uid, record));
+        let (unrouted, routed): (Vec<Task>, Vec<Task>) = tasks.partition(|task| task.status() == TaskState::Declared);
         if settings.keeps_history() {
-            backend.index_found(&tasks, settings.history_ttl).await?;
+            backend.index_found(&routed, settings.history_ttl).await?;
         }
-        found.extend(tasks.iter().filter(|task| !held.contains(task.uid())).filter_map(Sighting::of));
+        found.extend(unrouted.iter().chain(&routed).filter(|task| !held.contains(task.uid())).filter_map(Sighting::of));
         cursor = next;
         if cursor == 0 {
             break;
@@ -79,13 +90,34 @@ async fn look(backend: &Backend, settings: &SystemSettings, suspects: &mut Suspe
         backend.index_is_completed().await?;
     }
     // Afterwards: what was popped since then has been changed at the next look.
-    let queued = backend.queued_uids().await?;
-    let workers = workers(&backend.connections().await?);
-    for uid in suspects.judge(found, &queued, &workers) {
+    let mut queued = backend.queued_uids().await?;
+    queued.extend(backend.unrouted_uids().await?);
+    let now = backend.server_time().await?;
+    let workers = workers(backend.connections().await?);
+    for uid in suspects.judge(found, &queued, &workers, now) {
         let Some(record) = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next() else { continue };
-        if let Some(task) = read_task(&uid, &record).ok().filter(|task| task.status().is_pending()) {
-            bring_back(backend, settings, task, &record).await?;
+        match read_task(&uid, &record) {
+            Ok(task) if task.status() == TaskState::Declared => route_again(backend, &task, &record).await?,
+            Ok(task) if task.status().is_pending() => bring_back(backend, settings, task, &record).await?,
+            _ => {}
         }
+    }
+    Ok(())
+}
+
+/// For a task that its broker has lost; one whose files are not there is still being sent, or never was.
+async fn route_again(backend: &Backend, task: &Task, record: &[u8]) -> Result<(), Error> {
+    for resource in task.resources() {
+        // Foreign buckets may not be ours to look into.
+        if resource.bucket.as_deref() == Some(backend.storage().bucket()?) && !backend.storage().exists(&resource).await? {
+            return Ok(());
+        }
+    }
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("EVAL").arg(ROUTE_AGAIN).arg(2).arg(keys::task(task.uid())).arg(keys::TASKS).arg(task.uid()).arg(record);
+    let (done,): (bool,) = backend.redis().run(&pipeline).await?;
+    if done {
+        tracing::warn!(task = task.uid(), "lost by its broker: to be routed again");
     }
     Ok(())
 }
@@ -112,16 +144,18 @@ async fn bring_back(backend: &Backend, settings: &SystemSettings, mut task: Task
     Ok(())
 }
 
-/// Ids of the connections under each identity.
-fn workers(connections: &[(String, String)]) -> HashMap<String, BTreeSet<String>> {
-    connections.iter().fold(HashMap::new(), |mut workers, (id, name)| {
+/// Under each identity the ids of its connections, and since when they are open.
+type Workers = HashMap<String, BTreeMap<String, f64>>;
+
+fn workers(connections: Vec<OpenConnection>) -> Workers {
+    connections.into_iter().fold(Workers::new(), |mut workers, OpenConnection { id, name, since }| {
         let identity = name.split('?').next().unwrap_or_default();
-        workers.entry(identity.to_owned()).or_insert_with(BTreeSet::new).insert(id.clone());
+        workers.entry(identity.to_owned()).or_default().insert(id, since);
         workers
     })
 }
 
-/// A task that a consumer may have lost.
+/// A task that a broker or a consumer may have lost.
 struct Sighting {
     uid: String,
     receiver: String,
@@ -131,25 +165,31 @@ struct Sighting {
 
 impl Sighting {
     fn of(task: &Task) -> Option<Self> {
-        let receiver = task.header_str("receiver")?.to_owned();
+        let receiver = if task.status() == TaskState::Declared { "" } else { task.header_str("receiver")? };
         let started = task.status() == TaskState::Started;
-        Some(Self { uid: task.uid().to_owned(), receiver, started, last_update: task.last_update() })
+        Some(Self { uid: task.uid().to_owned(), receiver: receiver.to_owned(), started, last_update: task.last_update() })
     }
 }
 
-/// A task in a queue or at work.
-fn routed_and_pending(uid: &str, record: &[u8]) -> Option<Task> {
+/// A task that waits for its broker, is in a queue, or at work.
+fn pending(uid: &str, record: &[u8]) -> Option<Task> {
     // Most records are something else, which need not be read to be told.
     let text = std::str::from_utf8(record).ok()?;
-    if !text.contains("\"Spawned\"") && !text.contains("\"Started\"") {
+    if !["\"Declared\"", "\"Spawned\"", "\"Started\""].iter().any(|status| text.contains(status)) {
         return None;
     }
-    read_task(uid, record).ok().filter(|task| matches!(task.status(), TaskState::Spawned | TaskState::Started))
+    read_task(uid, record).ok().filter(|task| task.status().is_pending())
 }
 
 /// What earlier looks have seen.
 #[derive(Default)]
-struct Suspects(HashMap<String, Suspect>);
+struct Suspects {
+    tasks: HashMap<String, Suspect>,
+    /// Identities under whose name there ever was a connection.
+    named: HashSet<String>,
+    /// When the last look was, by the clock of Redis.
+    looked: Option<f64>,
+}
 
 struct Suspect {
     last_update: f64,
@@ -161,26 +201,32 @@ struct Suspect {
 
 impl Suspects {
     /// The uids that two looks in a row have found lost.
-    fn judge(&mut self, found: Vec<Sighting>, queued: &HashSet<String>, workers: &HashMap<String, BTreeSet<String>>) -> Vec<String> {
-        let mut before = std::mem::take(&mut self.0);
-        let nobody = BTreeSet::new();
+    fn judge(&mut self, found: Vec<Sighting>, queued: &HashSet<String>, workers: &Workers, now: f64) -> Vec<String> {
+        self.named.extend(workers.keys().cloned());
+        let mut before = std::mem::take(&mut self.tasks);
+        let nobody = BTreeMap::new();
         let mut lost = Vec::new();
         for Sighting { uid, receiver, started, last_update } in found {
             let online = workers.get(&receiver).unwrap_or(&nobody);
+            // It started after the last look, whatever the clock of its consumer says; who came later cannot have it.
+            let started_before = self.looked.map_or(f64::INFINITY, |looked| looked.max(last_update) + CLOCK_SLACK);
+            let possible = || online.iter().filter(|(_, since)| **since <= started_before).map(|(id, _)| id.clone()).collect();
             let earlier = before.remove(&uid).filter(|earlier| earlier.last_update.to_bits() == last_update.to_bits());
             let mut suspect = earlier.unwrap_or_else(|| Suspect {
                 last_update,
-                workers: if started { online.clone() } else { BTreeSet::new() },
+                workers: if started { possible() } else { BTreeSet::new() },
                 lost: false,
             });
-            let now = if started { !suspect.workers.is_empty() && suspect.workers.is_disjoint(online) } else { !queued.contains(&uid) };
-            if now && suspect.lost {
+            let gone = || self.named.contains(&receiver) && !suspect.workers.iter().any(|id| online.contains_key(id));
+            let is_lost = if started { gone() } else { !queued.contains(&uid) };
+            if is_lost && suspect.lost {
                 lost.push(uid);
                 continue;
             }
-            suspect.lost = now;
-            self.0.insert(uid, suspect);
+            suspect.lost = is_lost;
+            self.tasks.insert(uid, suspect);
         }
+        self.looked = Some(now);
         lost
     }
 }
@@ -193,43 +239,64 @@ mod tests {
         Sighting { uid: uid.to_owned(), receiver: "karton.x".to_owned(), started, last_update }
     }
 
-    fn online(ids: &[&str]) -> HashMap<String, BTreeSet<String>> {
-        HashMap::from([("karton.x".to_owned(), ids.iter().map(|id| (*id).to_owned()).collect())])
+    /// Connections that are open since the times given.
+    fn online(connections: &[(&str, f64)]) -> Workers {
+        let connections =
+            connections.iter().map(|(id, since)| OpenConnection { id: (*id).to_owned(), name: "karton.x".to_owned(), since: *since });
+        workers(connections.collect())
     }
 
     #[test]
-    fn a_spawned_task_is_lost_when_two_looks_find_it_in_no_queue() {
+    fn a_task_in_no_queue_is_lost_when_two_looks_find_it_so() {
         let mut suspects = Suspects::default();
         let queued = HashSet::from(["queued".to_owned()]);
         let found = || vec![sighting("lost", false, 1.0), sighting("queued", false, 1.0)];
-        assert!(suspects.judge(found(), &queued, &online(&[])).is_empty());
-        assert_eq!(suspects.judge(found(), &queued, &online(&[])), ["lost"]);
+        assert!(suspects.judge(found(), &queued, &online(&[]), 1.0).is_empty());
+        assert_eq!(suspects.judge(found(), &queued, &online(&[]), 2.0), ["lost"]);
     }
 
     #[test]
     fn a_task_that_changed_between_two_looks_is_a_new_suspect() {
         let mut suspects = Suspects::default();
         for time in [1.0, 2.0, 3.0] {
-            assert!(suspects.judge(vec![sighting("busy", false, time)], &HashSet::new(), &online(&[])).is_empty());
+            assert!(suspects.judge(vec![sighting("busy", false, time)], &HashSet::new(), &online(&[]), time).is_empty());
         }
     }
 
     #[test]
     fn a_started_task_is_lost_when_all_its_possible_workers_are_gone() {
         let mut suspects = Suspects::default();
-        let mut look = |ids: &[&str]| suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online(ids)).len();
-        assert_eq!(look(&["1", "2"]), 0);
+        let mut look =
+            |connections: &[(&str, f64)]| suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online(connections), 1.0).len();
+        assert_eq!(look(&[("1", 0.0), ("2", 0.0)]), 0);
         // One of them may still be at it; a new one cannot.
-        assert_eq!(look(&["2", "3"]), 0);
-        assert_eq!(look(&["3"]), 0);
-        assert_eq!(look(&["3"]), 1);
+        assert_eq!(look(&[("2", 0.0), ("3", 5.0)]), 0);
+        assert_eq!(look(&[("3", 5.0)]), 0);
+        assert_eq!(look(&[("3", 5.0)]), 1);
+    }
+
+    #[test]
+    fn who_came_after_a_task_had_started_does_not_have_it() {
+        let mut suspects = Suspects::default();
+        let mut look = |found: &[f64], connections: &[(&str, f64)], now: f64| {
+            let found = found.iter().map(|last_update| sighting("t", true, *last_update)).collect();
+            suspects.judge(found, &HashSet::new(), &online(connections), now).len()
+        };
+        assert_eq!(look(&[], &[("1", 0.0)], 100.0), 0);
+        // Its consumer died and was replaced before it was ever seen at work.
+        assert_eq!(look(&[130.0], &[("2", 150.0)], 160.0), 0);
+        assert_eq!(look(&[130.0], &[("2", 150.0)], 220.0), 1);
+        // A consumer whose clock is an hour behind is still at work.
+        for now in [280.0, 340.0, 400.0] {
+            assert_eq!(look(&[-3400.0], &[("2", 150.0)], now), 0);
+        }
     }
 
     #[test]
     fn nothing_is_known_of_consumers_without_a_name() {
         let mut suspects = Suspects::default();
-        for ids in [&[][..], &[], &["1"], &[]] {
-            assert!(suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online(ids)).is_empty());
+        for now in [1.0, 2.0, 3.0, 4.0] {
+            assert!(suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online(&[]), now).is_empty());
         }
     }
 }

@@ -378,52 +378,6 @@ async fn a_missing_bucket_is_created_or_ends_the_broker_with_its_name() {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_killed_again_and_again_loses_no_task_and_routes_none_twice() {
-    const TASKS: usize = 3000;
-    let bed = Bed::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let ini = bed.ini(folder.path());
-    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
-    let mut redis = bed.redis.connection().await;
-    let mut pipeline = redis::pipe();
-    for number in 0..TASKS {
-        let task = sample(number);
-        pipeline.set(format!("karton.task:{}", task.uid()), task.to_json()).ignore().rpush("karton.tasks", task.uid()).ignore();
-    }
-    let () = pipeline.query_async(&mut redis).await.unwrap();
-    let mut kills = 0;
-    while queued(&bed, "karton.x").await < TASKS {
-        assert!(kills < 30, "no end after {kills} brokers");
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_karton-system"));
-        command.arg("--config-file").arg(&ini).current_dir(folder.path()).env("HOME", folder.path());
-        let mut broker = command.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-        // Killed as soon as it has done something, wherever it is then.
-        let before = queued(&bed, "karton.x").await;
-        eventually("a step", || async { (queued(&bed, "karton.x").await > before).then_some(()) }).await;
-        broker.kill().unwrap();
-        broker.wait().unwrap();
-        // As when its sign of life has run out.
-        let signs: Vec<String> = bed.command(&["KEYS", "karton.rs.router:*"]).await;
-        for sign in signs {
-            let _: () = bed.command(&["DEL", &sign]).await;
-        }
-        kills += 1;
-    }
-    let uids: Vec<String> = bed.command(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await;
-    assert_eq!(uids.len(), TASKS);
-    let mut pipeline = redis::pipe();
-    uids.iter().for_each(|uid| {
-        pipeline.get(format!("karton.task:{uid}"));
-    });
-    let records: Vec<String> = pipeline.query_async(&mut redis).await.unwrap();
-    let numbers: BTreeSet<u64> =
-        records.iter().map(|record| Task::from_json(record).unwrap().payload_as::<u64>("number").unwrap().unwrap()).collect();
-    assert_eq!(numbers.len(), TASKS);
-    let assigned: String = bed.command(&["HGET", "karton.metrics.assigned", "karton.x"]).await;
-    assert_eq!(assigned, TASKS.to_string());
-}
-
-#[tokio::test]
 async fn credentials_are_used_when_the_server_wants_them_and_left_away_when_it_does_not() {
     let bed = Bed::start().await;
     let connect =
@@ -470,4 +424,32 @@ async fn a_spawned_task_in_no_queue_is_queued_again() {
     assert_eq!(queue, ["lost"]);
     let deliveries: std::collections::BTreeMap<String, u64> = bed.command(&["HGETALL", "karton.rs.deliveries"]).await;
     assert_eq!(deliveries, [("lost".to_owned(), 1)].into());
+}
+
+#[tokio::test]
+async fn a_task_that_its_broker_took_to_its_grave_is_routed_unless_its_file_is_still_to_come() {
+    let bed = Bed::start().await;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    let producer = bed.producer().await;
+    let plain = producer.send_task(sample(0)).await.unwrap();
+    let with_file = |number| {
+        let mut task = sample(number);
+        task.attach("file", LocalResource::from_bytes("file.txt", "x").unwrap());
+        task
+    };
+    let sent = producer.send_task(with_file(1)).await.unwrap();
+    let unsent = producer.send_task(with_file(2)).await.unwrap();
+    let mut record = unsent.clone();
+    let mut elsewhere = unsent.resource("file").unwrap();
+    elsewhere.uid = "not-uploaded-yet".to_owned();
+    record.remove_payload("file");
+    record.set_payload("file", elsewhere.to_value());
+    let _: () = bed.command(&["SET", &format!("karton.task:{}", unsent.uid()), &record.to_json()]).await;
+    // A broker that pops them and dies.
+    let _: () = bed.command(&["DEL", "karton.tasks"]).await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
+    bed.reached(&plain, "karton.x", TaskState::Spawned).await;
+    bed.reached(&sent, "karton.x", TaskState::Spawned).await;
+    assert_eq!(queued(&bed, "karton.x").await, 2);
+    assert!(!bed.command::<bool>(&["EXISTS", "karton.tasks"]).await);
 }
