@@ -1,8 +1,8 @@
-# What people and CI call. Both targets install what is missing from the system's packages.
+# What people and CI call. Each target installs what is missing from the system's packages.
 
 PEERS := $(CURDIR)/target/peers
 
-.PHONY: playground test
+.PHONY: chaos playground test
 
 # Everything on this machine. Flags: make playground ARGS="--data elsewhere"
 playground:
@@ -16,3 +16,11 @@ test:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python KARTON_DASHBOARD_PYTHON=$(PEERS)/dashboard/bin/python cargo test --workspace
+
+# Kills, stops and cuts off services for a quarter of an hour, compares filters with the reference, and prints what was
+# counted. CHAOS_ROUNDS, CHAOS_SECONDS, CHAOS_SEED, FILTER_CASES and FILTER_SEED change it.
+chaos:
+	scripts/setup system peers
+	CHAOS_ROUNDS=$(or $(CHAOS_ROUNDS),100) CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) \
+	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python KARTON_DASHBOARD_PYTHON=$(PEERS)/dashboard/bin/python \
+	cargo test --workspace --test karton-rs-it -- --nocapture --test-threads 1 chaos:: generated_cases

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::bed::{Bed, Running};
 
 /// An interpreter with karton-core; None: left out, outside CI only.
-fn interpreter() -> Option<PathBuf> {
+pub fn interpreter() -> Option<PathBuf> {
     interpreter_of("KARTON_PEERS_PYTHON", "karton-core")
 }
 

@@ -7,6 +7,7 @@ mod vectors;
 mod analyses;
 mod broker;
 mod claims;
+mod chaos;
 mod config;
 mod consumer;
 mod dhash;
