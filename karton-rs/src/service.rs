@@ -185,6 +185,11 @@ pub fn start_logging(config: Option<&Config>) {
     let _ = tracing_subscriber::registry().with(filter).with(stderr).with(PublishLayer).try_init();
 }
 
+/// Whether colours are wanted on a terminal: `NO_COLOR` is not set, and the terminal is not a dumb one.
+pub(crate) fn colours_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Chooses the one TLS implementation of the process; call it before the first connection.
 pub fn install_crypto() {
     // An error only says that it was done before.

@@ -2,6 +2,8 @@
 //!
 //! The one rule: content passes through in pieces. See Karton protocol §5.4.
 
+mod probe;
+
 use std::path::Path;
 use std::time::Duration;
 

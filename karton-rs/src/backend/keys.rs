@@ -48,6 +48,8 @@ pub(crate) const ANALYSIS_CHANNEL: &str = "karton.rs.analysis";
 /// Exists while tasks may have been routed that [`ANALYSIS_PREFIX`] does not know of.
 pub(crate) const UNINDEXED: &str = "karton.rs.unindexed";
 
+/// Matches the records of all tasks.
+pub(crate) const EVERY_TASK: &str = "karton.task:*";
 /// Matches the routed queues of all identities.
 pub(crate) const EVERY_QUEUE: &str = "karton.queue.*";
 
@@ -116,4 +118,15 @@ pub(crate) fn wake(identity: &str) -> String {
 /// What is known of an analysis.
 pub(crate) fn analysis(root_uid: &str) -> String {
     format!("{ANALYSIS_PREFIX}{root_uid}")
+}
+
+/// Text for a glob of Redis, so that it means itself.
+pub(crate) fn escape_glob(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, character| {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+            out.push('\\');
+        }
+        out.push(character);
+        out
+    })
 }

@@ -3,12 +3,16 @@
 //! The one rule: each operation is one round trip, and what belongs together is one transaction.
 //! See Karton protocol §3.
 
+mod actions;
 pub(crate) mod analysis;
 mod bind;
 mod connection;
 mod delayed;
 pub(crate) mod keys;
 mod names;
+mod quarantine;
+mod queues;
+mod scan;
 mod settle;
 #[cfg(test)]
 pub(crate) mod vectors;
@@ -18,11 +22,14 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub(crate) use actions::Acted;
 pub(crate) use analysis::Index;
 pub use analysis::{AnalysisEnded, TaskHistory};
 pub use bind::Bind;
 pub(crate) use connection::{Connection, is_outage};
 pub use names::{KARTON_VERSION, ServiceInfo};
+pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
+pub(crate) use queues::Pending;
 pub(crate) use settle::{Seen, Settled, Settlement};
 
 use crate::{

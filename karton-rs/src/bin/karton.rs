@@ -1,24 +1,30 @@
 //! The `karton` command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use karton_rs::{cli::Cli, service};
 use tokio_util::sync::CancellationToken;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = if cli.is_verbose() { "debug" } else { "warn" };
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(level).with_target(false).init();
     service::install_crypto();
-    let shutdown = CancellationToken::new();
-    service::cancel_on_signal(shutdown.clone());
-    match cli.run(shutdown).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!("{error:#}");
-            service::exit_code(&error)
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let code = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        service::cancel_on_signal(shutdown.clone());
+        cli.run(shutdown).await
+    });
+    // A question that was not answered must not hold the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
 }

@@ -1,10 +1,10 @@
 //! `karton configure`: asks for the servers, tries them, writes `karton.ini`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context as _, ensure};
 
+use super::{Context, Outcome};
 use crate::{Config, backend::Backend};
 
 #[derive(Debug, clap::Args)]
@@ -14,15 +14,15 @@ pub(super) struct Args {
     force: bool,
 }
 
-pub(super) async fn run(target: Option<PathBuf>, args: Args) -> anyhow::Result<()> {
-    let target = target.unwrap_or_else(|| PathBuf::from("karton.ini"));
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
+    let target = context.config_file.clone().unwrap_or_else(|| PathBuf::from("karton.ini"));
     ensure!(args.force || !target.exists(), "{} exists already; --force replaces it", target.display());
     let s3 = loop {
         let s3 = [
-            ("access_key", ask("S3 access key", "minioadmin")?),
-            ("secret_key", ask("S3 secret key", "minioadmin")?),
-            ("address", ask("S3 address", "http://localhost:9000")?),
-            ("bucket", ask("S3 bucket", "karton")?),
+            ("access_key", ask(context, "S3 access key", "minioadmin").await?),
+            ("secret_key", ask(context, "S3 secret key", "minioadmin").await?),
+            ("address", ask(context, "S3 address", "http://localhost:9000").await?),
+            ("bucket", ask(context, "S3 bucket", "karton").await?),
         ];
         let backend = backend(&s3, &[("host", "localhost".to_owned())])?;
         match backend.storage().check_bucket(false).await {
@@ -31,25 +31,25 @@ pub(super) async fn run(target: Option<PathBuf>, args: Args) -> anyhow::Result<(
                 println!("The bucket does not exist yet; `karton-system --setup-bucket` creates it.");
                 break s3;
             }
-            Err(error) if error.is_temporary() && again(&error.to_string())? => {}
+            Err(error) if error.is_temporary() && again(context, &error.to_string()).await? => {}
             Err(error) => return Err(error.into()),
         }
     };
     let redis = loop {
-        let mut redis = vec![("host", ask("Redis host", "localhost")?), ("port", ask("Redis port", "6379")?)];
-        let password = ask("Redis password (empty for none)", "")?;
+        let mut redis = vec![("host", ask(context, "Redis host", "localhost").await?), ("port", ask(context, "Redis port", "6379").await?)];
+        let password = ask(context, "Redis password (empty for none)", "").await?;
         if !password.is_empty() {
             redis.push(("password", password));
         }
         match backend(&s3, &redis)?.ping().await {
             Ok(()) => break redis,
-            Err(error) if again(&error.to_string())? => {}
+            Err(error) if again(context, &error.to_string()).await? => {}
             Err(error) => return Err(error.into()),
         }
     };
     write(&target, &s3, &redis).with_context(|| format!("cannot write {}", target.display()))?;
     println!("Wrote {}", target.display());
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 type Options = [(&'static str, String)];
@@ -75,22 +75,13 @@ fn write(target: &PathBuf, s3: &Options, redis: &Options) -> Result<(), std::io:
     ini.write_to_file_policy(target, ini::EscapePolicy::Nothing)
 }
 
-fn ask(question: &str, default: &str) -> std::io::Result<String> {
-    if default.is_empty() {
-        print!("{question}: ");
-    } else {
-        print!("{question} [{default}]: ");
-    }
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    if std::io::stdin().read_line(&mut answer)? == 0 {
-        return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "no answer: run it in a terminal"));
-    }
-    let answer = answer.trim();
-    Ok(if answer.is_empty() { default } else { answer }.to_owned())
+async fn ask(context: &Context, question: &str, default: &str) -> anyhow::Result<String> {
+    let shown = if default.is_empty() { format!("{question}: ") } else { format!("{question} [{default}]: ") };
+    let answer = context.ask(&shown).await?.context("no answer: run it in a terminal")?;
+    Ok(if answer.is_empty() { default.to_owned() } else { answer })
 }
 
-fn again(problem: &str) -> std::io::Result<bool> {
+async fn again(context: &Context, problem: &str) -> anyhow::Result<bool> {
     println!("{problem}");
-    Ok(matches!(ask("Try again?", "yes")?.as_str(), "yes" | "y"))
+    Ok(matches!(ask(context, "Try again?", "yes").await?.as_str(), "yes" | "y"))
 }

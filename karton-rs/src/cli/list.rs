@@ -1,6 +1,10 @@
 //! `karton list`.
 
-use crate::{Bind, Config, Inspect, json::Value};
+use super::{
+    Context, Outcome,
+    output::{Out, escape},
+};
+use crate::{Bind, json::Value};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,23 +24,25 @@ enum Output {
     Json,
 }
 
-pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<()> {
-    let binds = Inspect::new(config, super::IDENTITY, None)?.binds().await?;
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
+    let binds = context.inspect()?.binds().await?;
+    let mut out = Out::new();
     if args.json || args.output == Output::Json {
         for bind in &binds {
-            println!("{}", bind.to_json());
+            out.line(bind.to_json())?;
         }
     } else {
-        println!("{}", table(&binds));
+        out.line(table(&binds))?;
     }
-    Ok(())
+    out.flush()?;
+    Ok(Outcome::Done)
 }
 
 /// The columns of the reference; long names push what follows to the right.
 fn table(binds: &[Bind]) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let text = |value: &Value| escape(value.as_str().unwrap_or("-")).into_owned();
     let row = |name: &str, version: &str, karton: &str| format!("{name:<50} {version:<10} {karton:<10}").trim_end().to_owned();
     let mut lines = vec![row("karton name", "version", "karton"), "-".repeat(72)];
-    lines.extend(binds.iter().map(|bind| row(&bind.identity, &text(&bind.service_version), &text(&bind.version))));
+    lines.extend(binds.iter().map(|bind| row(&escape(&bind.identity), &text(&bind.service_version), &text(&bind.version))));
     lines.join("\n")
 }

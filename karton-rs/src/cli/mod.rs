@@ -1,20 +1,39 @@
 //! The `karton` command.
 //!
 //! The one rule: data goes to stdout, everything else to stderr. See Karton protocol §13.
-#![allow(clippy::print_stdout, reason = "a command line prints")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod act;
+mod analysis;
 mod configure;
 mod delete;
+mod doctor;
+mod explain;
+mod generate;
 mod list;
 mod logs;
+mod new;
+mod output;
+mod quarantine;
+mod queues;
+mod replay;
+mod select;
+mod send;
+mod task;
+mod tasks;
+mod top;
+mod values;
+mod wait;
 
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, ConfigError};
+use crate::{Config, ConfigError, Inspect};
 
-/// Look into Karton and set it up
+/// Look into Karton, steer it and set it up
 ///
 /// ```
 /// use clap::Parser;
@@ -23,7 +42,12 @@ use crate::{Config, ConfigError};
 /// assert!(Cli::try_parse_from(["karton", "list", "-o", "json"]).is_ok());
 /// ```
 #[derive(Debug, clap::Parser)]
-#[command(name = "karton", version, arg_required_else_help = false)]
+#[command(
+    name = "karton",
+    version,
+    arg_required_else_help = false,
+    after_help = "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration, 3 waited in vain, 130 interrupted."
+)]
 pub struct Cli {
     /// Configuration file, read after the standard ones
     #[arg(short = 'c', long, value_name = "FILE", global = true)]
@@ -39,13 +63,71 @@ pub struct Cli {
 enum Command {
     /// List the services that have declared what they want
     List(list::Args),
+    /// Show what waits, runs and has failed in each service
+    Queues(queues::Args),
+    /// List tasks
+    Tasks(tasks::Args),
+    /// Show one task
+    Task(task::Args),
+    /// Show the tasks of an analysis as a tree
+    Analysis(analysis::Args),
+    /// Wait until an analysis is finished
+    Wait(wait::Args),
+    /// Send a task
+    Send(send::Args),
+    /// Start tasks again
+    Restart(act::RestartArgs),
+    /// End tasks that are not to be processed
+    Cancel(act::CancelArgs),
+    /// Look at what could not be read, and decide about it
+    Quarantine(quarantine::Args),
+    /// Tell which services want a task, and why the others do not
+    Explain(explain::Args),
+    /// Run a stored task against a service under development; nothing is written
+    Replay(replay::Args),
+    /// Check Redis, S3, broker, services and tasks
+    Doctor(doctor::Args),
+    /// Watch queues and rates
+    Top(top::Args),
     /// Print the log records of all services
     Logs(logs::Args),
     /// Remove a service that is not running, with its queues
     Delete(delete::Args),
     /// Write a configuration file
     Configure(configure::Args),
+    /// Start a service crate
+    New(new::Args),
+    /// Print a completion script for a shell
+    Completions(generate::CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(generate::ManArgs),
 }
+
+/// How a command has ended, when it could be run at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Something is wrong, and was told.
+    Failed,
+    TimedOut,
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::TimedOut => 3,
+            Outcome::Interrupted => 130,
+        })
+    }
+}
+
+/// Wrong usage that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
 
 impl Cli {
     /// Whether the tool logs in detail.
@@ -53,25 +135,107 @@ impl Cli {
         self.verbose
     }
 
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// When the configuration cannot be used, a server does not answer, or the command cannot be done.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let config_file = self.config_file;
-        let config = || -> Result<Config, ConfigError> { Config::load(config_file.as_deref()) };
-        match self.command {
-            None => {
-                <Self as clap::CommandFactory>::command().print_help()?;
-                Ok(())
+    /// Runs the command and gives the exit code; an error is printed.
+    pub async fn run(self, shutdown: CancellationToken) -> ExitCode {
+        let context = Context { config_file: self.config_file, shutdown };
+        match dispatch(self.command, &context).await {
+            Ok(outcome) => outcome.into(),
+            // Who reads has read enough, as `head` does.
+            Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+            Err(_) if context.shutdown.is_cancelled() => Outcome::Interrupted.into(),
+            Err(error) => {
+                let colour = std::io::stderr().is_terminal() && crate::service::colours_wanted();
+                eprintln!("{} {}", output::Style::Red.paint(colour, "error:"), output::escape_lines(&format!("{error:#}")));
+                if error.chain().any(|cause| cause.is::<Usage>()) { ExitCode::from(2) } else { crate::service::exit_code(&error) }
             }
-            Some(Command::List(args)) => list::run(&config()?, args).await,
-            Some(Command::Logs(args)) => logs::run(&config()?, args, shutdown).await,
-            Some(Command::Delete(args)) => delete::run(&config()?, args).await,
-            Some(Command::Configure(args)) => configure::run(config_file, args).await,
         }
     }
 }
 
+async fn dispatch(command: Option<Command>, context: &Context) -> anyhow::Result<Outcome> {
+    use Command as C;
+    match command {
+        None => {
+            <Cli as clap::CommandFactory>::command().print_help()?;
+            Ok(Outcome::Done)
+        }
+        Some(C::List(args)) => context.unless_interrupted(list::run(context, args)).await,
+        Some(C::Queues(args)) => context.unless_interrupted(queues::run(context, args)).await,
+        Some(C::Tasks(args)) => context.unless_interrupted(tasks::run(context, args)).await,
+        Some(C::Task(args)) => context.unless_interrupted(task::run(context, args)).await,
+        Some(C::Analysis(args)) => context.unless_interrupted(analysis::run(context, args)).await,
+        Some(C::Wait(args)) => context.unless_interrupted(wait::run(context, args)).await,
+        Some(C::Send(args)) => context.unless_interrupted(send::run(context, args)).await,
+        Some(C::Restart(args)) => act::restart(context, args).await,
+        Some(C::Cancel(args)) => act::cancel(context, args).await,
+        Some(C::Quarantine(args)) => context.unless_interrupted(quarantine::run(context, args)).await,
+        Some(C::Explain(args)) => context.unless_interrupted(explain::run(context, args)).await,
+        Some(C::Replay(args)) => replay::run(context, args).await,
+        Some(C::Doctor(args)) => context.unless_interrupted(doctor::run(context, args)).await,
+        Some(C::Top(args)) => context.unless_interrupted(top::run(context, args)).await,
+        Some(C::Logs(args)) => logs::run(context, args).await,
+        Some(C::Delete(args)) => context.unless_interrupted(delete::run(context, args)).await,
+        Some(C::Configure(args)) => context.unless_interrupted(configure::run(context, args)).await,
+        Some(C::New(args)) => new::run(args),
+        Some(C::Completions(args)) => generate::completions(args),
+        Some(C::Man(args)) => generate::man(&args),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let of_stdout = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    // Of this tool's own output alone: Redis has an error of its own for its pipe.
+    error.downcast_ref::<std::io::Error>().is_some_and(of_stdout)
+}
+
 /// Identity of the tool's own connections.
 const IDENTITY: &str = "karton.cli";
+
+/// What every command has.
+struct Context {
+    config_file: Option<PathBuf>,
+    shutdown: CancellationToken,
+}
+
+impl Context {
+    fn config(&self) -> Result<Config, ConfigError> {
+        Config::load(self.config_file.as_deref())
+    }
+
+    fn inspect(&self) -> anyhow::Result<Inspect> {
+        Ok(Inspect::new(&self.config()?, IDENTITY, None)?)
+    }
+
+    /// Leaves a command that only looks, or that may be left anywhere, when the user asks for it.
+    async fn unless_interrupted(&self, command: impl Future<Output = anyhow::Result<Outcome>>) -> anyhow::Result<Outcome> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Ok(Outcome::Interrupted),
+            outcome = command => outcome,
+        }
+    }
+
+    /// Asks on stderr; nothing when there is no answer.
+    async fn ask(&self, question: &str) -> anyhow::Result<Option<String>> {
+        eprint!("{question}");
+        // The thread stays behind when the user interrupts instead of answering: the process ends then.
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).map(|length| (length > 0).then(|| line.trim().to_owned()))
+        });
+        let answer = tokio::select! {
+            answer = answer => answer??,
+            () = self.shutdown.cancelled() => None,
+        };
+        if answer.is_none() || !std::io::stdin().is_terminal() {
+            eprintln!();
+        }
+        Ok(answer)
+    }
+
+    /// Asks whether to go on.
+    async fn confirmed(&self, question: &str) -> anyhow::Result<bool> {
+        let answer = self.ask(&format!("{question} [y/N] ")).await?;
+        Ok(answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes")))
+    }
+}

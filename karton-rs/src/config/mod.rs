@@ -7,6 +7,7 @@
 
 mod error;
 mod ini;
+mod origins;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use error::{ConfigError, ConfigErrorKind};
+pub(crate) use origins::Origin;
 pub use settings::{RedisSettings, S3Keys, S3Settings, ServiceSettings};
 
 use ConfigErrorKind as Kind;
@@ -46,11 +48,7 @@ impl Config {
         let env: Vec<(String, String)> =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
         let variable = |wanted: &str| env.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.clone());
-        let mut standard = vec![PathBuf::from("/etc/karton/karton.ini")];
-        if let Some(home) = variable("HOME") {
-            standard.push(Path::new(&home).join(".config/karton/karton.ini"));
-        }
-        standard.push(PathBuf::from("karton.ini"));
+        let standard = standard_files(variable("HOME").as_deref());
         let named: Vec<PathBuf> = variable("KARTON_CONFIG_FILE").map(PathBuf::from).into_iter().chain(file.map(Path::to_owned)).collect();
         Self::load_from(&standard, &named, env)
     }
@@ -176,6 +174,14 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.sections.iter().map(|(name, options)| (name, options.keys().collect::<Vec<_>>()))).finish()
     }
+}
+
+/// Files that are read when they are there, weakest first.
+fn standard_files(home: Option<&str>) -> Vec<PathBuf> {
+    let mut files = vec![PathBuf::from("/etc/karton/karton.ini")];
+    files.extend(home.map(|home| Path::new(home).join(".config/karton/karton.ini")));
+    files.push(PathBuf::from("karton.ini"));
+    files
 }
 
 /// `KARTON_SECTION_OPTION` → section and option in lower case.

@@ -8,6 +8,7 @@ mod budget;
 mod condition;
 mod error;
 mod eval;
+mod explain;
 mod modulo;
 mod path;
 mod python_regex;
@@ -17,6 +18,7 @@ mod wildcard;
 use std::sync::Arc;
 
 pub use self::error::{FilterError, FilterErrorKind};
+pub use self::explain::{ConditionOutcome, Explanation, RuleOutcome};
 use self::{
     budget::Budget,
     condition::{Entry, kind_of},

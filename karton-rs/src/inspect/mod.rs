@@ -2,6 +2,7 @@
 //!
 //! The one rule: reading changes nothing, and one bad record hides no other. See Karton protocol §14.
 
+mod overview;
 #[cfg(test)]
 pub(crate) mod vectors;
 
@@ -17,6 +18,8 @@ use crate::{
     error::Error,
     task::{Task, TaskState},
 };
+
+pub(crate) use overview::QueueOverview;
 
 /// How often a waiter looks whom nobody tells.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -194,7 +197,8 @@ impl Inspect {
     }
 
     async fn add_routed(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
-        for (pattern, any_root) in [(format!("karton.task:{{{}}}:*", escape_glob(root_uid)), true), ("karton.task:[^{]*".to_owned(), false)]
+        for (pattern, any_root) in
+            [(format!("karton.task:{{{}}}:*", keys::escape_glob(root_uid)), true), ("karton.task:[^{]*".to_owned(), false)]
         {
             let mut cursor = 0;
             loop {
@@ -209,17 +213,6 @@ impl Inspect {
         }
         Ok(())
     }
-}
-
-/// Redis' glob characters in a root uid that somebody typed.
-fn escape_glob(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, character| {
-        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
-            out.push('\\');
-        }
-        out.push(character);
-        out
-    })
 }
 
 /// The tasks of one analysis.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use router::operation;
 pub use settings::{SystemArgs, SystemSettings};
 
 use crate::{

@@ -238,7 +238,7 @@ impl Router<'_> {
 }
 
 /// The record that an operation asks for; nothing when the task has that status already.
-pub(super) fn operation(entry: &[u8]) -> Result<Option<(String, String)>, String> {
+pub(crate) fn operation(entry: &[u8]) -> Result<Option<(String, String)>, String> {
     let text = std::str::from_utf8(entry).map_err(|_| "not UTF-8 text")?;
     let entry = crate::json::Value::parse(text).map_err(|error| error.to_string())?;
     let member = |name: &str| entry.get(name).and_then(crate::json::Value::as_str).ok_or_else(|| format!("no text `{name}`"));

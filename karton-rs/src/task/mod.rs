@@ -298,6 +298,13 @@ impl Task {
         Ok(task)
     }
 
+    /// The same task as it was before its consumer had it, for another receiver.
+    pub(crate) fn prepare_replay(&mut self, receiver: &str) {
+        self.set_header("receiver", receiver);
+        self.error = Value::Null;
+        self.set_status(TaskState::Spawned);
+    }
+
     /// What sending inside `current` means: place in the analysis, persistent headers and payload, priority.
     pub(crate) fn inherit(&mut self, current: &Self) {
         self.parent_uid = Some(current.uid.clone());

@@ -6,8 +6,13 @@ mod vectors;
 
 mod analyses;
 mod broker;
-mod claims;
 mod chaos;
+mod claims;
+mod cli;
+mod cli_doctor;
+mod cli_explain;
+mod cli_new;
+mod cli_replay;
 mod config;
 mod consumer;
 mod dhash;

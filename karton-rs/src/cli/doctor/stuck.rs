@@ -1,0 +1,116 @@
+//! Tasks that nothing will happen to any more.
+//!
+//! The one rule: queues are read before records, and what changed within a minute is not judged, so a
+//! task on its way is not taken for a lost one.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use super::{Report, values};
+use crate::{Inspect, Task, TaskState, cli::select::each_task};
+
+/// Seconds in which a task may be on its way.
+const ON_ITS_WAY: f64 = 60.0;
+/// uids in a command to copy.
+const NAMED: usize = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    LostByBroker,
+    LostFromQueue,
+    LostByConsumer,
+    Slow,
+}
+
+struct Held {
+    unrouted: HashSet<String>,
+    queued: HashSet<String>,
+    claims: BTreeMap<String, f64>,
+    online: std::collections::HashMap<String, usize>,
+    now: f64,
+}
+
+pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut Report) -> anyhow::Result<()> {
+    let backend = inspect.backend();
+    let held = Held {
+        unrouted: backend.unrouted_uids().await?.into_iter().collect(),
+        queued: backend.queued_uids().await?.into_iter().chain(backend.held_uids().await?).collect(),
+        claims: backend.claims().await?,
+        online: inspect.online_consumers().await?,
+        now: backend.server_time().await?,
+    };
+    let mut troubles: BTreeMap<Trouble, (u64, Vec<String>)> = BTreeMap::new();
+    let mut total = 0_u64;
+    let seen = each_task(backend, |uid, task| {
+        total += 1;
+        if let Some(trouble) = task.ok().and_then(|task| trouble(&task, &held, stuck_after)) {
+            let (count, uids) = troubles.entry(trouble).or_default();
+            *count += 1;
+            if uids.len() < NAMED {
+                uids.push(format!("'{uid}'"));
+            }
+        }
+        Ok(true)
+    })
+    .await?;
+    for (trouble, (count, uids)) in &troubles {
+        let more = if *count > uids.len() as u64 { ", then `karton doctor` again for more" } else { "" };
+        let uids = uids.join(" ");
+        match trouble {
+            Trouble::LostByBroker => report.wrong(
+                "tasks",
+                format!("{count} are Declared and in no queue: a broker that ended has lost them"),
+                format!("karton restart --yes {uids}{more}"),
+            )?,
+            Trouble::LostFromQueue => report.wrong(
+                "tasks",
+                format!("{count} are Spawned and in no queue: a consumer that ended has lost them"),
+                format!("run this project's `karton-system`, which brings them back, or karton restart --yes --force {uids}{more}"),
+            )?,
+            Trouble::LostByConsumer => report.wrong(
+                "tasks",
+                format!("{count} are Started, and nobody is there who could be working on them"),
+                format!("run this project's `karton-system`, which brings them back, or karton restart --yes --force {uids}{more}"),
+            )?,
+            Trouble::Slow => report.warning(
+                "tasks",
+                format!("{count} are Started for longer than {}", values::age(stuck_after.as_secs_f64())),
+                format!("look at one with `karton task`, give the service a task_timeout, or karton restart --yes --force {uids}{more}"),
+            )?,
+        }
+    }
+    if seen.unreadable > 0 {
+        report.wrong(
+            "tasks",
+            format!("{} records cannot be read: Python collectors stop at the first one", seen.unreadable),
+            "karton tasks --unreadable, then `karton quarantine list` once the collector has met them",
+        )?;
+    }
+    if troubles.is_empty() && seen.unreadable == 0 {
+        report.fine("tasks", format!("{total}, none is stuck"))?;
+    }
+    Ok(())
+}
+
+fn trouble(task: &Task, held: &Held, stuck_after: Duration) -> Option<Trouble> {
+    let age = held.now - task.last_update();
+    if age < ON_ITS_WAY {
+        return None;
+    }
+    let claim = held.claims.get(task.uid());
+    match task.status() {
+        TaskState::Declared => (!held.unrouted.contains(task.uid())).then_some(Trouble::LostByBroker),
+        TaskState::Spawned => (!held.queued.contains(task.uid()) && claim.is_none()).then_some(Trouble::LostFromQueue),
+        TaskState::Started => {
+            let somebody = match claim {
+                Some(lapses) => held.now - lapses < ON_ITS_WAY,
+                None => task.header_str("receiver").is_some_and(|receiver| held.online.contains_key(receiver)),
+            };
+            match somebody {
+                false => Some(Trouble::LostByConsumer),
+                true => (age > stuck_after.as_secs_f64()).then_some(Trouble::Slow),
+            }
+        }
+        TaskState::Finished | TaskState::Crashed => None,
+    }
+}

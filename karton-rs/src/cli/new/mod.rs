@@ -1,0 +1,104 @@
+//! `karton new NAME`: a service crate to start from.
+//!
+//! The one rule: what is written compiles and passes its test as it is; the template is part of this
+//! crate's own tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+
+use super::{Outcome, Usage};
+
+/// Name in the template, of crate and identity.
+const PLACEHOLDER: &str = "example-service";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name of the crate, and of its folder
+    name: String,
+    /// Identity of the service [default: `karton.` and the name]
+    #[arg(long)]
+    identity: Option<String>,
+    /// Version or path of karton-rs [default: the folder `karton-rs` here or above, else the version of this tool]
+    #[arg(long, value_name = "VERSION|PATH")]
+    karton_rs: Option<String>,
+    /// Folder to put it in
+    #[arg(long, default_value = ".")]
+    path: PathBuf,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
+    let name = args.name;
+    let fits =
+        name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if !fits {
+        return Err(Usage(format!("`{name}` cannot be the name of a crate: use small letters, digits and dashes, a letter first")).into());
+    }
+    let identity = args.identity.unwrap_or_else(|| format!("karton.{}", name.strip_prefix("karton-").unwrap_or(&name)));
+    if !identity.chars().all(|c| matches!(c, '!'..='~') && !matches!(c, '?' | '"' | '\\')) || identity.is_empty() {
+        return Err(Usage(format!("`{identity}` cannot be an identity: use ASCII without blanks, quotes and `?`")).into());
+    }
+    let folder = args.path.join(&name);
+    ensure!(!folder.exists(), "{} exists already", folder.display());
+    let dependency = dependency(args.karton_rs.as_deref(), &folder)?;
+    let main = include_str!("template/main.rs").replace(&format!("karton.{PLACEHOLDER}"), &identity);
+    let files = [
+        ("Cargo.toml", manifest(&name, &dependency)),
+        ("README.md", include_str!("template/README.md").replace(PLACEHOLDER, &name)),
+        (".gitignore", "/target\n/karton.ini\n".to_owned()),
+        ("src/main.rs", main),
+        ("src/tests.rs", include_str!("template/tests.rs").to_owned()),
+    ];
+    fs::create_dir_all(folder.join("src")).with_context(|| folder.display().to_string())?;
+    for (file, text) in files {
+        let path = folder.join(file);
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    println!("Wrote {}: `cargo test` in it, then see its README.md", folder.display());
+    Ok(Outcome::Done)
+}
+
+fn manifest(name: &str, dependency: &str) -> String {
+    // A workspace of its own, wherever it is put.
+    format!(
+        r#"[package]
+name = "{name}"
+version = "0.1.0"
+edition = "2024"
+description = "Notes the size of each recognised sample"
+
+[dependencies]
+anyhow = "1"
+clap = {{ version = "4", features = ["derive"] }}
+karton-rs = {dependency}
+serde_json = "1"
+
+[workspace]
+"#
+    )
+}
+
+/// The right side of `karton-rs = …`.
+fn dependency(given: Option<&str>, folder: &Path) -> anyhow::Result<String> {
+    let is_crate = |path: &Path| path.join("Cargo.toml").is_file() && path.file_name().is_some_and(|name| name == "karton-rs");
+    let path = match given {
+        Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => return Ok(format!("\"{text}\"")),
+        Some(text) => {
+            let path = PathBuf::from(text);
+            ensure!(path.join("Cargo.toml").is_file(), "--karton-rs: {} is neither a version nor the folder of a crate", path.display());
+            path
+        }
+        None => {
+            let parent = std::path::absolute(folder)?;
+            match parent.ancestors().map(|above| above.join("karton-rs")).find(|path| is_crate(path)) {
+                Some(path) => path,
+                None => return Ok(format!("\"{}\"", env!("CARGO_PKG_VERSION"))),
+            }
+        }
+    };
+    let path = fs::canonicalize(&path).with_context(|| path.display().to_string())?;
+    // A literal string takes anything but a quote.
+    ensure!(!path.display().to_string().contains(['\'', '\n']), "--karton-rs: {} holds a quote", path.display());
+    Ok(format!("{{ path = '{}' }}", path.display()))
+}

@@ -1,0 +1,193 @@
+//! Which tasks a command is about: given by uid, or found by what they are like.
+//!
+//! The one rule: records are looked at a piece at a time; what is kept of them is what was asked for.
+
+use anyhow::{Context as _, bail};
+
+use super::{
+    Usage,
+    output::escape,
+    values::{self, HeaderTest},
+};
+use crate::{
+    backend::{Backend, keys, read_task},
+    json::{Map, Value},
+    task::{Task, TaskState, now},
+};
+
+/// What tasks are like.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Which tasks")]
+pub(super) struct Selection {
+    /// Of this service; several may be given
+    #[arg(long, value_name = "IDENTITY")]
+    pub(super) identity: Vec<String>,
+    /// In this status: Declared, Spawned, Started, Finished or Crashed; several may be given
+    #[arg(long, value_name = "STATUS", value_parser = values::status)]
+    pub(super) status: Vec<TaskState>,
+    /// With this header: NAME=TEXT, NAME:=JSON, or NAME alone for any value; all that are given must hold
+    #[arg(long = "header", value_name = "NAME=TEXT", value_parser = values::header_test)]
+    headers: Vec<HeaderTest>,
+    /// Whose error holds this text
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// Not changed for this long: 90s, 10m, 2h, 3d
+    #[arg(long, value_name = "AGE", value_parser = values::duration)]
+    older: Option<std::time::Duration>,
+    /// Changed within this time
+    #[arg(long, value_name = "AGE", value_parser = values::duration)]
+    newer: Option<std::time::Duration>,
+    /// Of this analysis
+    #[arg(long, value_name = "ROOT")]
+    root: Option<String>,
+}
+
+impl Selection {
+    pub(super) fn is_empty(&self) -> bool {
+        self.identity.is_empty()
+            && self.status.is_empty()
+            && self.headers.is_empty()
+            && self.error.is_none()
+            && self.older.is_none()
+            && self.newer.is_none()
+            && self.root.is_none()
+    }
+
+    pub(super) fn holds(&self, task: &Task, now: f64) -> bool {
+        let age = now - task.last_update();
+        let has = |list: &[String], text: Option<&str>| list.is_empty() || text.is_some_and(|text| list.iter().any(|item| item == text));
+        (self.status.is_empty() || self.status.contains(&task.status()))
+            && has(&self.identity, task.header_str("receiver"))
+            && self.root.as_deref().is_none_or(|root| root_of(root) == task.root_uid())
+            && self.older.is_none_or(|older| age >= older.as_secs_f64())
+            && self.newer.is_none_or(|newer| age <= newer.as_secs_f64())
+            && self.headers.iter().all(|test| test.holds(task.headers()))
+            && self.error.as_deref().is_none_or(|text| task.error().concat().contains(text))
+    }
+}
+
+/// What a look at all records has come across beside what was asked for.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) unreadable: u64,
+}
+
+/// Calls `each` with every record, read or with the reason why it is no task, until it says stop.
+pub(super) async fn each_task(
+    backend: &Backend,
+    mut each: impl FnMut(&str, Result<Task, String>) -> std::io::Result<bool>,
+) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    let mut scan = backend.scan(keys::EVERY_TASK);
+    while let Some(records) = scan.next().await? {
+        for (uid, record) in records {
+            let task = read_task(&uid, &record);
+            seen.unreadable += u64::from(task.is_err());
+            if !each(&uid, task)? {
+                return Ok(seen);
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// The uids of all tasks that are asked for.
+pub(super) async fn matching(backend: &Backend, selection: &Selection) -> anyhow::Result<Vec<String>> {
+    let (mut uids, now) = (Vec::new(), now());
+    each_task(backend, |uid, task| {
+        if task.is_ok_and(|task| selection.holds(&task, now)) {
+            uids.push(uid.to_owned());
+        }
+        Ok(true)
+    })
+    .await?;
+    Ok(uids)
+}
+
+/// The full uid of what was typed: a full uid, or the part behind the last `:`.
+pub(super) async fn resolve(backend: &Backend, typed: &str) -> anyhow::Result<String> {
+    let candidates = [typed.to_owned(), format!("{{{typed}}}:{typed}")];
+    let found = backend.records(&candidates).await?;
+    // A root uid is that of its first task as well.
+    if let Some((uid, _)) = candidates.into_iter().zip(found).find(|(_, record)| record.is_some()) {
+        return Ok(uid);
+    }
+    let mut uids = if typed.contains(':') { Vec::new() } else { backend.uids_ending_in(typed).await? };
+    match (uids.pop(), uids.pop()) {
+        (Some(uid), None) => Ok(uid),
+        (Some(one), Some(other)) => {
+            Err(Usage(format!("several tasks end in `{typed}`, as `{one}` and `{other}`: give one of them whole")).into())
+        }
+        _ => {
+            let root = root_of(typed);
+            if backend.has_analysis(root).await? {
+                bail!("no task `{typed}`, but an analysis of that name has tasks: `karton analysis {}` shows them", escape(root));
+            }
+            bail!("no task `{typed}` in Redis: it may be finished and collected, or mistyped; `karton tasks` lists what is there");
+        }
+    }
+}
+
+/// A stored task, and its record.
+pub(super) async fn load(backend: &Backend, typed: &str) -> anyhow::Result<(Task, Vec<u8>)> {
+    let uid = resolve(backend, typed).await?;
+    let record = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next();
+    let record = record.with_context(|| format!("task `{uid}` was deleted just now"))?;
+    let task = read_task(&uid, &record).map_err(|reason| {
+        anyhow::anyhow!(
+            "the record of task `{uid}` cannot be read: {reason}; `karton quarantine show {uid}` shows it once the collector has met it"
+        )
+    })?;
+    Ok((task, record))
+}
+
+/// The root uid in what was typed: it may be the uid of a task of the analysis.
+pub(super) fn root_of(typed: &str) -> &str {
+    typed.strip_prefix('{').and_then(|rest| rest.split_once("}:")).map_or(typed, |(root, _)| root)
+}
+
+/// A task in JSON, without its payload.
+pub(super) fn summary(task: &Task, now: f64) -> Value {
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    set("uid", task.uid().into());
+    set("root_uid", task.root_uid().into());
+    set("parent_uid", task.parent_uid().map(str::to_owned).into());
+    set("orig_uid", task.orig_uid().map(str::to_owned).into());
+    set("status", task.status().as_str().into());
+    set("priority", task.priority().as_str().into());
+    set("receiver", task.header("receiver").cloned().unwrap_or_default());
+    set("last_update", task.last_update().into());
+    set("age", (now - task.last_update()).into());
+    set("headers", task.headers().clone().into());
+    set("error", if task.error().is_empty() { Value::Null } else { task.error().into() });
+    fields.into()
+}
+
+/// Headers in one line, those that tell most first.
+pub(super) fn headers_line(headers: &Map) -> String {
+    const FIRST: [&str; 4] = ["type", "kind", "stage", "platform"];
+    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+    let mut headers: Vec<_> = headers.iter().filter(|(name, _)| !matches!(name.as_str(), "receiver" | "origin")).collect();
+    headers.sort_by(|(a, _), (b, _)| (place(a), a).cmp(&(place(b), b)));
+    headers.into_iter().map(|(name, value)| format!("{name}={}", one_word(value))).collect::<Vec<_>>().join(" ")
+}
+
+fn one_word(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => text.clone(),
+        Value::String(text) => format!("\"{}\"", text.replace('"', "\\\"")),
+        value => value.to_json(),
+    }
+}
+
+/// How a status stands out.
+pub(super) fn status_style(status: TaskState) -> super::output::Style {
+    use super::output::Style;
+    match status {
+        TaskState::Declared | TaskState::Spawned => Style::Plain,
+        TaskState::Started => Style::Cyan,
+        TaskState::Finished => Style::Green,
+        TaskState::Crashed => Style::Red,
+    }
+}

@@ -1,0 +1,33 @@
+//! Where the settings of this process come from, for those who look for a mistake.
+
+use std::path::{Path, PathBuf};
+
+use super::{Config, standard_files, variable_target};
+
+/// A source of settings, weakest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A file; one that was named may be missing.
+    File { path: PathBuf, exists: bool },
+    /// `KARTON_SECTION_KEY` variables, by name: values may be secret.
+    Variables(Vec<String>),
+}
+
+impl Config {
+    /// What [`Config::load`] reads.
+    pub(crate) fn origins(file: Option<&Path>) -> Vec<Origin> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let standard = standard_files(variable("HOME").as_deref());
+        let named = variable("KARTON_CONFIG_FILE").map(PathBuf::from).into_iter().chain(file.map(Path::to_owned));
+        let mut origins: Vec<Origin> =
+            standard.into_iter().filter(|path| path.is_file()).map(|path| Origin::File { path, exists: true }).collect();
+        origins.extend(named.map(|path| Origin::File { exists: path.is_file(), path }));
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| variable_target(name).is_some() && name != "KARTON_CONFIG_FILE").collect();
+        names.sort();
+        if !names.is_empty() {
+            origins.push(Origin::Variables(names));
+        }
+        origins
+    }
+}

@@ -1,0 +1,106 @@
+//! `karton doctor`: what is wrong is found, and told with the way to put it right.
+
+use karton_rs::{Consumer, Task, TaskState, json::Value, testing::eventually};
+use serde_json::json;
+
+use crate::{
+    bed::Bed,
+    cli::{Cli, objects, record, text},
+};
+
+/// The findings of a level and check whose message holds a text.
+fn found<'a>(findings: &'a [Value], level: &str, check: &str, part: &str) -> Option<&'a Value> {
+    findings
+        .iter()
+        .find(|finding| text(finding, "level") == level && text(finding, "check") == check && text(finding, "message").contains(part))
+}
+
+#[tokio::test]
+async fn a_healthy_karton_is_told_so() {
+    let bed = Bed::durable().await;
+    let cli = Cli::on(&bed);
+    let _broker = bed.broker();
+    let _service = bed.consumer(Consumer::new("karton.a").filters(json!([{"type": "x"}])).process(|_, _| async { Ok(()) })).await;
+    eventually("the broker", || async { bed.command::<bool>(&["EXISTS", "karton.rs.routers"]).await.then_some(()) }).await;
+    let (code, out, err) = cli.run(&["doctor", "--strict"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.ends_with("Everything is as it should be.\n") && out.contains("append-only file") && out.contains("karton.ini"), "{out}");
+}
+
+#[tokio::test]
+async fn every_kind_of_trouble_is_found_with_a_way_out() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    bed.bind("karton.alone", &json!([{"type": "x"}])).await;
+    bed.bind("karton.odd", &json!(["no rule"])).await;
+    bed.put("karton.alone", TaskState::Spawned, &json!({})).await;
+    bed.put("karton.unbound", TaskState::Spawned, &json!({})).await;
+    let () = bed.command(&["HSET", "karton.binds", "karton.unreadable", "{"]).await;
+    let () = bed.command(&["HSET", "karton.rs.quarantine", "x", "{}"]).await;
+    let () = bed.command(&["SADD", "karton.rs.routers", "dead"]).await;
+    let () = bed.command(&["RPUSH", "karton.rs.inflight:dead", "u"]).await;
+    let () = bed.command(&["SET", "karton.task:broken", "{"]).await;
+    let () = bed.command(&["CONFIG", "SET", "maxmemory", "1gb"]).await;
+    let () = bed.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    // Lost ten minutes ago, in each way there is.
+    let mut lost = Vec::new();
+    for status in [TaskState::Declared, TaskState::Spawned, TaskState::Started] {
+        let (uid, record) = record("karton.alone", status, &json!({}));
+        let mut fields = Value::parse(&record).unwrap();
+        let old = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64() - 600.0;
+        fields.as_object_mut().unwrap().insert("last_update".to_owned(), old.into());
+        let () = bed.command(&["SET", &format!("karton.task:{uid}"), &fields.to_json()]).await;
+        lost.push(uid);
+    }
+    let (code, out, err) = cli.run(&["doctor", "--json"]).await;
+    assert_eq!(code, 1, "{err}");
+    let findings = objects(&out);
+    for (level, check, part) in [
+        ("warning", "redis", "keeps nothing on disk"),
+        ("error", "redis", "drops keys (allkeys-lru)"),
+        ("error", "broker", "nothing is routed"),
+        ("warning", "broker", "1 tasks are in the hands of brokers that are gone"),
+        ("warning", "quarantine", "1 things could not be read"),
+        ("error", "services", "`karton.alone` has no consumers, and 1 tasks wait"),
+        ("error", "services", "filters of `karton.odd`"),
+        ("error", "services", "bind of `karton.unreadable` cannot be read"),
+        ("error", "services", "1 tasks wait for `karton.unbound`, which has no bind"),
+        ("error", "tasks", "1 are Declared and in no queue"),
+        ("error", "tasks", "1 are Spawned and in no queue"),
+        ("error", "tasks", "1 are Started, and nobody"),
+        ("error", "tasks", "1 records cannot be read"),
+        ("ok", "s3", "can be written"),
+    ] {
+        let finding = found(&findings, level, check, part).unwrap_or_else(|| panic!("{level} {check} {part}:\n{out}"));
+        assert_eq!(finding.get("fix").is_some_and(|fix| fix.as_str().is_some()), level != "ok", "{finding}");
+    }
+    // The fix that is named for a lost task works as it stands.
+    let fix = text(found(&findings, "error", "tasks", "Declared and in no queue").unwrap(), "fix").to_owned();
+    let words: Vec<&str> = fix.split(' ').skip(1).map(|word| word.trim_matches('\'')).collect();
+    cli.out(&words).await;
+    assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.tasks", "0", "-1"]).await, [lost[0].as_str()]);
+}
+
+#[tokio::test]
+async fn servers_that_are_away_are_named_one_by_one() {
+    let mut bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let karton = bed.producer().await;
+    karton.send_task(Task::new(json!({"type": "x"}))).await.unwrap();
+    let () = bed.command(&["SET", "unrelated", "x"]).await;
+    bed.stop_s3().await;
+    let (code, out, _) = cli.run(&["doctor", "--json"]).await;
+    let findings = objects(&out);
+    assert_eq!(code, 1);
+    assert!(found(&findings, "error", "s3", "http://127.0.0.1").is_some(), "{out}");
+    assert!(found(&findings, "ok", "redis", "version").is_some(), "{out}");
+    bed.start_s3().await;
+    bed.redis.kill();
+    let (code, out, _) = cli.run(&["doctor", "--json"]).await;
+    let findings = objects(&out);
+    assert!(code == 1 && found(&findings, "error", "redis", "127.0.0.1").is_some(), "{out}");
+    assert!(found(&findings, "ok", "s3", "can be written").is_some(), "{out}");
+    std::fs::write(&cli.ini, "[s3]\naddress = http://x\n").unwrap();
+    let (code, out, _) = cli.run(&["doctor", "--json"]).await;
+    assert!(code == 1 && found(&objects(&out), "error", "config", "[redis]").is_some(), "{out}");
+}

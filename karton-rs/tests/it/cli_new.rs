@@ -1,0 +1,41 @@
+//! `karton new`: what it writes is what is compiled and tested here.
+
+/// The template itself, with its own tests.
+#[path = "../../src/cli/new/template/main.rs"]
+#[allow(dead_code)] // its `main` is not ours
+mod template;
+
+use std::process::Command;
+
+#[test]
+fn a_new_service_has_the_name_the_identity_and_a_library_to_build_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_karton")).arg("new").args(args).current_dir(folder.path()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(new(&["karton-strings"]), (0, String::new()));
+    let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();
+    let main = read("karton-strings/src/main.rs");
+    assert!(main.contains("Consumer::new(\"karton.strings\")") && main.lines().count() < 40, "{main}");
+    let version = format!("karton-rs = \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(read("karton-strings/Cargo.toml").contains(&version));
+    assert!(read("karton-strings/README.md").starts_with("# karton-strings"));
+    let library = env!("CARGO_MANIFEST_DIR");
+    assert_eq!(new(&["other", "--identity", "lab.other", "--karton-rs", library, "--path", "services"]), (0, String::new()));
+    assert!(read("services/other/Cargo.toml").contains(&format!("karton-rs = {{ path = '{library}' }}")));
+    assert!(read("services/other/src/main.rs").contains("\"lab.other\""));
+    // The manifest is one that cargo takes.
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let manifest = folder.path().join("services/other/Cargo.toml");
+    let mut read = Command::new(cargo);
+    read.args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    let output = read.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (wrong, code) in
+        [(&["karton-strings"][..], 1), (&["Bad Name"], 2), (&["x", "--identity", "a b"], 2), (&["y", "--karton-rs", "nowhere"], 1)]
+    {
+        let (got, err) = new(wrong);
+        assert_eq!(got, code, "{wrong:?}: {err}");
+    }
+}
