@@ -137,6 +137,7 @@ impl Backend {
             name: client_field(line, "name").to_owned(),
             // The age is in whole seconds.
             since: now - client_field(line, "age").parse().unwrap_or(f64::INFINITY) - 1.0,
+            waits: client_field(line, "flags").contains('b') && client_field(line, "cmd") == "blpop",
         };
         Ok(list.lines().map(connection).collect())
     }
@@ -250,6 +251,8 @@ pub(crate) struct OpenConnection {
     pub(crate) name: String,
     /// When it was opened at the earliest, by the clock of Redis.
     pub(crate) since: f64,
+    /// It waits for a list to have something.
+    pub(crate) waits: bool,
 }
 
 /// How many connection names belong to each identity.

@@ -3,9 +3,9 @@
 //! They pop a task and tell nobody, so a task may be in no queue and in nobody's hands. The one rule:
 //! nothing is touched before two looks, `orphan_grace` apart, agree on it. A Declared or Spawned task
 //! is lost when it is in no queue and unchanged at both. A Started one is lost when none of the
-//! connections under its receiver's name that were there when it started is left; where nobody was
-//! ever seen under that name, the consumer may be one that gives none, and the collector's timeouts
-//! decide.
+//! connections under its receiver's name that were there when it started is left, or has not been seen
+//! waiting for a task since; where nobody was ever seen under that name, the consumer may be one that
+//! gives none, and the collector's timeouts decide.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SystemSettings;
 use crate::{
-    backend::{Backend, OpenConnection, keys, keys::Metric, read_task},
+    backend::{Backend, Bind, OpenConnection, keys, keys::Metric, read_task},
     error::Error,
     task::{Task, TaskState},
 };
@@ -93,7 +93,7 @@ async fn look(backend: &Backend, settings: &SystemSettings, suspects: &mut Suspe
     let mut queued = backend.queued_uids().await?;
     queued.extend(backend.unrouted_uids().await?);
     let now = backend.server_time().await?;
-    let workers = workers(backend.connections().await?);
+    let workers = workers(backend.connections().await?, &backend.binds().await?);
     for uid in suspects.judge(found, &queued, &workers, now) {
         let Some(record) = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next() else { continue };
         match read_task(&uid, &record) {
@@ -144,13 +144,23 @@ async fn bring_back(backend: &Backend, settings: &SystemSettings, mut task: Task
     Ok(())
 }
 
-/// Under each identity the ids of its connections, and since when they are open.
-type Workers = HashMap<String, BTreeMap<String, f64>>;
+/// Under each identity its connections by id.
+type Workers = HashMap<String, BTreeMap<String, Worker>>;
 
-fn workers(connections: Vec<OpenConnection>) -> Workers {
-    connections.into_iter().fold(Workers::new(), |mut workers, OpenConnection { id, name, since }| {
+/// A connection that may be that of a consumer at work.
+struct Worker {
+    /// When it was opened at the earliest.
+    since: f64,
+    /// It waits for a task, so it has none.
+    idle: bool,
+}
+
+/// An asynchronous consumer waits for the next task while it works, so its waiting says nothing.
+fn workers(connections: Vec<OpenConnection>, binds: &[Bind]) -> Workers {
+    connections.into_iter().fold(Workers::new(), |mut workers, OpenConnection { id, name, since, waits }| {
         let identity = name.split('?').next().unwrap_or_default();
-        workers.entry(identity.to_owned()).or_default().insert(id, since);
+        let one_at_a_time = binds.iter().any(|bind| bind.identity == identity && !bind.is_async);
+        workers.entry(identity.to_owned()).or_default().insert(id, Worker { since, idle: waits && one_at_a_time });
         workers
     })
 }
@@ -210,15 +220,16 @@ impl Suspects {
             let online = workers.get(&receiver).unwrap_or(&nobody);
             // It started after the last look, whatever the clock of its consumer says; who came later cannot have it.
             let started_before = self.looked.map_or(f64::INFINITY, |looked| looked.max(last_update) + CLOCK_SLACK);
-            let possible = || online.iter().filter(|(_, since)| **since <= started_before).map(|(id, _)| id.clone()).collect();
+            let possible = || online.iter().filter(|(_, worker)| worker.since <= started_before).map(|(id, _)| id.clone()).collect();
             let earlier = before.remove(&uid).filter(|earlier| earlier.last_update.to_bits() == last_update.to_bits());
             let mut suspect = earlier.unwrap_or_else(|| Suspect {
                 last_update,
                 workers: if started { possible() } else { BTreeSet::new() },
                 lost: false,
             });
-            let gone = || self.named.contains(&receiver) && !suspect.workers.iter().any(|id| online.contains_key(id));
-            let is_lost = if started { gone() } else { !queued.contains(&uid) };
+            suspect.workers.retain(|id| online.get(id).is_some_and(|worker| !worker.idle));
+            let gone = self.named.contains(&receiver) && suspect.workers.is_empty();
+            let is_lost = if started { gone } else { !queued.contains(&uid) };
             if is_lost && suspect.lost {
                 lost.push(uid);
                 continue;
@@ -239,11 +250,21 @@ mod tests {
         Sighting { uid: uid.to_owned(), receiver: "karton.x".to_owned(), started, last_update }
     }
 
-    /// Connections that are open since the times given.
+    /// Connections that are open since the times given; those whose id starts with `w` wait for a task.
     fn online(connections: &[(&str, f64)]) -> Workers {
-        let connections =
-            connections.iter().map(|(id, since)| OpenConnection { id: (*id).to_owned(), name: "karton.x".to_owned(), since: *since });
-        workers(connections.collect())
+        online_as(connections, false)
+    }
+
+    fn online_as(connections: &[(&str, f64)], is_async: bool) -> Workers {
+        let connection = |(id, since): &(&str, f64)| OpenConnection {
+            id: (*id).to_owned(),
+            name: "karton.x".to_owned(),
+            since: *since,
+            waits: id.starts_with('w'),
+        };
+        let mut bind = Bind::new("karton.x", crate::json::Value::Array(Vec::new()));
+        bind.is_async = is_async;
+        workers(connections.iter().map(connection).collect(), &[bind])
     }
 
     #[test]
@@ -289,6 +310,19 @@ mod tests {
         // A consumer whose clock is an hour behind is still at work.
         for now in [280.0, 340.0, 400.0] {
             assert_eq!(look(&[-3400.0], &[("2", 150.0)], now), 0);
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_task_has_none_unless_it_works_on_several_at_once() {
+        for (is_async, lost) in [(false, 1), (true, 0)] {
+            let mut suspects = Suspects::default();
+            let mut look = |connections: &[(&str, f64)]| {
+                suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online_as(connections, is_async), 1.0).len()
+            };
+            // It may have come to its work between the two looks at records and connections.
+            assert_eq!(look(&[("w1", 0.0)]), 0);
+            assert_eq!(look(&[("w1", 0.0)]), lost);
         }
     }
 

@@ -140,12 +140,13 @@ async fn expire_routers(bed: &Bed) {
 
 /// What no router, queue or consumer may leave behind.
 async fn leftovers(bed: &Bed) -> Vec<String> {
-    let mut left = bed.command::<Vec<String>>(&["KEYS", "karton.rs.inflight:*"]).await;
-    for key in ["karton.tasks", "karton.rs.leases", "karton.rs.deliveries"] {
-        if bed.command::<bool>(&["EXISTS", key]).await {
-            left.push(key.to_owned());
-        }
-    }
+    // In one step: a batch may be on its way from one to the other.
+    let mut pipeline = redis::pipe();
+    pipeline.atomic().keys("karton.rs.inflight:*").exists("karton.tasks").exists("karton.rs.leases").exists("karton.rs.deliveries");
+    let (mut left, tasks, leases, deliveries): (Vec<String>, bool, bool, bool) =
+        pipeline.query_async(&mut bed.redis.connection().await).await.unwrap();
+    let there = [(tasks, "karton.tasks"), (leases, "karton.rs.leases"), (deliveries, "karton.rs.deliveries")];
+    left.extend(there.iter().filter(|(there, _)| *there).map(|(_, key)| (*key).to_owned()));
     left
 }
 
