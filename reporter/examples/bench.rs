@@ -67,7 +67,10 @@ impl World {
         };
         let mwdb = CancellationToken::new();
         let (tell, told) = tokio::sync::oneshot::channel();
-        tokio::spawn(mwdb_lite::serve(config, mwdb.clone(), move |address| drop(tell.send(address))));
+        tokio::spawn(mwdb_lite::serve(config, mwdb.clone(), move |address| {
+            // Nobody waits any more when the start was given up.
+            let _ = tell.send(address);
+        }));
         let api = format!("http://{}/api/", told.await.context("mwdb-lite does not start")?);
         let ini = folder.path().join("karton.ini");
         let text = format!(

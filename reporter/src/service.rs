@@ -3,13 +3,13 @@
 //! The one rule: a task is Crashed only for what is wrong with it. While MWDB or the object store is
 //! away the task waits; when the service stops meanwhile, it goes back to its queue.
 
-use karton_rs::{Config, Consumer, HandBack};
+use karton_rs::{Config, Consumer, HandBack, RetryPolicy};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     mwdb::{self, Client, SettingsError},
-    report::{Options, Reporter},
+    report::{Options, ReportError, Reporter},
 };
 
 /// Identity unless the configuration has another.
@@ -95,6 +95,8 @@ pub async fn run_with(settings: Settings, config: &Config, shutdown: Cancellatio
             {"type": "blob"},
         ]))
         .persistent(true)
+        // With `[karton] max_retries`; a task that lacks something is not mended by waiting.
+        .retry(RetryPolicy::new(0).on(|error| error.downcast_ref().is_some_and(ReportError::may_pass)))
         .process(move |karton, task| {
             let reporter = reporter.clone();
             async move {

@@ -57,4 +57,12 @@ impl ReportError {
             _ => false,
         }
     }
+
+    /// True when the same task may be reported later, though nobody knows when: MWDB failed at it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Mwdb(error) => error.is_temporary() || matches!(error.problem(), Problem::Refused { status: 500.., .. }),
+            _ => false,
+        }
+    }
 }

@@ -21,21 +21,30 @@ impl Run<'_> {
     pub(super) async fn put_child(&self, parent: &str, child: &str) -> Result<(), Error> {
         match self.plan {
             None => self.mwdb.add_child(parent, child).await,
-            Some(plan) => Ok(plan.note(Change::Link { parent: parent.to_owned(), child: child.to_owned() })),
+            Some(plan) => {
+                plan.note(Change::Link { parent: parent.to_owned(), child: child.to_owned() });
+                Ok(())
+            }
         }
     }
 
     pub(super) async fn put_tag(&self, id: &str, tag: &str) -> Result<(), Error> {
         match self.plan {
             None => self.mwdb.add_tag(id, tag).await,
-            Some(plan) => Ok(plan.note(Change::Tag { id: id.to_owned(), tag: tag.to_owned() })),
+            Some(plan) => {
+                plan.note(Change::Tag { id: id.to_owned(), tag: tag.to_owned() });
+                Ok(())
+            }
         }
     }
 
     pub(super) async fn put_attribute(&self, id: &str, key: &str, value: &Value) -> Result<(), Error> {
         match self.plan {
             None => self.mwdb.add_attribute(id, key, value).await,
-            Some(plan) => Ok(plan.note(Change::Attribute { id: id.to_owned(), key: key.to_owned(), value: value.clone() })),
+            Some(plan) => {
+                plan.note(Change::Attribute { id: id.to_owned(), key: key.to_owned(), value: value.clone() });
+                Ok(())
+            }
         }
     }
 
@@ -43,7 +52,10 @@ impl Run<'_> {
         let karton_id = self.task.root_uid();
         match self.plan {
             None => self.mwdb.assign_analysis(id, karton_id).await,
-            Some(plan) => Ok(plan.note(Change::Analysis { id: id.to_owned(), karton_id: karton_id.to_owned() })),
+            Some(plan) => {
+                plan.note(Change::Analysis { id: id.to_owned(), karton_id: karton_id.to_owned() });
+                Ok(())
+            }
         }
     }
 

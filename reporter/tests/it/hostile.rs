@@ -50,7 +50,7 @@ async fn an_answer_without_end_is_cut() {
 
 #[tokio::test]
 async fn silence_is_bounded() {
-    for answer in [Answer::Hang, Answer::Stall] {
+    let asked = [Answer::Hang, Answer::Stall].map(|answer| async move {
         let stub = Stub::start().await;
         stub.answer("GET file", 100, answer);
         let start = Instant::now();
@@ -58,7 +58,8 @@ async fn silence_is_bounded() {
         assert!(matches!(error.problem(), Problem::TimedOut(_)), "{error}");
         assert!(start.elapsed() < Duration::from_secs(10));
         assert_eq!(stub.lines().iter().filter(|line| line.starts_with("GET file")).count(), 6);
-    }
+    });
+    futures::future::join_all(asked).await;
 }
 
 #[tokio::test]

@@ -119,3 +119,18 @@ async fn an_interrupted_upload_starts_again_from_the_beginning() {
     assert_eq!(uploads.len(), 3);
     assert!(uploads.iter().all(|upload| upload.file.as_ref().unwrap().1 == id));
 }
+
+#[tokio::test]
+async fn only_what_may_pass_is_worth_a_retry() {
+    let bench = Bench::start().await;
+    let (sample, _) = bench.file("s", "sample");
+    let mut task = sample_task();
+    assert!(!bench.try_report(&task).await.unwrap_err().may_pass(), "there is no sample");
+    task.set_payload("sample", sample);
+    for (status, expected) in [(500, true), (504, true), (400, false), (403, false), (409, false)] {
+        bench.stub.answer("POST file", 6, Answer::status(status));
+        let error = bench.try_report(&task).await.unwrap_err();
+        assert_eq!(error.may_pass(), expected, "{error}");
+        bench.stub.forgive();
+    }
+}
