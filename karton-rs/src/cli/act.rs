@@ -150,9 +150,9 @@ async fn act_on_all(context: &Context, backend: &Backend, action: Action, args: 
         }
         let result = act_on(backend, action, args, &uid).await?;
         if result.done {
-            done += 1
+            done += 1;
         } else {
-            left += 1
+            left += 1;
         }
         if args.json {
             out.json(&result.object(&uid))?;

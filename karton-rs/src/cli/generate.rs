@@ -19,7 +19,7 @@ pub(super) struct ManArgs {
     folder: PathBuf,
 }
 
-pub(super) fn completions(args: CompletionsArgs) -> anyhow::Result<Outcome> {
+pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "karton", &mut script);
     // All at once, so that a reader that leaves early is no reason to panic.

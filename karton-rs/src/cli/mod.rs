@@ -146,7 +146,11 @@ impl Cli {
             Err(error) => {
                 let colour = std::io::stderr().is_terminal() && crate::service::colours_wanted();
                 eprintln!("{} {}", output::Style::Red.paint(colour, "error:"), output::escape_lines(&format!("{error:#}")));
-                if error.chain().any(|cause| cause.is::<Usage>()) { ExitCode::from(2) } else { crate::service::exit_code(&error) }
+                if error.chain().any(<dyn std::error::Error + 'static>::is::<Usage>) {
+                    ExitCode::from(2)
+                } else {
+                    crate::service::exit_code(&error)
+                }
             }
         }
     }
@@ -177,7 +181,7 @@ async fn dispatch(command: Option<Command>, context: &Context) -> anyhow::Result
         Some(C::Delete(args)) => context.unless_interrupted(delete::run(context, args)).await,
         Some(C::Configure(args)) => context.unless_interrupted(configure::run(context, args)).await,
         Some(C::New(args)) => new::run(args),
-        Some(C::Completions(args)) => generate::completions(args),
+        Some(C::Completions(args)) => generate::completions(&args),
         Some(C::Man(args)) => generate::man(&args),
     }
 }

@@ -229,15 +229,14 @@ impl<'a> Table<'a> {
             return Ok(());
         }
         let (limit, colour) = (self.out.width, self.out.colour);
-        let widths = match self.widths.take() {
-            Some(widths) => widths,
-            None => {
-                let widths = widths(&self.columns, &self.waiting, limit);
-                let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::styled(column.title, Style::Bold)).collect();
-                let head = format_row(&self.columns, &titles, &widths, limit.is_some(), colour);
-                self.out.line(head)?;
-                widths
-            }
+        let widths = if let Some(widths) = self.widths.take() {
+            widths
+        } else {
+            let widths = widths(&self.columns, &self.waiting, limit);
+            let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::styled(column.title, Style::Bold)).collect();
+            let head = format_row(&self.columns, &titles, &widths, limit.is_some(), colour);
+            self.out.line(head)?;
+            widths
         };
         for row in std::mem::take(&mut self.waiting) {
             let line = format_row(&self.columns, &row, &widths, limit.is_some(), colour);

@@ -74,11 +74,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         Command::Show { name, json } => show(&mut out, backend, find(&entries, &name)?, json).await?,
         Command::Retry(several) => {
             let Some(chosen) = choose(context, entries, &several, "Retry").await? else { bail!("aborted: nothing was done") };
-            each(&mut out, backend, chosen, |entry| retry(backend, entry)).await?
+            each(&mut out, chosen, |entry| retry(backend, entry)).await?
         }
         Command::Drop { several, keep_record } => {
             let Some(chosen) = choose(context, entries, &several, "Drop").await? else { bail!("aborted: nothing was done") };
-            each(&mut out, backend, chosen, |entry| drop_entry(backend, entry, keep_record)).await?
+            each(&mut out, chosen, |entry| drop_entry(backend, entry, keep_record)).await?
         }
     };
     out.flush()?;
@@ -175,7 +175,6 @@ async fn choose(context: &Context, entries: Vec<Quarantined>, several: &Several,
 
 async fn each<F: Future<Output = anyhow::Result<(bool, String)>>>(
     out: &mut Out,
-    _: &Backend,
     entries: Vec<Quarantined>,
     mut act: impl FnMut(Quarantined) -> F,
 ) -> anyhow::Result<Outcome> {

@@ -135,6 +135,7 @@ pub(super) fn moment(unix_time: f64) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -82,7 +82,7 @@ pub fn record(receiver: &str, status: TaskState, headers: &serde_json::Value) ->
     task.set_header("receiver", receiver);
     let uid = task.uid().to_owned();
     let record = task.to_json().replace("\"status\": \"Declared\"", &format!("\"status\": \"{status}\""));
-    (uid.clone(), record.replace("\"orig_uid\": null", "\"orig_uid\": \"{r}:orig\""))
+    (uid, record.replace("\"orig_uid\": null", "\"orig_uid\": \"{r}:orig\""))
 }
 
 impl Bed {
@@ -273,7 +273,11 @@ async fn an_analysis_is_a_tree_and_can_be_waited_for() {
     // An interrupt is no failure, and no panic.
     let child = cli.command(&["wait", root]).spawn().unwrap();
     let id = child.id().unwrap().to_string();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    eventually("the waiter", || async {
+        let clients: String = broker_less.command(&["CLIENT", "LIST"]).await;
+        clients.contains("cmd=psubscribe").then_some(())
+    })
+    .await;
     assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     let output = child.wait_with_output().await.unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(130), &b""[..]));
@@ -406,7 +410,7 @@ async fn a_cancelled_task_is_not_processed_while_consumers_race_for_it() {
     let cli = Cli::on(&bed);
     let _broker = bed.broker();
     let slow = Consumer::new("karton.slow").filters(json!([{"type": "x"}])).process(|_, _| async {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         Ok(())
     });
     let _slow = Mortal::start(slow, bed.config.clone());

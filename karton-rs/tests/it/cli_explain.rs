@@ -54,7 +54,7 @@ async fn the_router_sends_tasks_where_explain_says() {
     let () = pipeline.query_async(&mut bed.redis.connection().await).await.unwrap();
     let _broker = bed.broker();
     let karton = bed.producer().await;
-    for case in cases.iter().step_by(3).filter(|case| case.get("expect") == Some(&Value::from(true))).step_by(18) {
+    for case in cases.iter().step_by(3).filter(|case| case.get("expect") == Some(&Value::from(true))).step_by(30) {
         let sent = karton.send_task(Task::new(case.get("headers").unwrap().clone())).await.unwrap();
         within(std::time::Duration::from_secs(20), "routing", || async {
             (bed.status(sent.uid()).await == Some(TaskState::Finished)).then_some(())

@@ -129,7 +129,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
                 servers::storage(backend, args.read_only, &mut report).await?;
             }
             Err(error) => {
-                report.wrong("config", error.to_string(), "correct the file that is named above, or `karton configure --force`")?
+                report.wrong("config", error.to_string(), "correct the file that is named above, or `karton configure --force`")?;
             }
         }
     }

@@ -16,7 +16,7 @@ pub(super) async fn redis(backend: &Backend, report: &mut Report) -> std::io::Re
         match backend.info(section).await {
             Ok(fields) => info.extend(fields),
             Err(error) => {
-                report.warning("redis", format!("does not tell of itself: {error}"), "allow INFO to the user in [redis] username")?
+                report.warning("redis", format!("does not tell of itself: {error}"), "allow INFO to the user in [redis] username")?;
             }
         }
     }

@@ -88,7 +88,7 @@ fn of_bind(queue: &QueueOverview, bind: &crate::Bind, report: &mut Report) -> st
     match (queue.online, queue.pending.total()) {
         (0, _) if removed => report.fine("services", format!("`{identity}` is deleted, and goes at the next collection"))?,
         (0, 0) => {
-            report.warning("services", format!("`{identity}` has no consumers"), format!("start it, or `karton delete {identity}`"))?
+            report.warning("services", format!("`{identity}` has no consumers"), format!("start it, or `karton delete {identity}`"))?;
         }
         (0, waiting) => report.wrong(
             "services",

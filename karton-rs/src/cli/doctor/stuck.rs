@@ -106,10 +106,7 @@ fn trouble(task: &Task, held: &Held, stuck_after: Duration) -> Option<Trouble> {
                 Some(lapses) => held.now - lapses < ON_ITS_WAY,
                 None => task.header_str("receiver").is_some_and(|receiver| held.online.contains_key(receiver)),
             };
-            match somebody {
-                false => Some(Trouble::LostByConsumer),
-                true => (age > stuck_after.as_secs_f64()).then_some(Trouble::Slow),
-            }
+            if somebody { (age > stuck_after.as_secs_f64()).then_some(Trouble::Slow) } else { Some(Trouble::LostByConsumer) }
         }
         TaskState::Finished | TaskState::Crashed => None,
     }

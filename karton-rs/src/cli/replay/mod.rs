@@ -12,6 +12,7 @@ mod sandbox;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
@@ -56,9 +57,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         let (task, _) = select::load(real, &args.uid).await?;
         let sandbox = Sandbox::start(&config, real, &task).await?;
         let mut service = start(&args.command, &sandbox)?;
-        let outcome = replay(&sandbox, service.as_mut(), task, args.timeout).await;
-        if let Some(service) = &mut service {
-            stop(service).await;
+        let outcome = replay(&sandbox, service.as_mut().map(|service| &mut service.0), task, args.timeout).await;
+        if let Some(service) = service {
+            service.stop().await;
         }
         let replayed = outcome?;
         let failed = replayed.task.status() != TaskState::Finished;
@@ -70,7 +71,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     context.unless_interrupted(work).await
 }
 
-fn start(command: &[String], sandbox: &Sandbox) -> anyhow::Result<Option<Child>> {
+fn start(command: &[String], sandbox: &Sandbox) -> anyhow::Result<Option<Service>> {
     let Some((program, arguments)) = command.split_first() else {
         eprintln!("Start the service with these, in another terminal or a debugger:\n");
         sandbox.variables().iter().for_each(|(name, value)| eprintln!("export {name}='{value}'"));
@@ -88,7 +89,7 @@ fn start(command: &[String], sandbox: &Sandbox) -> anyhow::Result<Option<Child>>
     // What is printed here may be read by a program: the service speaks on stderr alone.
     command.stdin(std::process::Stdio::null()).stdout(std::io::stderr());
     command.process_group(0).kill_on_drop(true);
-    Ok(Some(command.spawn().with_context(|| format!("cannot start `{program}`"))?))
+    Ok(Some(Service(command.spawn().with_context(|| format!("cannot start `{program}`"))?)))
 }
 
 /// Hands the task to the service and waits for its end.
@@ -160,15 +161,33 @@ async fn sent(private: &Backend) -> anyhow::Result<Vec<Task>> {
     Ok(found.filter_map(|(uid, record)| read_task(uid, &record?).ok()).collect())
 }
 
-/// SIGTERM to the service and what it has started, and SIGKILL when that is not enough.
-async fn stop(service: &mut Child) {
-    use rustix::process::{Pid, Signal, kill_process_group};
-    let group = service.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let Some(group) = group else { return };
-    // A group that is gone is what is wanted.
-    let _ = kill_process_group(group, Signal::TERM);
-    if tokio::time::timeout(STOP, service.wait()).await.is_err() {
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = service.wait().await;
+/// The service, and what it has started itself: `cargo run` is not the service.
+struct Service(Child);
+
+impl Service {
+    /// SIGTERM, and SIGKILL when that is not enough.
+    async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(STOP, self.0.wait()).await.is_err() {
+            self.signal(Signal::KILL);
+            // It is gone then, or nobody can help.
+            let _ = self.0.wait().await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Nothing once it was waited for: its number may be somebody else's by then.
+        let group = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(group) = group {
+            // A group that is gone is what is wanted.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Service {
+    /// After an interrupt; the service alone would be killed otherwise, and what it has started live on.
+    fn drop(&mut self) {
+        self.signal(Signal::TERM);
     }
 }

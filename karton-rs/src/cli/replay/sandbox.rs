@@ -40,7 +40,7 @@ impl Sandbox {
         let variables = variables(port, &objects.url(), &bucket);
         let file = folder.path().join("karton.ini");
         std::fs::write(&file, ini(config))?;
-        let backend = Backend::new(&Config::load_from(&[], &[file.clone()], variables.clone())?, crate::cli::IDENTITY, "")?;
+        let backend = Backend::new(&Config::load_from(&[], std::slice::from_ref(&file), variables.clone())?, crate::cli::IDENTITY, "")?;
         let mut variables = variables;
         variables.push(("KARTON_CONFIG_FILE".to_owned(), file.display().to_string()));
         variables.push(("NO_PROXY".to_owned(), "127.0.0.1".to_owned()));
