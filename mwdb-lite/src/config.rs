@@ -1,14 +1,21 @@
 //! Settings: `mwdb.ini` files, environment variables, and what the keys mean.
 //!
 //! Names, defaults and precedence are those of MWDB Core (MWDB API §A3.2); `sqlite_path`,
-//! `shutdown_grace` and a `secret_key` that may be absent are ours. The one rule: nothing else reads
+//! `shutdown_grace`, `max_failed_logins`, `tls_certificate`, `tls_key`, `recaptcha_url` and a
+//! `secret_key` that may be absent are ours. The one rule: nothing else reads
 //! the environment, and every error names the file (or variable), the section and the key.
+
+mod extras;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use extras::{CaptchaConfig, LogConfig, MailConfig, TlsConfig};
+
+use crate::limits::{self, Limits};
 
 /// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +95,22 @@ pub struct Config {
     pub use_x_forwarded_for: bool,
     /// Site key of the captcha, told to clients.
     pub recaptcha_site_key: Option<String>,
+    /// Judges captchas at registration and recovery.
+    pub captcha: Option<CaptchaConfig>,
+    /// Sends mails.
+    pub mail: Option<MailConfig>,
+    /// Refuse who asks too often.
+    pub enable_rate_limit: bool,
+    /// `[mwdb_limiter]`: how often is too often, by key.
+    pub rate_limits: Limits,
+    /// Failed logins of one login from one address before it has to wait; 0: as many as it likes.
+    pub max_failed_logins: u32,
+    /// Count requests, and offer the counts to Prometheus.
+    pub enable_prometheus_metrics: bool,
+    /// Encrypt connections.
+    pub tls: Option<TlsConfig>,
+    /// How the log is written.
+    pub log: LogConfig,
     /// `[karton] config_path`: one more `karton.ini`.
     pub karton_config_path: Option<PathBuf>,
     /// Karton's own configuration, when it is enabled.
@@ -127,6 +150,14 @@ impl Default for Config {
             zip_download_password: "infected".to_owned(),
             use_x_forwarded_for: false,
             recaptcha_site_key: None,
+            captcha: None,
+            mail: None,
+            enable_rate_limit: false,
+            rate_limits: limits::defaults(),
+            max_failed_logins: 10,
+            enable_prometheus_metrics: false,
+            tls: None,
+            log: LogConfig::default(),
             karton_config_path: None,
             karton: None,
             shutdown_grace: Duration::from_secs(8),
@@ -205,6 +236,14 @@ impl Config {
         source.parsed("mwdb", "zip_download_password", &mut config.zip_download_password)?;
         source.flag("use_x_forwarded_for", &mut config.use_x_forwarded_for)?;
         source.optional("mwdb", "recaptcha_site_key", &mut config.recaptcha_site_key)?;
+        config.captcha = extras::captcha(&source)?;
+        config.mail = extras::mail(&source)?;
+        source.flag("enable_rate_limit", &mut config.enable_rate_limit)?;
+        config.rate_limits = extras::limits(&source)?;
+        source.parsed("mwdb", "max_failed_logins", &mut config.max_failed_logins)?;
+        source.flag("enable_prometheus_metrics", &mut config.enable_prometheus_metrics)?;
+        config.tls = extras::tls(&source)?;
+        config.log = extras::log(&source)?;
         source.optional("mwdb", "karton_config_path", &mut config.karton_config_path)?;
         source.optional("karton", "config_path", &mut config.karton_config_path)?;
         let mut grace = config.shutdown_grace.as_secs();
@@ -251,7 +290,7 @@ impl Source {
             }
         }
         for (name, value) in env {
-            for section in ["mwdb", "karton"] {
+            for section in ["mwdb", "karton", "mwdb_limiter"] {
                 let key = name.strip_prefix(&section.to_uppercase()).and_then(|rest| rest.strip_prefix('_'));
                 if let Some(key) = key {
                     values.insert((section.to_owned(), key.to_lowercase()), (value.clone(), format!("variable `{name}`")));

@@ -3,6 +3,8 @@
 //! One enum, one responder: status and `{"message": ...}`. Business failures carry the text for the
 //! client; internal ones are logged here, once, and the client learns nothing of them.
 
+use std::time::Duration;
+
 use rocket::{
     Request, Response,
     http::{ContentType, Status},
@@ -44,6 +46,9 @@ pub enum ApiError {
     /// 416; carries the size of the whole
     #[error("Requested range not satisfiable")]
     RangeNotSatisfiable(u64),
+    /// 429; carries how long to wait
+    #[error("Too many requests, try again later")]
+    TooManyRequests(Duration),
     /// 503
     #[error("{0}")]
     Unavailable(String),
@@ -79,6 +84,7 @@ impl ApiError {
             Self::Conflict(_) => Status::Conflict,
             Self::TooLarge => Status::PayloadTooLarge,
             Self::RangeNotSatisfiable(_) => Status::RangeNotSatisfiable,
+            Self::TooManyRequests(_) => Status::TooManyRequests,
             Self::Unavailable(_) => Status::ServiceUnavailable,
             Self::Internal(_) => Status::InternalServerError,
         }
@@ -125,6 +131,9 @@ impl<'r> Responder<'r, 'static> for ApiError {
         match self {
             Self::RangeNotSatisfiable(total) => {
                 response.raw_header("Content-Range", format!("bytes */{total}"));
+            }
+            Self::TooManyRequests(wait) => {
+                response.raw_header("Retry-After", wait.as_secs().saturating_add(1).to_string());
             }
             Self::Unavailable(_) => {
                 response.raw_header("Retry-After", "5");

@@ -9,11 +9,16 @@
 mod accounts;
 mod api;
 pub mod auth;
+mod captcha;
 pub mod config;
 mod content;
 mod db;
+mod deprecated;
 pub mod error;
 mod karton;
+pub mod limits;
+mod mail;
+mod metrics;
 mod objects;
 mod search;
 mod server;

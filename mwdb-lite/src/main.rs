@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mwdb_lite::{Config, ConfigError};
+use mwdb_lite::{Config, ConfigError, config::LogConfig};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -66,11 +66,12 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    start_logging();
     karton_rs::service::install_crypto();
     match start(args.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // Settings that cannot be read do not say how to log either.
+            start_logging(&LogConfig::default());
             tracing::error!("{error:#}");
             exit_code(&error)
         }
@@ -82,27 +83,38 @@ fn start(command: Command) -> anyhow::Result<()> {
     runtime.block_on(async {
         match command {
             Command::Run { source, host, port } => {
-                let mut config = Config::load(source.config.as_deref())?;
+                let mut config = load(&source)?;
                 config.host = host.unwrap_or(config.host);
                 config.port = port.unwrap_or(config.port);
                 let shutdown = CancellationToken::new();
                 karton_rs::service::cancel_on_signal(shutdown.clone());
                 mwdb_lite::run(config, shutdown).await
             }
-            Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(Config::load(source.config.as_deref())?).await,
-            Command::SetAdminPassword { source, password } => {
-                mwdb_lite::set_admin_password(Config::load(source.config.as_deref())?, password).await
-            }
+            Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(load(&source)?).await,
+            Command::SetAdminPassword { source, password } => mwdb_lite::set_admin_password(load(&source)?, password).await,
             Command::Version => Ok(()),
         }
     })
 }
 
-/// Logs to stderr.
-fn start_logging() {
+/// The settings; from here on the log is written as they say.
+fn load(source: &Source) -> anyhow::Result<Config> {
+    let config = Config::load(source.config.as_deref())?;
+    start_logging(&config.log);
+    Ok(config)
+}
+
+/// Logs to stderr. The first call counts.
+fn start_logging(log: &LogConfig) {
     use std::io::IsTerminal;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| format!("info,{}", mwdb_lite::QUIET).into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    let level = &log.level;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| format!("{level},hyper=info,{}", mwdb_lite::QUIET).into());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = if log.json {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    } else {
+        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+    };
 }
 
 /// 2 for a configuration that cannot be used, ours or Karton's.

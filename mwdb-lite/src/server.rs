@@ -13,7 +13,7 @@ use rocket::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{accounts, api, config::Config, karton, state::App, web};
+use crate::{accounts, api, config::Config, karton, objects::plugin, state::App, web};
 
 /// The server with all its routes, not yet listening.
 pub fn build(app: App) -> Rocket<Build> {
@@ -24,14 +24,21 @@ pub fn build(app: App) -> Rocket<Build> {
     settings.ident = rocket::config::Ident::none();
     settings.log_level = rocket::config::LogLevel::Off;
     settings.cli_colors = false;
-    // Anybody can send these headers: they count only where a proxy is known to set them.
-    settings.ip_header = if config.use_x_forwarded_for { Some("X-Forwarded-For".into()) } else { None };
+    // Anybody can send such headers; `auth::client_address` reads the one that a proxy is known to set.
+    settings.ip_header = None;
+    if let Some(tls) = &config.tls {
+        settings.tls = Some(rocket::config::TlsConfig::from_paths(&tls.certificate, &tls.key));
+    }
     settings.temp_dir = config.uploads_folder.clone().into();
     settings.shutdown.ctrlc = false;
     settings.shutdown.signals.clear();
     settings.shutdown.grace = u32::try_from(config.shutdown_grace.as_secs()).unwrap_or(u32::MAX);
     settings.shutdown.mercy = 1;
-    let rocket = rocket::custom(settings).attach(api::Strict).mount("/api", api::routes(&app)).register("/api", api::catchers());
+    let rocket = rocket::custom(settings)
+        .attach(api::Strict)
+        .attach(api::metrics())
+        .mount("/api", api::routes(&app))
+        .register("/api", api::catchers());
     web::mount(rocket, &app).manage(app)
 }
 
@@ -53,8 +60,15 @@ impl Fairing for RequestLog {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let start = request.local_cache(|| Start(Instant::now()));
-        // The path only: a query may hold a download token.
-        tracing::debug!("{} {}: {} in {:?}", request.method(), request.uri().path(), response.status().code, start.0.elapsed());
+        let elapsed = start.0.elapsed();
+        // The path only: a query may hold a download token. Tokens in paths are not shown either.
+        let path = match request.uri().path().as_str() {
+            path if path.starts_with("/api/download/") => "/api/download/...",
+            path => path,
+        };
+        let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let user = crate::auth::known(request).map(|caller| caller.login.clone());
+        tracing::debug!(method = %request.method(), path, status = response.status().code, user, milliseconds, "request");
     }
 }
 
@@ -63,7 +77,8 @@ impl Fairing for RequestLog {
 /// # Errors
 /// When something it needs cannot be used, the port above all.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    serve(config, shutdown, |address| tracing::info!("mwdb-lite listens on http://{address}")).await
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    serve(config, shutdown, move |address| tracing::info!("mwdb-lite listens on {scheme}://{address}")).await
 }
 
 /// Like [`run`], and tells the address once requests are answered.
@@ -104,12 +119,23 @@ fn launch_error(error: &rocket::Error, place: &str) -> anyhow::Error {
     anyhow!("the server on {place} failed: {}", error.kind())
 }
 
-/// Makes database, folders and the first account, and ends.
+/// Makes database, folders and the first account, takes over what an old Karton plugin left, and ends.
 ///
 /// # Errors
 /// When something cannot be used.
 pub async fn setup(config: Config) -> anyhow::Result<()> {
-    App::open(config).await.map(drop)
+    let app = App::open(config).await?;
+    let taken = app.db.write(plugin::take_over).await.context("take over what the Karton plugin left")?;
+    for value in &taken.skipped {
+        tracing::warn!("an attribute `karton` is no analysis and is dropped: {value}");
+    }
+    if taken.assigned > 0 {
+        tracing::info!("{} values of the attribute `karton` are analyses now", taken.assigned);
+    }
+    if !taken.groups.is_empty() {
+        tracing::info!("groups with `karton_manage` have `karton_reanalyze` now: {}", taken.groups.join(", "));
+    }
+    Ok(())
 }
 
 /// Gives the administrator a new password.

@@ -8,11 +8,16 @@ use rusqlite::Connection;
 use crate::{
     accounts::setup,
     auth::{Caller, Capability, tokens::Tokens},
+    captcha::Captcha,
     config::Config,
     content::{Magic, Store},
     db::Db,
+    deprecated::Feature,
     error::{ApiError, ApiResult},
     karton::Link,
+    limits::{Failures, Windows},
+    mail::Mailer,
+    metrics::Metrics,
 };
 
 /// The server's state; cheap to clone.
@@ -24,7 +29,17 @@ pub struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) magic: Magic,
     pub(crate) karton: Link,
+    pub(crate) limits: Arc<Windows>,
+    pub(crate) failed_logins: Arc<Failures>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) mailer: Arc<Mailer>,
+    /// Mails that somebody asked for who is not logged in.
+    pub(crate) asked_mails: Arc<Failures>,
+    pub(crate) captcha: Arc<Captcha>,
 }
+
+/// So many mails anybody may have sent to one account in some minutes.
+const MOST_MAILS: u32 = 5;
 
 impl App {
     /// Opens database and storage, and makes the first account on an empty database.
@@ -51,6 +66,12 @@ impl App {
             magic: Magic::start()?,
             karton,
             db,
+            limits: Arc::new(Windows::new(config.rate_limits.clone())),
+            failed_logins: Arc::new(Failures::new(config.max_failed_logins)),
+            metrics: Arc::default(),
+            mailer: Arc::new(Mailer::new(&config)?),
+            asked_mails: Arc::new(Failures::new(MOST_MAILS)),
+            captcha: Arc::new(Captcha::new(&config)?),
             config: Arc::new(config),
         })
     }
@@ -68,6 +89,17 @@ impl App {
             Err(ApiError::NotFound(_)) if caller.has(Capability::ShareQueriedObjects) => self.change(caller, again).await,
             outcome => outcome,
         }
+    }
+
+    /// Counts the use of something deprecated, and refuses it in a brownout.
+    pub(crate) fn use_deprecated(&self, feature: Feature, endpoint: &str, method: &str, user: &str) -> ApiResult<()> {
+        if self.config.enable_prometheus_metrics {
+            self.metrics.deprecated(feature, endpoint, method, user);
+        }
+        if self.config.enable_brownout {
+            return Err(ApiError::BadRequest(format!("This is deprecated and switched off here: {}", feature.name())));
+        }
+        Ok(())
     }
 
     /// Serves a request that changes something, in one transaction.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     auth::{Caller, Capability, OwnGroup, tokens::Claim},
     db::accounts::{self as db, UserRow},
+    deprecated::Feature,
     error::ApiResult,
     timestamp::Timestamp,
 };
@@ -22,13 +23,19 @@ pub(crate) fn identify(c: &Connection, claim: &Claim) -> ApiResult<Option<Caller
             let user = db::user(c, login)?.filter(|user| user.password_ver == *password_ver && user.identity_ver == *identity_ver);
             (user, provider.clone())
         }
-        Claim::ApiKey { id } => {
+        Claim::ApiKey { id } | Claim::LegacyKey { id } => {
             let owner = db::api_key_owner(c, id)?;
             (owner.map(|owner| db::user_by_id(c, owner)).transpose()?.flatten(), None)
         }
         Claim::LegacyVersion { login, version_uid } => (db::user(c, login)?.filter(|user| user.version_uid == *version_uid), None),
     };
-    user.map(|user| caller(c, user, provider)).transpose()
+    let legacy_key = match claim {
+        Claim::LegacyVersion { .. } => Some(Feature::ApiKeyV1),
+        Claim::LegacyKey { .. } => Some(Feature::ApiKeyV2),
+        _ => None,
+    };
+    let caller = user.map(|user| caller(c, user, provider)).transpose()?;
+    Ok(caller.map(|caller| Caller { legacy_key, ..caller }))
 }
 
 /// Loads what the checks of a request need to know of an account.
@@ -52,6 +59,7 @@ pub(crate) fn caller(c: &Connection, user: UserRow, provider: Option<String>) ->
         feed_quality: user.feed_quality,
         provider,
         disabled: user.disabled,
+        legacy_key: None,
     })
 }
 

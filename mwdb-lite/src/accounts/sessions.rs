@@ -50,6 +50,15 @@ pub(crate) fn change_password(c: &Connection, login: &str, password_ver: &str, h
     Ok(db::update_user(c, &user)?)
 }
 
+/// The account that may have a link mailed by who knows its login and address.
+pub(crate) fn recoverable(c: &Connection, login: &str, email: &str) -> ApiResult<UserRow> {
+    let refused = || ApiError::Forbidden("Invalid login or e-mail address.".to_owned());
+    let user = db::user(c, login)?.filter(|user| !user.pending && user.email.to_lowercase() == email.to_lowercase()).ok_or_else(refused)?;
+    let caller = super::caller(c, user.clone(), None)?;
+    caller.require(Capability::ManageProfile)?;
+    Ok(user)
+}
+
 pub(crate) fn bad_password_token() -> ApiError {
     ApiError::Forbidden("Token expired, please contact admin.".to_owned())
 }

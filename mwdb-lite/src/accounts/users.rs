@@ -243,9 +243,16 @@ pub(crate) fn accept(c: &Connection, caller: &Caller, login: &str) -> ApiResult<
     Ok(db::accept_user(c, user.id, caller.id)?)
 }
 
-pub(crate) fn reject(c: &Connection, login: &str) -> ApiResult<()> {
+/// Gives the address of who is rejected.
+pub(crate) fn reject(c: &Connection, login: &str) -> ApiResult<String> {
     let user = find_pending(c, login)?;
-    forget(c, &user)
+    forget(c, &user)?;
+    Ok(user.email)
+}
+
+/// The address of an account, for mails.
+pub(crate) fn email(c: &Connection, login: &str) -> ApiResult<String> {
+    Ok(find(c, login)?.email)
 }
 
 /// The version that a set-password token for this account must carry.

@@ -1,19 +1,25 @@
 //! Login, refresh, passwords, registration, API keys. See MWDB API §U4 and §U5.
 
+use std::net::IpAddr;
+
 use rocket::{Route, State, delete, get, post, serde::json::Json};
 use serde::Serialize;
 
-use super::{body::Body, user::account_fields};
+use super::{
+    body::Body,
+    user::{account_fields, new_password_token},
+};
 use crate::{
     accounts::{
         KeyItem,
         groups::{self, GroupItem},
         sessions,
         sessions::Identity,
-        users,
+        users::{self, Account},
     },
-    auth::{Capability, User, is_login, password},
+    auth::{Caller, Capability, ClientAddress, User, is_login, password},
     error::{ApiError, ApiResult},
+    mail::Letter,
     state::App,
 };
 
@@ -51,21 +57,21 @@ fn password_auth(app: &App) -> ApiResult<()> {
 }
 
 #[post("/auth/login", data = "<body>")]
-async fn login(body: Body, app: &State<App>) -> ApiResult<Json<Session>> {
+async fn login(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<Session>> {
     password_auth(app)?;
     let fields = body.object()?;
-    let login = check_password(app, fields.text("login")?, fields.text("password")?).await?;
+    let login = check_password(app, fields.text("login")?, fields.text("password")?, address.0).await?;
     Ok(Json(open_session(app, login, None).await?))
 }
 
 /// The token of a new session, by password.
-pub(crate) async fn log_in(app: &App, login: String, secret: String) -> ApiResult<String> {
+pub(crate) async fn log_in(app: &App, login: String, secret: String, address: Option<IpAddr>) -> ApiResult<String> {
     password_auth(app)?;
-    let login = check_password(app, login, secret).await?;
+    let login = check_password(app, login, secret, address).await?;
     Ok(open_session(app, login, None).await?.token)
 }
 
-async fn check_password(app: &App, login: String, secret: String) -> ApiResult<String> {
+async fn check_password(app: &App, login: String, secret: String, address: Option<IpAddr>) -> ApiResult<String> {
     if !is_login(&login) {
         return Err(ApiError::invalid(
             "login",
@@ -73,6 +79,9 @@ async fn check_password(app: &App, login: String, secret: String) -> ApiResult<S
         ));
     }
     password::check_length(&secret)?;
+    if let Some(wait) = app.failed_logins.wait(&login, address) {
+        return Err(ApiError::TooManyRequests(wait));
+    }
     let name = login.clone();
     let account = app.db.read(move |c| sessions::account(c, &name)).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
@@ -82,8 +91,10 @@ async fn check_password(app: &App, login: String, secret: String) -> ApiResult<S
         return Err(ApiError::Forbidden("Maintenance underway. Please come back later.".to_owned()));
     }
     if !password::verify(secret, stored).await? {
+        app.failed_logins.failed(&login, address);
         return Err(bad());
     }
+    app.failed_logins.succeeded(&login, address);
     let account = account.ok_or_else(bad)?;
     users::refuse_pending(&account)?;
     if account.disabled {
@@ -126,37 +137,83 @@ pub(crate) async fn use_password_link(app: &App, token: &str, secret: String) ->
     Ok(login)
 }
 
-/// Mail is not configured on this server: the answer of the reference without SMTP.
-pub(super) fn no_mail() -> ApiError {
-    anyhow::anyhow!("mail is not supported: hand out the link of `GET /user/<login>/change_password`").into()
+#[post("/auth/request_password_change")]
+async fn request_password_change(user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    mail_own_link(app, &user).await?;
+    Ok(Json(LoginItem { login: user.login.clone() }))
 }
 
-#[post("/auth/request_password_change")]
-fn request_password_change(user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
-    user.require(Capability::ManageProfile)?;
+/// Mails somebody a link to set their own password.
+pub(crate) async fn mail_own_link(app: &App, caller: &Caller) -> ApiResult<()> {
+    caller.require(Capability::ManageProfile)?;
     password_auth(app)?;
-    Err(no_mail())
+    mail_link(app, Letter::Recover, &caller.login).await
+}
+
+/// Mails an account a link to set its password.
+pub(crate) async fn mail_link(app: &App, letter: Letter, login: &str) -> ApiResult<()> {
+    let name = login.to_owned();
+    let email = app.db.read(move |c| users::email(c, &name)).await?;
+    let token = new_password_token(app, login).await?;
+    let link = format!("{}/setpasswd/?token={token}", app.config.base_url.trim_end_matches('/'));
+    Ok(app.mailer.send(letter, login, &email, Some(&link)).await?)
 }
 
 #[post("/auth/recover_password", data = "<body>")]
-fn recover_password(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+async fn recover_password(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     password_auth(app)?;
     let fields = body.object()?;
-    fields.text("login")?;
-    fields.text("email")?;
-    Err(no_mail())
+    let (login, email) = (fields.text("login")?, fields.text("email")?);
+    app.captcha.check(fields.nullable_text("recaptcha")?.as_deref(), address.0).await?;
+    recover(app, login.clone(), email, address.0).await?;
+    Ok(Json(LoginItem { login }))
+}
+
+/// Mails a link to whoever knows login and address of an account, some times. Guesses are counted
+/// for the one who guesses, so that nobody can keep others from their mail.
+pub(crate) async fn recover(app: &App, login: String, email: String, address: Option<IpAddr>) -> ApiResult<()> {
+    password_auth(app)?;
+    if !is_login(&login) {
+        return Err(ApiError::Forbidden("Invalid login or e-mail address.".to_owned()));
+    }
+    if let Some(wait) = app.asked_mails.wait(&login, None).or_else(|| app.failed_logins.wait(&login, address)) {
+        return Err(ApiError::TooManyRequests(wait));
+    }
+    let name = login.clone();
+    let found = app.db.read(move |c| sessions::recoverable(c, &name, &email)).await;
+    match &found {
+        Ok(_) => app.asked_mails.failed(&login, None),
+        Err(_) => app.failed_logins.failed(&login, address),
+    }
+    mail_link(app, Letter::Recover, &found?.login).await
 }
 
 #[post("/auth/register", data = "<body>")]
-async fn register(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
-    if !app.config.enable_registration {
-        return Err(ApiError::Forbidden("User registration is not enabled.".to_owned()));
-    }
+async fn register(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+    may_register(app)?;
     let fields = body.object()?;
     let login = fields.text("login")?;
     let account = account_fields(&fields, login.clone())?;
-    app.db.write(move |c| users::create(c, &account, None)).await?;
+    app.captcha.check(fields.nullable_text("recaptcha")?.as_deref(), address.0).await?;
+    ask_for_account(app, account).await?;
     Ok(Json(LoginItem { login }))
+}
+
+fn may_register(app: &App) -> ApiResult<()> {
+    if app.config.enable_registration { Ok(()) } else { Err(ApiError::Forbidden("User registration is not enabled.".to_owned())) }
+}
+
+/// Makes an account that waits for acceptance. That a mail says so is a courtesy.
+pub(crate) async fn ask_for_account(app: &App, account: Account) -> ApiResult<()> {
+    may_register(app)?;
+    let (login, email) = (account.login.clone(), account.email.clone());
+    app.db.write(move |c| users::create(c, &account, None)).await?;
+    if app.mailer.is_enabled()
+        && let Err(error) = app.mailer.send(Letter::Registered, &login, &email, None).await
+    {
+        tracing::warn!("`{login}` has asked for an account and is not told by mail: {error:#}");
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

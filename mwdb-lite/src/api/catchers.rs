@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use rocket::{
-    Catcher, Data, Request, Response, Route,
+    Catcher, Data, Request, Response,
     fairing::{Fairing, Info, Kind},
     http::{ContentType, Method, Status},
     response::Responder,
@@ -46,7 +46,7 @@ fn caught(status: Status, request: &Request<'_>) -> Caught {
 fn unrouted(request: &Request<'_>) -> Caught {
     let path = request.uri().path();
     let mut allowed: BTreeSet<&str> =
-        request.rocket().routes().filter(|route| fits(route, path.as_str())).map(|route| route.method.as_str()).collect();
+        request.rocket().routes().filter(|route| fits(route.uri.path(), path.as_str())).map(|route| route.method.as_str()).collect();
     // A route of this method that fits and did not answer has judged a parameter by its own rules.
     let known = !allowed.is_empty() && !allowed.contains(request.method().as_str());
     allowed.insert(Method::Options.as_str());
@@ -57,9 +57,10 @@ fn unrouted(request: &Request<'_>) -> Caught {
     }
 }
 
-fn fits(route: &Route, path: &str) -> bool {
+/// Whether a path is one that a route of this pattern takes.
+pub(super) fn fits(pattern: &str, path: &str) -> bool {
     let mut segments = path.split('/');
-    for pattern in route.uri.path().split('/') {
+    for pattern in pattern.split('/') {
         let Some(segment) = segments.next() else { return false };
         let Some(name) = pattern.strip_prefix('<').and_then(|pattern| pattern.strip_suffix('>')) else {
             if pattern != segment {

@@ -9,6 +9,7 @@ pub(crate) mod body;
 mod catchers;
 mod docs;
 pub(crate) mod download;
+mod gate;
 pub(crate) mod group;
 mod karton;
 mod meta;
@@ -17,20 +18,26 @@ mod object;
 pub(crate) mod params;
 mod quick_query;
 mod server;
+mod table;
 pub(crate) mod uploads;
 pub(crate) mod user;
 
-use rocket::Route;
+use rocket::{Route, fairing::AdHoc};
 
 pub(crate) use catchers::{Strict, catchers};
 pub(crate) use server::SERVER_VERSION;
 
 use crate::state::App;
 
+/// Counts answers, for `/varz`.
+pub(crate) fn metrics() -> AdHoc {
+    gate::metrics()
+}
+
 /// All routes of the API.
 pub(crate) fn routes(app: &App) -> Vec<Route> {
-    [
-        server::routes(),
+    let routes = [
+        server::routes(app),
         docs::routes(),
         auth::routes(),
         user::routes(),
@@ -44,5 +51,6 @@ pub(crate) fn routes(app: &App) -> Vec<Route> {
         karton::routes(),
         quick_query::routes(),
     ]
-    .concat()
+    .concat();
+    routes.into_iter().map(gate::guard).collect()
 }

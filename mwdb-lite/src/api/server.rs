@@ -1,6 +1,6 @@
-//! `/ping`, `/server`, `/remote`. See MWDB API §A3.1.
+//! `/ping`, `/server`, `/varz`, `/remote`. See MWDB API §A3.1 and §A3.4.
 
-use rocket::{Route, State, get, serde::json::Json};
+use rocket::{Route, State, get, http::ContentType, serde::json::Json};
 use serde::Serialize;
 
 use crate::{
@@ -12,8 +12,12 @@ use crate::{
 /// The version of MWDB Core whose API this is; clients choose their calls by it.
 pub(crate) const SERVER_VERSION: &str = "2.19.0";
 
-pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![ping, server, admin, remotes]
+pub(super) fn routes(app: &App) -> Vec<Route> {
+    let mut routes = rocket::routes![ping, server, admin, remotes];
+    if app.config.enable_prometheus_metrics {
+        routes.extend(rocket::routes![varz]);
+    }
+    routes
 }
 
 #[derive(Serialize)]
@@ -77,9 +81,17 @@ struct AdminInfo {
 }
 
 #[get("/server/admin")]
-fn admin(user: User) -> ApiResult<Json<AdminInfo>> {
+fn admin(user: User, app: &State<App>) -> ApiResult<Json<AdminInfo>> {
     user.require(Capability::ManageUsers)?;
-    Ok(Json(AdminInfo { rate_limit_enabled: false, plugins_enabled: false, active_plugins: serde_json::Map::new() }))
+    let rate_limit_enabled = app.config.enable_rate_limit;
+    Ok(Json(AdminInfo { rate_limit_enabled, plugins_enabled: false, active_plugins: serde_json::Map::new() }))
+}
+
+/// Metrics. Only there with `enable_prometheus_metrics`.
+#[get("/varz")]
+fn varz(user: User, app: &State<App>) -> ApiResult<(ContentType, String)> {
+    user.require(Capability::AccessPrometheusMetrics)?;
+    Ok((ContentType::new("text", "plain").with_params([("version", "0.0.4"), ("charset", "utf-8")]), app.metrics.text()))
 }
 
 #[derive(Serialize)]

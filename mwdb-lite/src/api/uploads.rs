@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     auth::{Caller, Capability, User},
+    deprecated::Feature,
     error::{ApiError, ApiResult},
     objects::{
         create::{self, Content, NewBlob, NewFile, check_width},
@@ -70,7 +71,16 @@ async fn file(content_type: Option<&ContentType>, user: User, data: Data<'_>, ap
     let fields = text.map(|text| Fields::parse(text.as_bytes())).transpose()?.unwrap_or_default();
     fields.only(OPTIONS)?;
     let options = options(&fields)?;
+    note_metakeys(app, &user, &options, "fileresource")?;
     Ok(Json(store_file(app, &user.0, form, options).await?))
+}
+
+/// Metakeys among the options are deprecated.
+fn note_metakeys(app: &App, user: &User, options: &Options, endpoint: &str) -> ApiResult<()> {
+    if options.metakeys.is_empty() {
+        return Ok(());
+    }
+    app.use_deprecated(Feature::MetakeysUploadOption, endpoint, "post", user.login())
 }
 
 async fn read(app: &App, content_type: Option<&ContentType>, data: Data<'_>, wanted: &[&str]) -> ApiResult<Form> {
@@ -110,7 +120,9 @@ async fn store_object(app: &App, caller: &Arc<Caller>, content: Content, options
 async fn config(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingConfigs)?;
     let fields = body.object()?;
-    store_config(app, &user.0, &fields, options(&fields)?).await
+    let options = options(&fields)?;
+    note_metakeys(app, &user, &options, "configresource")?;
+    store_config(app, &user.0, &fields, options).await
 }
 
 async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
@@ -126,7 +138,9 @@ async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options:
 async fn blob(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingBlobs)?;
     let fields = body.object()?;
-    store_blob(app, &user.0, &fields, options(&fields)?).await
+    let options = options(&fields)?;
+    note_metakeys(app, &user, &options, "textblobresource")?;
+    store_blob(app, &user.0, &fields, options).await
 }
 
 async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
@@ -154,10 +168,6 @@ fn legacy_options(texts: &HashMap<String, String>, parent: Hash) -> ApiResult<(F
     Ok((fields, options))
 }
 
-fn refuse_deprecated(app: &App) -> ApiResult<()> {
-    if app.config.enable_brownout { Err(ApiError::BadRequest("This endpoint is deprecated".to_owned())) } else { Ok(()) }
-}
-
 const LEGACY: &[&str] = &["json", "metakeys", "upload_as"];
 
 #[post("/file/<parent>", data = "<data>")]
@@ -168,7 +178,6 @@ async fn file_below(
     data: Data<'_>,
     app: &State<App>,
 ) -> ApiResult<Json<Detail>> {
-    refuse_deprecated(app)?;
     user.require(Capability::AddingFiles)?;
     let form = read(app, content_type, data, LEGACY).await?;
     let (_, options) = legacy_options(&form.texts, parent)?;
@@ -205,7 +214,6 @@ async fn config_below(
     data: Data<'_>,
     app: &State<App>,
 ) -> ApiResult<Json<Detail>> {
-    refuse_deprecated(app)?;
     user.require(Capability::AddingConfigs)?;
     let (fields, options) = legacy_body(app, parent, content_type, data).await?;
     store_config(app, &user.0, &fields, options).await
@@ -219,7 +227,6 @@ async fn blob_below(
     data: Data<'_>,
     app: &State<App>,
 ) -> ApiResult<Json<Detail>> {
-    refuse_deprecated(app)?;
     user.require(Capability::AddingBlobs)?;
     let (fields, options) = legacy_body(app, parent, content_type, data).await?;
     store_blob(app, &user.0, &fields, options).await

@@ -1,16 +1,19 @@
 //! Administration of users, and profiles. See MWDB API §U2 and §U5.
 
+use std::sync::Arc;
+
 use rocket::{Route, State, delete, get, post, put, serde::json::Json};
 use serde::Serialize;
 
 use super::{
-    auth::{LoginItem, no_mail},
+    auth::{LoginItem, mail_link},
     body::{Body, Fields, boolean_text},
 };
 use crate::{
     accounts::users::{self, Account, Changes, Profile, UserDetail, UserItem},
-    auth::{Capability, User, is_login},
+    auth::{Caller, Capability, User, is_login},
     error::{ApiError, ApiResult},
+    mail::Letter,
     state::App,
 };
 
@@ -68,6 +71,12 @@ fn filled_info(text: &str) -> ApiResult<()> {
     if text.is_empty() { Err(ApiError::invalid("additional_info", "Additional info can not be empty")) } else { Ok(()) }
 }
 
+/// The rules of new accounts, for what changes.
+pub(crate) fn check_changes(changes: &Changes) -> ApiResult<()> {
+    changes.email.as_deref().map_or(Ok(()), email)?;
+    changes.additional_info.as_deref().map_or(Ok(()), filled_info)
+}
+
 #[post("/user/<login>", data = "<body>")]
 async fn create(login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
@@ -75,7 +84,11 @@ async fn create(login: String, user: User, body: Body, app: &State<App>) -> ApiR
     let account = account_fields(&fields, login.clone())?;
     let mail = fields.optional_boolean("send_email")?.unwrap_or(false);
     app.change(&user.0, move |c, caller| users::create(c, &account, Some(caller))).await?;
-    if mail { Err(no_mail()) } else { Ok(Json(LoginItem { login })) }
+    if mail {
+        // The account stays when this fails.
+        mail_link(app, Letter::Welcome, &login).await?;
+    }
+    Ok(Json(LoginItem { login }))
 }
 
 #[put("/user/<login>", data = "<body>")]
@@ -88,8 +101,7 @@ async fn update(login: String, user: User, body: Body, app: &State<App>) -> ApiR
         feed_quality: fields.nullable_text("feed_quality")?,
         disabled: fields.nullable_boolean("disabled")?,
     };
-    changes.email.as_deref().map_or(Ok(()), email)?;
-    changes.additional_info.as_deref().map_or(Ok(()), filled_info)?;
+    check_changes(&changes)?;
     let name = login.clone();
     app.change(&user.0, move |c, caller| users::update(c, caller, &name, &changes)).await?;
     Ok(Json(LoginItem { login }))
@@ -126,26 +138,44 @@ pub(crate) async fn new_password_token(app: &App, login: &str) -> ApiResult<Stri
 #[post("/user/<login>/request_password_change")]
 async fn mail_password_link(login: String, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
-    app.db.read(move |c| users::password_version(c, &login)).await?;
-    Err(no_mail())
+    mail_link(app, Letter::Recover, &login).await?;
+    Ok(Json(LoginItem { login }))
 }
 
 #[post("/user/<login>/pending")]
 async fn accept(login: String, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
-    let name = login.clone();
-    app.change(&user.0, move |c, caller| users::accept(c, caller, &name)).await?;
+    accept_user(app, &user.0, &login).await?;
     Ok(Json(LoginItem { login }))
+}
+
+/// Accepts a registration, and mails the link to set a password where there is a mail server.
+pub(crate) async fn accept_user(app: &App, caller: &Arc<Caller>, login: &str) -> ApiResult<()> {
+    let name = login.to_owned();
+    app.change(caller, move |c, caller| users::accept(c, caller, &name)).await?;
+    if app.mailer.is_enabled() { mail_link(app, Letter::Welcome, login).await } else { Ok(()) }
 }
 
 #[delete("/user/<login>/pending?<send_email>")]
 async fn reject(login: String, send_email: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
     let value = send_email.ok_or_else(|| ApiError::invalid("send_email", super::body::REQUIRED))?;
-    boolean_text(value).ok_or_else(|| ApiError::invalid("send_email", super::body::NOT_BOOLEAN))?;
-    let name = login.clone();
-    app.db.write(move |c| users::reject(c, &name)).await?;
+    let mail = boolean_text(value).ok_or_else(|| ApiError::invalid("send_email", super::body::NOT_BOOLEAN))?;
+    reject_user(app, &login, mail).await?;
     Ok(Json(LoginItem { login }))
+}
+
+/// Rejects a registration. Who it was is gone then, so a mail that fails is noted and no more.
+pub(crate) async fn reject_user(app: &App, login: &str, mail: bool) -> ApiResult<()> {
+    let name = login.to_owned();
+    let email = app.db.write(move |c| users::reject(c, &name)).await?;
+    if mail
+        && app.mailer.is_enabled()
+        && let Err(error) = app.mailer.send(Letter::Rejected, login, &email, None).await
+    {
+        tracing::warn!("`{login}` was rejected and is not told by mail: {error:#}");
+    }
+    Ok(())
 }
 
 #[get("/profile/<login>")]

@@ -3,6 +3,7 @@
 //! A guard that fails leaves its error in the request, where the catcher finds it: Rocket itself
 //! hands only a status on.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
@@ -78,12 +79,50 @@ impl<'r> FromRequest<'r> for MaybeUser {
     }
 }
 
-/// Who sends the token of the `Authorization` header.
-async fn bearer(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
+/// The account behind the token of the `Authorization` header; looked up once for a request.
+///
+/// # Errors
+/// For disabled accounts and under maintenance; the first time, as the gate of the API asks first.
+pub(crate) async fn bearer(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
+    let found = request.local_cache_async(async { Found(look_up(request).await.map_err(|error| Mutex::new(Some(error)))) }).await;
+    match &found.0 {
+        Ok(caller) => Ok(caller.clone()),
+        Err(error) => Err(error.lock().ok().and_then(|mut error| error.take()).unwrap_or(ApiError::NotAuthenticated)),
+    }
+}
+
+struct Found(Result<Option<Arc<Caller>>, Mutex<Option<ApiError>>>);
+
+/// The account that [`bearer`] found, without waiting: for what is noted of answers.
+pub(crate) fn known(request: &Request<'_>) -> Option<Arc<Caller>> {
+    request.local_cache(|| Found(Ok(None))).0.as_ref().ok().cloned().flatten()
+}
+
+async fn look_up(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
     let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
     match request.headers().get_one("Authorization").and_then(|header| header.strip_prefix("Bearer ")) {
         Some(token) => identify(app, token).await,
         None => Ok(None),
+    }
+}
+
+/// The address of the client. With `use_x_forwarded_for` the one that the proxy before us saw: the
+/// last in its list, as everything before it is what the client says of itself.
+pub(crate) fn client_address(request: &Request<'_>) -> Option<IpAddr> {
+    let trusted = request.rocket().state::<App>().is_some_and(|app| app.config.use_x_forwarded_for);
+    let told = || request.headers().get("X-Forwarded-For").last()?.rsplit(',').next()?.trim().parse().ok();
+    trusted.then(told).flatten().or_else(|| request.remote().map(|remote| remote.ip()))
+}
+
+/// [`client_address`] for handlers.
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for ClientAddress {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        Outcome::Success(Self(client_address(request)))
     }
 }
 

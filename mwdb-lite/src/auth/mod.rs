@@ -11,10 +11,13 @@ pub(crate) mod tokens;
 use std::collections::BTreeSet;
 
 pub use capabilities::Capability;
-pub(crate) use guard::{GuardFailure, identify};
+pub(crate) use guard::{ClientAddress, GuardFailure, bearer, client_address, identify, known};
 pub use guard::{MaybeUser, User};
 
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    deprecated::Feature,
+    error::{ApiError, ApiResult},
+};
 
 /// An authenticated account, as of the start of the request.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Caller {
     /// The identity provider of the session.
     pub(crate) provider: Option<String>,
     pub(crate) disabled: bool,
+    /// Set when the key is of a deprecated kind.
+    pub(crate) legacy_key: Option<Feature>,
 }
 
 /// A group of the caller.

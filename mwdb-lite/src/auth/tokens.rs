@@ -31,6 +31,10 @@ pub(crate) enum Claim {
     ApiKey {
         id: String,
     },
+    /// Second generation: a key without audience and time.
+    LegacyKey {
+        id: String,
+    },
     /// First generation: valid while the account has this version.
     LegacyVersion {
         login: String,
@@ -136,7 +140,7 @@ impl Tokens {
             return Some(Claim::LegacyVersion { login: text("login")?, version_uid });
         }
         if exactly(&["login", "api_key_id"]) {
-            return Some(Claim::ApiKey { id: text("api_key_id")? });
+            return Some(Claim::LegacyKey { id: text("api_key_id")? });
         }
         None
     }

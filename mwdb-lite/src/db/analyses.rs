@@ -69,6 +69,13 @@ pub(crate) fn unassign(c: &Connection, id: &str, object_id: i64) -> Result<bool>
     Ok(removed > 0)
 }
 
+/// Objects with the JSON texts that they have under an attribute key, in the order in which they were set.
+pub(crate) fn values_of_plugin(c: &Connection, key: &str) -> Result<Vec<(i64, String)>> {
+    c.prepare_cached("SELECT object_id, value FROM attribute WHERE key = ? ORDER BY id")?
+        .query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 /// An analysis that Karton has not been told of.
 #[derive(Debug, Clone)]
 pub(crate) struct OutboxRow {

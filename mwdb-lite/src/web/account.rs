@@ -7,6 +7,7 @@ use rocket::{Route, State, get, http::CookieJar, http::Status, post};
 
 use super::{
     form::Form,
+    register,
     respond::{Page, PageResult, SeeOther, see_other},
     session::{self, Actor, Encrypted, OwnForm, Place, Session, local_path},
     settings, shown,
@@ -18,18 +19,18 @@ use super::{
     },
 };
 use crate::{
-    accounts::{sessions, users},
+    accounts::{groups, sessions, users},
     api::{
         SERVER_VERSION,
-        auth::{log_in, use_password_link},
+        auth::{log_in, mail_own_link, use_password_link},
     },
-    auth::{Caller, Capability, is_login},
+    auth::{Caller, Capability, ClientAddress, is_login},
     error::ApiError,
     state::App,
 };
 
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![login_form, login, logout, password_form, set_password, profile, make_key, revoke_key, about]
+    rocket::routes![login_form, login, logout, password_form, set_password, profile, mail_link, remove_mate, make_key, revoke_key, about]
 }
 
 #[get("/login?<back>")]
@@ -38,6 +39,8 @@ fn login_form(back: Option<&str>, app: &State<App>) -> PageResult {
         frame: session::frame(app, None, Section::None),
         error: None,
         login: Text::default(),
+        registers: register::registers(app),
+        recovers: register::recovers(app),
         back: local_path(back.unwrap_or("/")).to_owned(),
     })
 }
@@ -48,22 +51,26 @@ async fn login(
     form: Form,
     jar: &CookieJar<'_>,
     encrypted: Encrypted,
+    address: ClientAddress,
     app: &State<App>,
 ) -> PageResult<Result<SeeOther, Page>> {
     let (name, back) = (form.text("login").trim().to_owned(), local_path(form.text("back")).to_owned());
-    match log_in(app, name.clone(), form.text("password").to_owned()).await {
+    match log_in(app, name.clone(), form.text("password").to_owned(), address.0).await {
         Ok(token) => {
             session::open(jar, token, encrypted.0);
             Ok(Ok(see_other(back)))
         }
-        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_))) => {
+        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::TooManyRequests(_))) => {
+            let status = if matches!(error, ApiError::TooManyRequests(_)) { error.status() } else { Status::Forbidden };
             let page = LoginPage {
                 frame: session::frame(app, None, Section::None),
                 error: Some(error.to_string().into()),
                 login: name.into(),
                 back,
+                registers: register::registers(app),
+                recovers: register::recovers(app),
             };
-            Ok(Err(Page::with_status(&page, Status::Forbidden)?))
+            Ok(Err(Page::with_status(&page, status)?))
         }
         Err(error) => Err(error.into()),
     }
@@ -107,14 +114,24 @@ async fn profile(session: Session, app: &State<App>) -> PageResult {
 
 async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> PageResult {
     let login = session.login.clone();
-    let profile = app.look(&session.0, move |c, caller| shown::answer(&users::profile(c, caller, &login)?)).await?;
-    let groups = shown::list(&profile, "groups").iter().map(|group| Group {
-        name: shown::text(group, "name").into(),
-        private: group.get("private").and_then(Value::as_bool).unwrap_or(false),
-        capabilities: shown::texts(group, "capabilities"),
+    let (profile, teams) = app
+        .look(&session.0, move |c, caller| {
+            Ok((shown::answer(&users::profile(c, caller, &login)?)?, shown::answer(&groups::workspaces(c, caller)?)?))
+        })
+        .await?;
+    let groups = shown::list(&profile, "groups").iter().map(|group| {
+        let name = shown::text(group, "name");
+        let team = teams.as_array().unwrap_or_default().iter().find(|team| shown::text(team, "name") == name);
+        Group {
+            removable: team.map(|team| removable(team, &session.login)).unwrap_or_default(),
+            name: name.into(),
+            private: settings::flag(group, "private"),
+            capabilities: shown::texts(group, "capabilities"),
+        }
     });
     Page::new(&ProfilePage {
         frame: session::frame(app, Some(session), Section::Profile),
+        mails: app.mailer.is_enabled() && app.config.enable_password_auth && session.has(Capability::ManageProfile),
         login: session.login.clone(),
         email: shown::text(&profile, "email").into(),
         registered: shown::moment(&profile, "registered_on"),
@@ -124,6 +141,28 @@ async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> 
         groups: groups.collect(),
         keys: key_list(&profile, session, created),
     })
+}
+
+/// The other members, for who administers the group.
+fn removable(team: &Value, viewer: &str) -> Vec<String> {
+    if !settings::names(team, "admins").iter().any(|admin| admin == viewer) {
+        return Vec::new();
+    }
+    settings::names(team, "users").into_iter().filter(|login| login != viewer).collect()
+}
+
+#[post("/profile/mail_link")]
+async fn mail_link(actor: Actor, app: &State<App>) -> PageResult<SeeOther> {
+    mail_own_link(app, &actor).await?;
+    Ok(see_other("/profile"))
+}
+
+/// For who administers the group.
+#[post("/profile/group/<name>/remove", data = "<form>")]
+async fn remove_mate(name: String, actor: Actor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let login = form.text("login").to_owned();
+    app.change(&actor.0, move |c, caller| groups::remove_member(c, caller, &name, &login)).await?;
+    Ok(see_other("/profile"))
 }
 
 /// The keys in the answer about an account.

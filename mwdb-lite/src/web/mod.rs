@@ -6,11 +6,14 @@
 mod account;
 mod actions;
 mod assets;
+mod attribute_keys;
 mod events;
 mod folder;
 mod form;
+mod groups;
 mod object;
 mod recent;
+mod register;
 mod respond;
 mod session;
 mod settings;
@@ -34,9 +37,12 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
         account::routes(),
         actions::routes(),
         assets::routes(),
+        attribute_keys::routes(),
         events::routes(),
+        groups::routes(),
         object::routes(),
         recent::routes(),
+        register::routes(),
         settings::routes(),
         upload::routes(),
     ];

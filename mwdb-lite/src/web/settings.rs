@@ -1,6 +1,6 @@
-//! Administration: accounts, groups, capabilities, keys of attributes.
+//! Administration: the overview, and accounts.
 //!
-//! The one rule: every handler here asks for `manage_users`, through [`Admin`] or [`AdminActor`].
+//! The one rule: every handler here, of groups and of attribute keys asks for `manage_users`, through [`Admin`] or [`AdminActor`].
 
 use std::sync::Arc;
 
@@ -19,20 +19,19 @@ use super::{
     view::{
         account::NewKey,
         frame::Section,
-        settings::{AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
-        text::decode_field,
+        settings::{AttributeRow, CapabilityBox, GroupRow, SettingsPage, UserPage, UserRow},
     },
 };
 use crate::{
     accounts::{groups, users},
     api::{
-        attribute::definition_fields,
+        auth,
         body::Fields,
-        group::valid_name,
-        user::{account_fields, new_password_token},
+        user::{accept_user, account_fields, check_changes, new_password_token, reject_user},
     },
     auth::{Caller, Capability, GuardFailure},
-    error::{ApiError, ApiResult},
+    error::ApiResult,
+    mail::Letter,
     objects::definitions,
     state::App,
 };
@@ -51,32 +50,14 @@ const REPORTER: [Capability; 9] = [
 ];
 
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![
-        overview,
-        user,
-        create_user,
-        password_link,
-        disable,
-        enable,
-        accept,
-        reject,
-        remove_user,
-        group,
-        create_group,
-        set_capabilities,
-        set_kind,
-        add_member,
-        remove_member,
-        remove_group,
-        define_attribute
-    ]
+    rocket::routes![overview, user, create_user, password_link, disable, enable, accept, reject, remove_user, edit_user, mail_link]
 }
 
 /// A viewer who administers.
-struct Admin(Arc<Caller>);
+pub(super) struct Admin(pub(super) Arc<Caller>);
 
 /// An administrator who sends a form of ours.
-struct AdminActor(Arc<Caller>);
+pub(super) struct AdminActor(pub(super) Arc<Caller>);
 
 fn administers<T>(request: &Request<'_>, caller: Arc<Caller>, make: fn(Arc<Caller>) -> T) -> Outcome<T, ()> {
     match caller.require(Capability::ManageUsers) {
@@ -103,11 +84,11 @@ impl<'r> FromRequest<'r> for AdminActor {
     }
 }
 
-fn flag(value: &Value, name: &str) -> bool {
+pub(super) fn flag(value: &Value, name: &str) -> bool {
     value.get(name).and_then(Value::as_bool).unwrap_or(false)
 }
 
-fn names(value: &Value, name: &str) -> Vec<String> {
+pub(super) fn names(value: &Value, name: &str) -> Vec<String> {
     shown::list(value, name).iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
@@ -117,7 +98,7 @@ fn group_names(user: &Value) -> Vec<String> {
 }
 
 /// All that the server knows, and what a group holds besides.
-fn capability_boxes(granted: &[String]) -> Vec<CapabilityBox> {
+pub(super) fn capability_boxes(granted: &[String]) -> Vec<CapabilityBox> {
     let known = Capability::ALL.iter().map(|capability| capability.name());
     let others = granted.iter().map(String::as_str).filter(|name| Capability::ALL.iter().all(|known| known.name() != *name));
     known.chain(others).map(|name| CapabilityBox { name: name.into(), granted: granted.iter().any(|held| held == name) }).collect()
@@ -157,6 +138,7 @@ async fn overview(admin: Admin, app: &State<App>) -> PageResult {
     };
     Page::new(&SettingsPage {
         frame: session::frame(app, Some(&admin.0), Section::Settings),
+        mails: app.mailer.is_enabled(),
         users: items(&accounts).iter().map(user_row).collect(),
         groups: items(&teams).iter().filter(|group| !flag(group, "private")).map(group_row).collect(),
         attributes: items(&keys).iter().map(attribute_row).collect(),
@@ -183,6 +165,7 @@ pub(super) async fn user_page(
     let text = |name: &str| shown::text(&account, name);
     Page::new(&UserPage {
         frame: session::frame(app, Some(viewer), Section::Settings),
+        mails: app.mailer.is_enabled(),
         login: text("login"),
         email: text("email").into(),
         info: text("additional_info").into(),
@@ -201,16 +184,12 @@ pub(super) async fn user_page(
 }
 
 /// Fields in the form in which the rules of the API judge them.
-fn fields(pairs: &[(&str, Value)]) -> ApiResult<Fields> {
+pub(super) fn fields(pairs: &[(&str, Value)]) -> ApiResult<Fields> {
     Fields::of(Value::Object(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Map>()))
 }
 
-fn to_user(login: &str) -> SeeOther {
+pub(super) fn to_user(login: &str) -> SeeOther {
     see_other(format!("/settings/user/{login}"))
-}
-
-fn to_group(name: &str) -> SeeOther {
-    see_other(format!("/settings/group/{name}"))
 }
 
 #[post("/settings/user", data = "<form>")]
@@ -257,108 +236,41 @@ async fn set_disabled(app: &App, actor: &Arc<Caller>, login: &str, disabled: boo
 
 #[post("/settings/user/<login>/accept")]
 async fn accept(login: &str, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
-    let name = login.to_owned();
-    app.change(&actor.0, move |c, caller| users::accept(c, caller, &name)).await?;
+    accept_user(app, &actor.0, login).await?;
     Ok(to_user(login))
 }
 
-#[post("/settings/user/<login>/reject")]
-async fn reject(login: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
-    app.change(&actor.0, move |c, _| users::reject(c, &login)).await?;
+#[post("/settings/user/<login>/reject", data = "<form>")]
+async fn reject(login: &str, _actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    reject_user(app, login, form.ticked("mail")).await?;
     Ok(see_other("/settings"))
+}
+
+#[post("/settings/user/<login>/edit", data = "<form>")]
+async fn edit_user(login: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    let text = |name: &str| Some(form.lines(name).trim().to_owned());
+    let changes = users::Changes {
+        email: text("email"),
+        additional_info: text("additional_info"),
+        feed_quality: text("feed_quality"),
+        disabled: None,
+    };
+    check_changes(&changes)?;
+    let name = login.to_owned();
+    app.change(&actor.0, move |c, caller| users::update(c, caller, &name, &changes)).await?;
+    Ok(to_user(login))
+}
+
+#[post("/settings/user/<login>/mail_link")]
+async fn mail_link(login: &str, _actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
+    auth::mail_link(app, Letter::Recover, login).await?;
+    Ok(to_user(login))
 }
 
 #[post("/settings/user/<login>/remove")]
 async fn remove_user(login: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
     app.change(&actor.0, move |c, caller| users::remove(c, caller, &login)).await?;
     Ok(see_other("/settings"))
-}
-
-#[get("/settings/group/<name>")]
-async fn group(name: String, admin: Admin, app: &State<App>) -> PageResult<Result<Page, SeeOther>> {
-    let group = app.look(&admin.0, move |c, _| shown::answer(&groups::detail(c, &name)?)).await?;
-    let name = shown::text(&group, "name");
-    if flag(&group, "private") {
-        return Ok(Err(to_user(&name)));
-    }
-    let admins = names(&group, "admins");
-    let members = names(&group, "users").into_iter().map(|login| Member { admin: admins.contains(&login), login });
-    let page = GroupPage {
-        frame: session::frame(app, Some(&admin.0), Section::Settings),
-        immutable: flag(&group, "immutable"),
-        is_default: flag(&group, "default"),
-        workspace: flag(&group, "workspace"),
-        members: members.collect(),
-        capabilities: capability_boxes(&names(&group, "capabilities")),
-        name,
-    };
-    Ok(Ok(Page::new(&page)?))
-}
-
-#[post("/settings/group", data = "<form>")]
-async fn create_group(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let name = form.text("name").trim().to_owned();
-    valid_name(&name)?;
-    let new = name.clone();
-    app.change(&actor.0, move |c, _| groups::create(c, &new, Vec::new())).await?;
-    Ok(to_group(&name))
-}
-
-async fn update_group(app: &App, actor: &Arc<Caller>, name: &str, changes: groups::Changes) -> PageResult<SeeOther> {
-    let group = name.to_owned();
-    let name = app.change(actor, move |c, _| groups::update(c, &group, changes)).await?;
-    Ok(to_group(&name))
-}
-
-#[post("/settings/group/<name>/capabilities", data = "<form>")]
-async fn set_capabilities(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let ticked: Option<Vec<String>> = form.all("capability").map(decode_field).collect();
-    let capabilities = ticked.ok_or_else(|| ApiError::BadRequest("This is no capability of the page.".to_owned()))?;
-    update_group(app, &actor.0, name, groups::Changes { capabilities: Some(capabilities), ..groups::Changes::default() }).await
-}
-
-#[post("/settings/group/<name>/kind", data = "<form>")]
-async fn set_kind(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let (workspace, default) = (Some(form.ticked("workspace")), Some(form.ticked("default")));
-    update_group(app, &actor.0, name, groups::Changes { default, workspace, ..groups::Changes::default() }).await
-}
-
-#[post("/settings/group/<name>/member", data = "<form>")]
-async fn add_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let (group, login) = (name.to_owned(), form.text("login").trim().to_owned());
-    app.change(&actor.0, move |c, _| groups::add_member(c, &group, &login)).await?;
-    Ok(to_group(name))
-}
-
-#[post("/settings/group/<name>/member/remove", data = "<form>")]
-async fn remove_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let (group, login) = (name.to_owned(), form.text("login").to_owned());
-    app.change(&actor.0, move |c, caller| groups::remove_member(c, caller, &group, &login)).await?;
-    Ok(to_group(name))
-}
-
-#[post("/settings/group/<name>/remove")]
-async fn remove_group(name: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
-    app.change(&actor.0, move |c, _| groups::remove(c, &name)).await?;
-    Ok(see_other("/settings#groups"))
-}
-
-#[post("/settings/attribute", data = "<form>")]
-async fn define_attribute(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let text = |name: &str| Value::from(form.text(name).trim());
-    let given = [("key", text("key")), ("label", text("label")), ("description", text("description")), ("hidden", false.into())];
-    let row = definition_fields(&fields(&given)?)?;
-    let public = form.ticked("public");
-    let work = move |c: &rusqlite::Connection, _: &Caller| {
-        let key = definitions::create(c, row)?.key;
-        if public {
-            let rights = definitions::Rights { group_name: "public".to_owned(), can_read: true, can_set: false };
-            definitions::set_rights(c, &key, rights)?;
-        }
-        Ok(())
-    };
-    app.change(&actor.0, work).await?;
-    Ok(see_other("/settings#attributes"))
 }
 
 #[cfg(test)]

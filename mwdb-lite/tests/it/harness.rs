@@ -92,6 +92,12 @@ impl Server {
         self.running = Some(launch(self.config.clone()).await);
     }
 
+    /// What `mwdb-lite configure` does, on the database of the stopped server.
+    pub(crate) async fn configure(&self) {
+        assert!(self.running.is_none(), "the server has stopped");
+        mwdb_lite::setup(self.config.clone()).await.expect("a configured database");
+    }
+
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.start_again(|_| {}).await;
@@ -331,4 +337,22 @@ impl Reply {
         let message = self.refused(404);
         assert!(message.contains(ROUTE_404), "{message}");
     }
+}
+
+/// Text of a mail whose lines were folded and whose special characters were encoded on the way.
+pub(crate) fn quoted_printable(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let text = text.replace("=\r\n", "");
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = (*first == b'=').then(|| after.get(..2)).flatten();
+        if let Some(byte) = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok()) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }

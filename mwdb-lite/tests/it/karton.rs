@@ -482,3 +482,33 @@ async fn every_new_object_of_concurrent_uploads_is_announced_once() {
     roots.dedup();
     assert_eq!(roots.len(), 5);
 }
+
+#[tokio::test]
+async fn analyses_of_the_old_plugin_are_taken_over_once() {
+    let mut server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &["karton_manage"]).await;
+    let (first, second) = (id(&admin.file("first").await), id(&admin.file("second").await));
+    admin.post("attribute", json!({"key": "karton", "label": "", "description": "", "hidden": false})).await.ok();
+    let uuid = "91a521d0-4696-4df1-9188-c07c525a0808";
+    for (file, value) in [(&first, uuid), (&second, &uuid.to_uppercase()), (&first, "no analysis")] {
+        admin.post(&format!("file/{file}/attribute"), json!({"key": "karton", "value": value})).await.ok();
+    }
+    alice.post_empty(&format!("file/{first}/karton")).await.refused(403);
+    server.stop().await;
+    for _ in 0..2 {
+        server.configure().await;
+    }
+    server.start_again(|_| {}).await;
+    let [admin, alice] = [admin, alice].map(|api| server.with_token(api.token.as_ref().unwrap()));
+    for file in [&first, &second] {
+        let listed = analyses(&admin, file).await;
+        assert_eq!(each(&listed["analyses"], "id"), [uuid]);
+        assert_eq!(listed["analyses"][0]["arguments"], json!({}));
+        assert_eq!(admin.get(&format!("file/{file}/meta")).await.ok()["metakeys"], json!([{"key": "karton", "value": uuid}]));
+    }
+    admin.get("attribute/karton").await.missing();
+    // The old right stays beside the new one.
+    assert_eq!(admin.get("group/alice").await.ok()["capabilities"], json!(["karton_manage", "karton_reanalyze"]));
+    assert!(alice.get("auth/validate").await.ok()["capabilities"].to_string().contains("karton_reanalyze"));
+}

@@ -5,14 +5,14 @@ use reqwest::{Method, header, redirect::Policy};
 use crate::harness::{ADMIN, PASSWORD, Server};
 
 /// A browser with the session of one account.
-struct Browser {
-    http: reqwest::Client,
-    url: String,
-    cookie: String,
+pub(crate) struct Browser {
+    pub(crate) http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) cookie: String,
 }
 
 impl Browser {
-    async fn new(server: &Server, login: &str, password: &str) -> Self {
+    pub(crate) async fn new(server: &Server, login: &str, password: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().expect("a client");
         let mut browser = Self { http, url: server.url().to_owned(), cookie: String::new() };
         let answer = browser.request(Method::POST, "/login").form(&[("login", login), ("password", password)]).send().await;
@@ -23,30 +23,30 @@ impl Browser {
         browser
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url)).header(header::ORIGIN, &self.url).header(header::COOKIE, &self.cookie)
     }
 
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let answer = self.request(Method::GET, path).send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("a page"))
     }
 
     /// Status, where the answer leads, and the page.
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
         let answer = self.request(Method::POST, path).form(fields).send().await.expect("an answer");
         let place = answer.headers().get(header::LOCATION).map_or("", |place| place.to_str().expect("ASCII")).to_owned();
         (answer.status().as_u16(), place, answer.text().await.expect("a page"))
     }
 
     #[track_caller]
-    fn done(outcome: (u16, String, String), place: &str) {
+    pub(crate) fn done(outcome: (u16, String, String), place: &str) {
         assert_eq!((outcome.0, outcome.1.as_str()), (303, place), "{}", outcome.2);
     }
 }
 
 /// What follows `start` up to a quote.
-fn quoted<'a>(html: &'a str, start: &str) -> &'a str {
+pub(crate) fn quoted<'a>(html: &'a str, start: &str) -> &'a str {
     let at = html.find(start).unwrap_or_else(|| panic!("no `{start}` in {html}")) + start.len();
     html[at..].split('"').next().unwrap_or_default()
 }

@@ -18,6 +18,35 @@ pub(crate) struct LoginPage {
     pub(crate) login: Text,
     /// Where to go after: a path of this server.
     pub(crate) back: String,
+    /// Visitors may ask for an account.
+    pub(crate) registers: bool,
+    /// Visitors may have a link mailed.
+    pub(crate) recovers: bool,
+}
+
+/// The form that asks for an account.
+#[derive(Debug, Template)]
+#[template(path = "register.html")]
+pub(crate) struct RegisterPage {
+    pub(crate) frame: Frame,
+    pub(crate) error: Option<Text>,
+    pub(crate) login: Text,
+    pub(crate) email: Text,
+    pub(crate) info: Text,
+    /// The request has arrived.
+    pub(crate) done: bool,
+}
+
+/// The form that has a link mailed.
+#[derive(Debug, Template)]
+#[template(path = "recover.html")]
+pub(crate) struct RecoverPage {
+    pub(crate) frame: Frame,
+    pub(crate) error: Option<Text>,
+    pub(crate) login: Text,
+    pub(crate) email: Text,
+    /// The mail is on its way.
+    pub(crate) done: bool,
 }
 
 /// The form behind a set-password link.
@@ -34,6 +63,8 @@ pub(crate) struct SetPasswordPage {
 #[template(path = "profile.html")]
 pub(crate) struct ProfilePage {
     pub(crate) frame: Frame,
+    /// A link to set the password can be mailed.
+    pub(crate) mails: bool,
     pub(crate) login: String,
     pub(crate) email: Text,
     pub(crate) registered: Option<Moment>,
@@ -76,4 +107,6 @@ pub(crate) struct Group {
     pub(crate) name: Text,
     pub(crate) private: bool,
     pub(crate) capabilities: Vec<Text>,
+    /// Others in it that the viewer may remove.
+    pub(crate) removable: Vec<String>,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use askama::Template;
 
 use super::{
-    account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage, SetPasswordPage},
+    account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage, RecoverPage, RegisterPage, SetPasswordPage},
     frame::{Frame, Notice, Section, Viewer},
     object::{
         Analysis, AnalysisBox, Attribute, AttributeKey, Comment, ConfigEntry, Content, Detail, EntryValue, HexLine, ObjectLink, ObjectPage,
@@ -16,7 +16,7 @@ use super::{
     },
     parts::{Hash, Kind, ObjectRef, Tag},
     recent::{Place, RecentPage, Row},
-    settings::{AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
+    settings::{AttributePage, AttributeRights, AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
     simple::{AboutPage, ErrorPage},
     text::{Block, Characters, Size, Text},
     time::Moment,
@@ -322,10 +322,47 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
         (
             "login",
             render(&LoginPage {
+                registers: true,
+                recovers: true,
                 frame: Frame { viewer: None, notice: None, ..source.frame(Section::None) },
                 error: Some(text("Invalid login or password")),
                 login: text("alice"),
                 back: source.string("/file/"),
+            }),
+        ),
+        (
+            "register",
+            render(&RegisterPage {
+                frame: Frame { viewer: None, ..source.frame(Section::None) },
+                error: Some(text("User or group with this name already exists")),
+                login: text("alice"),
+                email: text("alice@example.test"),
+                info: text("malware analyst"),
+                done: false,
+            }),
+        ),
+        (
+            "recover",
+            render(&RecoverPage {
+                frame: Frame { viewer: None, ..source.frame(Section::None) },
+                error: Some(text("Invalid login or e-mail address")),
+                login: text("alice"),
+                email: text("alice@example.test"),
+                done: false,
+            }),
+        ),
+        (
+            "attribute",
+            render(&AttributePage {
+                frame: source.frame_without_notice(Section::Settings),
+                key: "source".to_owned(),
+                label: text("Source"),
+                description: text("where it came from"),
+                url_template: text("https://example.test/$value"),
+                rich_template: text("**{{value}}**"),
+                example_value: text("feed"),
+                hidden: true,
+                rights: vec![AttributeRights { group: "public".to_owned(), can_read: true, can_set: false }],
             }),
         ),
         (
@@ -393,6 +430,7 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
         (
             "profile",
             render(&ProfilePage {
+                mails: true,
                 frame: source.frame_without_notice(Section::Profile),
                 login: "analyst".to_owned(),
                 email: text("analyst@example.test"),
@@ -401,8 +439,8 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
                 password_set: Some(minutes_ago(30_000)),
                 capabilities: ["adding_files", "adding_tags", "karton_reanalyze"].map(text).to_vec(),
                 groups: vec![
-                    Group { name: text("analyst"), private: true, capabilities: vec![text("adding_tags")] },
-                    Group { name: text("public"), private: false, capabilities: vec![] },
+                    Group { name: text("analyst"), private: true, capabilities: vec![text("adding_tags")], removable: vec![] },
+                    Group { name: text("public"), private: false, capabilities: vec![], removable: vec!["bob".to_owned()] },
                 ],
                 keys: keys(source),
             }),
@@ -429,6 +467,7 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
         (
             "settings",
             render(&SettingsPage {
+                mails: true,
                 frame: source.frame_without_notice(Section::Settings),
                 users: vec![
                     UserRow {
@@ -463,6 +502,7 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
         (
             "settings-user",
             render(&UserPage {
+                mails: true,
                 frame: source.frame_without_notice(Section::Settings),
                 login: "karton".to_owned(),
                 email: text("karton@mwdb.local"),
@@ -560,7 +600,7 @@ fn nothing_hides_or_reorders() {
                 || (character.is_control() && !matches!(character, '\n' | '\t'))
         });
         // Form fields hold text as it is: there the browser shows it, and nothing is decided by its looks.
-        let fields = ["login", "setpassword", "upload"];
+        let fields = ["login", "register", "recover", "setpassword", "upload", "settings-user", "attribute"];
         assert!(bad.is_none() || fields.contains(&name), "{name}: {bad:?}");
     }
 }

@@ -15,9 +15,18 @@ use crate::web::assets;
 #[template(path = "settings/overview.html")]
 pub(crate) struct SettingsPage {
     pub(crate) frame: Frame,
+    /// The server can send mails.
+    pub(crate) mails: bool,
     pub(crate) users: Vec<UserRow>,
     pub(crate) groups: Vec<GroupRow>,
     pub(crate) attributes: Vec<AttributeRow>,
+}
+
+impl SettingsPage {
+    /// How many accounts wait for acceptance.
+    fn waiting(&self) -> usize {
+        self.users.iter().filter(|user| user.pending).count()
+    }
 }
 
 /// An account in the list.
@@ -62,6 +71,8 @@ pub(crate) struct CapabilityBox {
 #[template(path = "settings/user.html")]
 pub(crate) struct UserPage {
     pub(crate) frame: Frame,
+    /// The server can send mails.
+    pub(crate) mails: bool,
     pub(crate) login: String,
     pub(crate) email: Text,
     pub(crate) info: Text,
@@ -99,4 +110,27 @@ pub(crate) struct GroupPage {
 pub(crate) struct Member {
     pub(crate) login: String,
     pub(crate) admin: bool,
+}
+
+/// One key of attributes.
+#[derive(Debug, Template)]
+#[template(path = "settings/attribute.html")]
+pub(crate) struct AttributePage {
+    pub(crate) frame: Frame,
+    pub(crate) key: String,
+    pub(crate) label: Text,
+    pub(crate) description: Text,
+    pub(crate) url_template: Text,
+    pub(crate) rich_template: Text,
+    pub(crate) example_value: Text,
+    pub(crate) hidden: bool,
+    pub(crate) rights: Vec<AttributeRights>,
+}
+
+/// What a group may do with a key.
+#[derive(Debug)]
+pub(crate) struct AttributeRights {
+    pub(crate) group: String,
+    pub(crate) can_read: bool,
+    pub(crate) can_set: bool,
 }
