@@ -32,7 +32,7 @@ async fn a_sample_passes(interpreter: &Path, pythons: &[&str]) {
     let services = start(interpreter, pythons, &playground, folder.path());
     let redis = redis_connection(&playground.redis).await;
     let log = || std::fs::read_to_string(folder.path().join("service.log")).unwrap_or_default();
-    within(Duration::from_secs(60), &format!("the binds with {pythons:?}"), || {
+    within(Duration::from_mins(1), &format!("the binds with {pythons:?}"), || {
         let mut redis = redis.clone();
         async move {
             // A task that nobody has asked for yet would be dropped.
@@ -43,7 +43,7 @@ async fn a_sample_passes(interpreter: &Path, pythons: &[&str]) {
     .await;
     let sample = playground.upload("hello.elf", samples::elf()).await;
     let id = sample["id"].as_str().unwrap();
-    let object = playground.finished(id, Duration::from_secs(60)).await;
+    let object = playground.finished(id, Duration::from_mins(1)).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"], "Python's: {pythons:?}; their log and ours:\n{}", log());
     let analyses = playground.get(&format!("file/{id}/karton")).await;
     assert_eq!(analyses["analyses"].as_array().unwrap().len(), 1, "Python's: {pythons:?}");

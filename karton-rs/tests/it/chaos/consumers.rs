@@ -57,13 +57,13 @@ async fn kill_consumers(identity: &str, start: impl Fn(&Path, &Path) -> Process,
         assert!(hits.kills < wanted * 100, "{} kills hit {} and {}", hits.kills, hits.before_start, hits.in_process);
         let mut replicas: Vec<Process> = (0..REPLICAS).map(|_| start(&ini, folder.path())).collect();
         let bound = || async { bed.command::<bool>(&["HEXISTS", "karton.binds", identity]).await.then_some(()) };
-        within(Duration::from_secs(60), "a bind", bound).await;
+        within(Duration::from_mins(1), "a bind", bound).await;
         if queue(&bed, identity).await.len() < QUEUED {
             send(&bed, sent, QUEUED as u64).await;
             sent += QUEUED as u64;
         }
         let before = ledger.length("processed");
-        within(Duration::from_secs(60), "a step", || async { (ledger.length("processed") > before).then_some(()) }).await;
+        within(Duration::from_mins(1), "a step", || async { (ledger.length("processed") > before).then_some(()) }).await;
         random.pause(Duration::from_millis(15)).await;
         replicas.iter_mut().for_each(Process::kill);
         hits.kills += REPLICAS;
@@ -79,7 +79,7 @@ async fn kill_consumers(identity: &str, start: impl Fn(&Path, &Path) -> Process,
     // The clocks of consumers are trusted to a second or two only: who comes at once might have what was started.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let _survivor = start(&ini, folder.path());
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let mut left = leftovers(&bed).await;
         left.extend(

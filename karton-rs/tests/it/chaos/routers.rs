@@ -29,7 +29,7 @@ async fn all_routed(bed: &Bed) -> bool {
 }
 
 async fn begun(bed: &Bed) {
-    within(Duration::from_secs(60), "a sign of a router", || async {
+    within(Duration::from_mins(1), "a sign of a router", || async {
         (!bed.command::<Vec<String>>(&["KEYS", "karton.rs.router:*"]).await.is_empty()).then_some(())
     })
     .await;
@@ -67,7 +67,7 @@ async fn routers_that_are_killed_at_any_moment_lose_no_task_and_route_none_twice
         let mut last = Process::broker(&ini, folder.path());
         begun(&bed).await;
         let started = Instant::now();
-        within(Duration::from_secs(60), "the end of routing", || async { all_routed(&bed).await.then_some(()) }).await;
+        within(Duration::from_mins(1), "the end of routing", || async { all_routed(&bed).await.then_some(()) }).await;
         if round == 0 {
             span = started.elapsed();
         }
