@@ -80,7 +80,7 @@ impl Side {
                 let status = self.karton.task(uid).await.unwrap().unwrap().status();
                 matches!(status, TaskState::Finished | TaskState::Crashed).then_some(status)
             };
-            states.push(within(Duration::from_secs(60), &format!("{who} to end {uid}"), ended).await);
+            states.push(within(Duration::from_mins(1), &format!("{who} to end {uid}"), ended).await);
         }
         states
     }
