@@ -7,7 +7,6 @@ pub(crate) enum Feature {
     ApiKeyV2,
     FileUpload,
     FileDownload,
-    #[expect(dead_code, reason = "its route belongs to searching")]
     Search,
     PageParameter,
     MetakeyApi,

@@ -108,7 +108,12 @@ fn load(source: &Source) -> anyhow::Result<Config> {
 fn start_logging(log: &LogConfig) {
     use std::io::IsTerminal;
     let level = &log.level;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| format!("{level},hyper=info,{}", mwdb_lite::QUIET).into());
+    // What libraries tell in detail is for who names them in `RUST_LOG`.
+    let levels = match level.as_str() {
+        "debug" | "trace" => format!("info,mwdb_lite={level},karton_rs={level}"),
+        level => level.to_owned(),
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| format!("{levels},{}", mwdb_lite::QUIET).into());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = if log.json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()

@@ -208,11 +208,7 @@ pub(crate) async fn ask_for_account(app: &App, account: Account) -> ApiResult<()
     may_register(app)?;
     let (login, email) = (account.login.clone(), account.email.clone());
     app.db.write(move |c| users::create(c, &account, None)).await?;
-    if app.mailer.is_enabled()
-        && let Err(error) = app.mailer.send(Letter::Registered, &login, &email, None).await
-    {
-        tracing::warn!("`{login}` has asked for an account and is not told by mail: {error:#}");
-    }
+    app.mailer.tell(Letter::Registered, &login, &email).await;
     Ok(())
 }
 

@@ -54,3 +54,29 @@ pub(crate) fn routes(app: &App) -> Vec<Route> {
     .concat();
     routes.into_iter().map(gate::guard).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// The other way round, `/docs` shows that each mounted route has an entry.
+    #[tokio::test]
+    async fn every_entry_of_the_table_is_mounted_when_all_is_switched_on() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let config = Config {
+            sqlite_path: folder.path().join("mwdb.sqlite"),
+            uploads_folder: folder.path().join("uploads"),
+            admin_password: Some("the password of the test".to_owned()),
+            enable_3rd_party_sharing_consent: true,
+            enable_prometheus_metrics: true,
+            ..Config::default()
+        };
+        let mounted: Vec<_> = routes(&App::open(config).await?).iter().filter_map(table::Entry::of).collect();
+        let missing = table::TABLE.iter().filter(|entry| !mounted.iter().any(|other| std::ptr::eq(*other, *entry)));
+        // The route of searching comes with the query language.
+        let missing: Vec<&str> = missing.map(|entry| entry.path).filter(|path| *path != "/search").collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        Ok(())
+    }
+}

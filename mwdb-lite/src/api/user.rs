@@ -169,11 +169,8 @@ async fn reject(login: String, send_email: Option<&str>, user: User, app: &State
 pub(crate) async fn reject_user(app: &App, login: &str, mail: bool) -> ApiResult<()> {
     let name = login.to_owned();
     let email = app.db.write(move |c| users::reject(c, &name)).await?;
-    if mail
-        && app.mailer.is_enabled()
-        && let Err(error) = app.mailer.send(Letter::Rejected, login, &email, None).await
-    {
-        tracing::warn!("`{login}` was rejected and is not told by mail: {error:#}");
+    if mail {
+        app.mailer.tell(Letter::Rejected, login, &email).await;
     }
     Ok(())
 }

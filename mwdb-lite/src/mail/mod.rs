@@ -65,6 +65,18 @@ impl Mailer {
     }
 }
 
+impl Mailer {
+    /// Sends a letter where there is a mail server. One that fails is noted and no more: what it tells of
+    /// has happened.
+    pub(crate) async fn tell(&self, letter: Letter, login: &str, email: &str) {
+        if self.is_enabled()
+            && let Err(error) = self.send(letter, login, email, None).await
+        {
+            tracing::warn!("`{login}` is not told by mail ({letter:?}): {error:#}");
+        }
+    }
+}
+
 impl Sender {
     fn new(mail: &MailConfig, config: &Config) -> anyhow::Result<Self> {
         let tls = if mail.tls {
