@@ -3,7 +3,9 @@
 //! Knows nothing of Karton. The one rule: the description is the **working** one, which says `Zip archive data`
 //! when libmagic sees mere `data` that carries a zip end record.
 
-use crate::{magic::Detection, rules};
+use crate::{magic::Detection, rules, yara::YaraClass};
+
+pub use crate::rules::Trial;
 
 /// What a sample is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,15 @@ pub struct Classification {
     pub mime: Option<String>,
     /// Working description.
     pub magic: Option<String>,
+    /// Identifier of the YARA rule that says so. Such a class says nothing of MIME type and description.
+    pub yara_rule: Option<String>,
+}
+
+impl From<YaraClass> for Classification {
+    fn from(class: YaraClass) -> Self {
+        let YaraClass { rule, file, kind, platform, extension } = class;
+        Self { rule: format!("{file}:{rule}"), kind, platform, extension, mime: None, magic: None, yara_rule: Some(rule) }
+    }
 }
 
 impl Classification {
@@ -52,8 +63,14 @@ pub fn classify(name: &str, content: &[u8], detection: &Detection) -> Outcome {
         extension: decision.extension,
         mime: decision.mime.map(str::to_owned).or_else(|| non_empty(&detection.mime)),
         magic: non_empty(&detection.magic),
+        yara_rule: None,
     });
     Outcome { class, warnings }
+}
+
+/// Every rule of the decision list that is tried for a sample, in order; the last one decides, if it holds.
+pub fn explain(name: &str, content: &[u8], detection: &Detection) -> Vec<Trial> {
+    rules::explain(content, &extension(name), detection)
 }
 
 /// What stands after the last dot, in lower case. A path is not looked at: `a.d/leaf` gives `d/leaf`.
@@ -77,6 +94,7 @@ mod tests {
             extension: extension.map(str::to_owned),
             mime: None,
             magic: None,
+            yara_rule: None,
         }
     }
 

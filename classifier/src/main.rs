@@ -1,18 +1,20 @@
 //! `karton-classifier`: the service, and its rules on local files.
 
 use std::{
-    io::{BufWriter, Write as _},
-    path::PathBuf,
+    io::{BufWriter, ErrorKind, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
 use clap::{Args, Parser, Subcommand};
+use classifier::Classifier;
 use karton_rs::{
     ConsumerArgs,
     service::{run_main, start_logging},
 };
 
 mod cli;
+
+use cli::ClassifyArguments;
 
 /// Says what kind of file a raw sample is, so that the services for that kind receive it
 #[derive(Parser)]
@@ -36,20 +38,19 @@ struct Service {
 #[derive(Subcommand)]
 enum Command {
     /// Classify local files, without Karton
-    Classify {
-        /// The files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// One JSON object a line instead of a table
-        #[arg(long)]
-        json: bool,
-    },
+    ///
+    /// Ends with 0 when all files were looked at, whether or not they were recognized, with 1 when some could not
+    /// be read, and with 2 when arguments or YARA rules cannot be used.
+    Classify(ClassifyArguments),
 }
+
+/// Code for arguments and configuration that cannot be used.
+const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Classify { files, json }) => classify(&files, json),
+        Some(Command::Classify(arguments)) => classify(&arguments),
         None => serve(&arguments.service),
     }
 }
@@ -61,26 +62,52 @@ fn serve(arguments: &Service) -> ExitCode {
         }
         config
     });
-    if let Ok(config) = &config
-        && let Err(error) = classifier::check(config)
-    {
-        start_logging(Some(config));
-        tracing::error!("{error}");
-        return ExitCode::from(2);
-    }
-    run_main(config, classifier::run)
+    let service = match config.as_ref().map(Classifier::new) {
+        Ok(Ok(service)) => Some(service),
+        Ok(Err(error)) => {
+            start_logging(config.as_ref().ok());
+            for line in error.to_string().lines() {
+                tracing::error!("{line}");
+            }
+            return ExitCode::from(UNUSABLE);
+        }
+        // Reported below.
+        Err(_) => None,
+    };
+    run_main(config, async move |config, shutdown| match service {
+        Some(service) => service.run(config, shutdown).await,
+        None => classifier::run(config, shutdown).await,
+    })
 }
 
-fn classify(files: &[PathBuf], json: bool) -> ExitCode {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+fn classify(arguments: &ClassifyArguments) -> ExitCode {
     let mut errors = std::io::stderr().lock();
-    let outcome = cli::classify(files, json, &mut out, &mut errors).and_then(|all_read| Ok(out.flush().map(|()| all_read)?));
+    // When stderr is gone as well, the exit code still tells.
+    let mut refuse = |message: &dyn std::fmt::Display| {
+        let _ = writeln!(errors, "{message}");
+        ExitCode::from(UNUSABLE)
+    };
+    if arguments.name.is_some() && arguments.files.len() > 1 {
+        return refuse(&"`--name` is the name of one sample: give a single file with it");
+    }
+    let rules = match arguments.rules() {
+        Ok(rules) => rules,
+        Err(error) => return refuse(&error),
+    };
+    let stdout = std::io::stdout();
+    let format = arguments.format(stdout.is_terminal());
+    let mut out = BufWriter::new(stdout.lock());
+    let outcome =
+        cli::classify(arguments, rules.as_ref(), format, &mut out, &mut errors).and_then(|all_read| Ok(out.flush().map(|()| all_read)?));
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // When stderr is gone as well, the exit code still tells.
-            let _ = writeln!(errors, "{error:#}");
+            // Who closes the pipe has read enough.
+            let closed = error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe);
+            if !closed {
+                let _ = writeln!(errors, "{error:#}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -3,7 +3,7 @@
 //! The one rule: libmagic and the rules run on a blocking thread, and everything that is logged about a task is
 //! logged outside of it, where the record gets into Karton's log channels.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use karton_rs::{Config, Consumer, Karton, Task};
@@ -11,10 +11,11 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    classify::{Outcome, classify, extension},
-    content::Content,
+    classify::{Classification, classify, extension},
+    content::{Content, Need},
     magic::{Detection, Detector as _, LibMagic, detect, with_libmagic},
     task::{self, Answer},
+    yara::{Rules, RulesError, YaraClass},
 };
 
 /// Identity unless the configuration has another.
@@ -26,77 +27,97 @@ pub const VERSION: &str = "2.2.0";
 /// What dashboards show about the service. Part of the bind: replicas that differ in it replace each other.
 pub const INFO: &str = "Says what kind of file a raw sample is, so that the services for that kind receive it.";
 
-/// A configuration that this build cannot serve.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// YARA rules are asked for.
-    #[error("[classifier] yara_rules is `{0}`, but this build has no YARA support: unset it to classify without YARA")]
-    NoYara(String),
+/// The service, ready to start.
+pub struct Classifier {
+    rules: Option<Arc<Rules>>,
 }
 
-/// Refuses a configuration that would give other results than its owner expects.
-///
-/// # Errors
-/// When it asks for YARA rules.
-pub fn check(config: &Config) -> Result<(), SettingsError> {
-    match config.get("classifier", "yara_rules") {
-        Some(folder) if !folder.is_empty() => Err(SettingsError::NoYara(folder.to_owned())),
-        _ => Ok(()),
+impl Classifier {
+    /// Loads the YARA rules that the configuration names, if any.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn new(config: &Config) -> Result<Self, RulesError> {
+        let folder = config.get("classifier", "yara_rules").filter(|folder| !folder.is_empty());
+        let rules = folder.map(|folder| Rules::load(Path::new(folder))).transpose()?;
+        Ok(Self { rules: rules.map(Arc::new) })
+    }
+
+    /// Serves until `shutdown`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used, or libmagic has no database.
+    pub async fn run(self, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+        LibMagic::open()?.description(b"")?;
+        if let Some(rules) = &self.rules {
+            tracing::info!("Loaded {} yara classifier rules", rules.count());
+        }
+        let rules = self.rules;
+        Consumer::new(IDENTITY)
+            .version(VERSION)
+            .info(INFO)
+            .filters(json!([{"type": "sample", "kind": "raw"}]))
+            .process(move |karton, task| process(karton, task, rules.clone()))
+            .run(&config, shutdown)
+            .await?;
+        Ok(())
     }
 }
 
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// When the configuration cannot be used, or libmagic has no database.
+/// When the configuration or its YARA rules cannot be used, or libmagic has no database.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    check(&config)?;
-    LibMagic::open()?.description(b"")?;
-    Consumer::new(IDENTITY)
-        .version(VERSION)
-        .info(INFO)
-        .filters(json!([{"type": "sample", "kind": "raw"}]))
-        .process(process)
-        .run(&config, shutdown)
-        .await?;
-    Ok(())
+    let (classifier, config) = tokio::task::spawn_blocking(move || (Classifier::new(&config), config)).await?;
+    classifier?.run(config, shutdown).await
 }
 
 /// What was found out on the blocking thread.
 struct Findings {
     detection: Detection,
-    outcome: Outcome,
+    /// In the order of sending: what the YARA rules say, then the decision list.
+    classes: Vec<Classification>,
+    warnings: Vec<String>,
     sha256: Option<String>,
 }
 
-async fn process(karton: Karton, task: Task) -> anyhow::Result<()> {
+async fn process(karton: Karton, task: Task, rules: Option<Arc<Rules>>) -> anyhow::Result<()> {
     let sample = task.resource(task::SAMPLE)?;
-    let content = Content::fetch(&karton, &sample).await?;
+    let need = if rules.is_some() || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
+    let content = Content::fetch(&karton, &sample, need).await?;
     let name = if sample.name.is_empty() { "sample".to_owned() } else { sample.name.clone() };
 
     let task = Arc::new(task);
     let findings = {
         let (task, name, wants_sha256) = (Arc::clone(&task), name.clone(), task::lacks_sha256(&sample));
-        tokio::task::spawn_blocking(move || find_out(&task, &name, &content, wants_sha256)).await.context("classification stopped")??
+        tokio::task::spawn_blocking(move || find_out(&task, &name, &content, rules.as_deref(), wants_sha256))
+            .await
+            .context("classification stopped")??
     };
     report(&name, &findings);
 
-    let answer = match &findings.outcome.class {
-        None => task::unrecognized(&task),
-        Some(class) => task::recognized(&task, &sample, class, findings.sha256.as_deref()),
-    };
-    send(&karton, answer).await
+    if findings.classes.is_empty() {
+        send(&karton, task::unrecognized(&task)).await?;
+    }
+    for class in &findings.classes {
+        send(&karton, task::recognized(&task, &sample, class, findings.sha256.as_deref())).await?;
+    }
+    Ok(())
 }
 
-fn find_out(task: &Task, name: &str, content: &Content, wants_sha256: bool) -> anyhow::Result<Findings> {
+fn find_out(task: &Task, name: &str, content: &Content, rules: Option<&Rules>, wants_sha256: bool) -> anyhow::Result<Findings> {
+    let scan = |rules: &Rules| -> anyhow::Result<Vec<YaraClass>> { Ok(rules.scan(&content.whole()?)?) };
+    let matches = rules.map(scan).transpose().with_context(|| format!("cannot scan `{name}`"))?;
     let detection = with_libmagic(|libmagic| detect(libmagic, content.unpadded(), task::fallback(task)))?;
     let outcome = classify(name, content, &detection);
-    let sha256 = (wants_sha256 && outcome.class.is_some()).then(|| content.sha256()).transpose().context("cannot hash the sample")?;
-    Ok(Findings { detection, outcome, sha256 })
+    let classes: Vec<Classification> = matches.into_iter().flatten().map(Classification::from).chain(outcome.class).collect();
+    let sha256 = (wants_sha256 && !classes.is_empty()).then(|| content.sha256()).transpose().context("cannot hash the sample")?;
+    Ok(Findings { detection, classes, warnings: outcome.warnings, sha256 })
 }
 
 fn report(name: &str, findings: &Findings) {
-    let Findings { detection, outcome, .. } = findings;
+    let Findings { detection, classes, warnings, .. } = findings;
     if let Some(failure) = &detection.failure {
         tracing::warn!("unable to get magic: {failure}");
     }
@@ -104,12 +125,14 @@ fn report(name: &str, findings: &Findings) {
         tracing::info!("libmagic sees mere data that carries a zip end record: taken as a zip archive");
     }
     tracing::info!("Classifying sample with magic: {}, extension: {}", detection.magic, extension(name));
-    for warning in &outcome.warnings {
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
-    if let Some(class) = &outcome.class {
-        tracing::info!("Classified {name:?} as {} by rule {}", class.tag(), class.rule);
-    } else {
+    for class in classes {
+        let source = if class.yara_rule.is_some() { "YARA rule" } else { "rule" };
+        tracing::info!("Classified {name:?} as {} by {source} {}", class.tag(), class.rule);
+    }
+    if classes.is_empty() {
         tracing::info!("Sample {name:?} not recognized (unsupported type)");
     }
 }

@@ -32,34 +32,45 @@ pub fn lacks_sha256(sample: &Resource) -> bool {
     sample.metadata.get("sha256").is_none_or(Value::is_null)
 }
 
+/// The headers of the task for a sample of this class, or of none. `origin` is added when it is sent.
+pub fn headers(task: &Task, class: Option<&Classification>) -> Map {
+    let Some(class) = class else { return common_headers(task, "unrecognized", "unknown") };
+    let mut headers = common_headers(task, "recognized", &class.kind);
+    let optional = [("platform", &class.platform), ("extension", &class.extension), ("mime", &class.mime), ("rule-name", &class.yara_rule)];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            headers.insert(name.to_owned(), value.as_str().into());
+        }
+    }
+    headers
+}
+
 /// The task for a sample that no rule knows.
 pub fn unrecognized(task: &Task) -> Answer {
-    Answer { task: task.derive(headers(task, "unrecognized", "unknown")), warnings: Vec::new() }
+    Answer { task: task.derive(headers(task, None)), warnings: Vec::new() }
 }
 
 /// The task for a sample of a known class. `sha256` is the digest of its content, when it [`lacks_sha256`].
 pub fn recognized(task: &Task, sample: &Resource, class: &Classification, sha256: Option<&str>) -> Answer {
-    let mut headers = headers(task, "recognized", &class.kind);
-    for (name, value) in [("platform", &class.platform), ("extension", &class.extension), ("mime", &class.mime)] {
-        if let Some(value) = value {
-            headers.insert(name.to_owned(), value.into());
-        }
-    }
-    let mut answer = Answer { task: task.derive(headers), warnings: Vec::new() };
+    let mut answer = Answer { task: task.derive(headers(task, Some(class))), warnings: Vec::new() };
     answer.set_unless_persistent("tags", |old, warnings| tags(&class.tag(), old, warnings));
-    answer.set_unless_persistent("magic", |_, _| class.magic.clone().into());
+    if class.yara_rule.is_none() {
+        answer.set_unless_persistent("magic", |_, _| class.magic.clone().into());
+    }
     if let Some(sha256) = sha256 {
         let mut sample = sample.clone();
         sample.set_sha256(sha256);
         answer.task.set_payload(SAMPLE, sample.to_value());
     }
     if answer.task.header_str("type") == Some("sample") && answer.task.header_str("kind") == Some("raw") {
-        answer.warnings.push("the persistent headers send the classified sample back to classifiers, again and again".to_owned());
+        answer
+            .warnings
+            .push("the classified sample still has the kind `raw`, which sends it back to classifiers, again and again".to_owned());
     }
     answer
 }
 
-fn headers(task: &Task, stage: &str, kind: &str) -> Map {
+fn common_headers(task: &Task, stage: &str, kind: &str) -> Map {
     let quality = task.header("quality").cloned().unwrap_or_else(|| "high".into());
     Map::from_iter([
         ("type".to_owned(), "sample".into()),

@@ -61,6 +61,14 @@ pub fn has_end_record(content: &[u8]) -> bool {
     find_end(content).is_ok()
 }
 
+/// How many bytes from the end of an archive its directory starts, by the end record in `tail`, the last bytes of
+/// it. Nothing when there is no record, or the directory is beyond the bounds of this module.
+pub(crate) fn directory_reach(tail: &[u8]) -> Option<u64> {
+    let end = find_end(tail).ok().filter(|end| end.directory_length <= MAX_DIRECTORY)?;
+    let behind = tail.len() - end.position + if end.zip64 { END64_LENGTH + LOCATOR_LENGTH } else { 0 };
+    Some(end.directory_length + behind as u64)
+}
+
 /// A central directory all of whose entries were checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Directory<'a> {

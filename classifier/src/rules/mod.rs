@@ -4,6 +4,7 @@
 //! A new file type is one more line there.
 
 mod dump;
+mod explain;
 mod scripts;
 mod table;
 
@@ -12,6 +13,8 @@ use std::cell::{OnceCell, RefCell};
 use crate::{magic::Detection, zip::Directory};
 
 use dump::Dump;
+pub use explain::Trial;
+pub(crate) use explain::explain;
 use scripts::Script;
 
 /// One line of the decision list.
@@ -80,16 +83,7 @@ pub(crate) struct Decision {
 
 /// The first rule that holds, and what an operator may want to know about tests that could not be made.
 pub(crate) fn decide(content: &[u8], extension: &str, detection: &Detection) -> (Option<Decision>, Vec<String>) {
-    let subject = Subject {
-        content,
-        extension,
-        magic: &detection.magic,
-        mime: &detection.mime,
-        zip: OnceCell::new(),
-        sampled_part: OnceCell::new(),
-        text: OnceCell::new(),
-        warnings: RefCell::default(),
-    };
+    let subject = Subject::new(content, extension, detection);
     let rule = table::RULES.iter().find(|rule| rule.when.iter().all(|test| subject.passes(*test)));
     (rule.map(|rule| rule.decision(extension)), subject.warnings.into_inner())
 }
@@ -101,11 +95,15 @@ impl Rule {
             Extension::Is(extension) => Some(extension.to_owned()),
             Extension::OfName => Some(name_extension.to_owned()),
         };
-        let rule = match self.label.strip_suffix('*') {
-            Some(label) => format!("{label}{}", extension.as_deref().unwrap_or_default()),
-            None => self.label.to_owned(),
-        };
+        let rule = self.name(extension.as_deref());
         Decision { rule, kind: self.kind, platform: self.platform, extension, mime: self.mime }
+    }
+
+    fn name(&self, extension: Option<&str>) -> String {
+        match self.label.strip_suffix('*') {
+            Some(label) => format!("{label}{}", extension.unwrap_or_default()),
+            None => self.label.to_owned(),
+        }
     }
 }
 
@@ -121,7 +119,20 @@ struct Subject<'a> {
     warnings: RefCell<Vec<String>>,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    fn new(content: &'a [u8], extension: &'a str, detection: &'a Detection) -> Self {
+        Self {
+            content,
+            extension,
+            magic: &detection.magic,
+            mime: &detection.mime,
+            zip: OnceCell::new(),
+            sampled_part: OnceCell::new(),
+            text: OnceCell::new(),
+            warnings: RefCell::default(),
+        }
+    }
+
     fn passes(&self, test: Test) -> bool {
         match test {
             Test::Starts(texts) => texts.iter().any(|text| self.magic.starts_with(text)),

@@ -34,13 +34,21 @@ const JS_WORDS: &[&str] = &["function ", "function(", "this.", "this[", "new ", 
 impl Script {
     /// Whether lower-cased text looks like it.
     pub(crate) fn is_in(self, text: &str) -> bool {
-        let words = |words: &[&str], enough: usize| words.iter().filter(|word| text.contains(**word)).take(enough).count() == enough;
+        let (words, enough) = self.words();
         match self {
-            Self::Html => words(HTML_WORDS, 2),
-            Self::Vbs => words(VBS_WORDS, 2),
-            Self::PowerShell => words(POWERSHELL_WORDS, 1),
-            Self::Js => words(JS_WORDS, 2),
             Self::EncodedJs => is_encoded_js(text.as_bytes()),
+            _ => words.iter().filter(|word| text.contains(**word)).take(enough).count() == enough,
+        }
+    }
+
+    /// The words, and how many of them are enough.
+    pub(super) fn words(self) -> (&'static [&'static str], usize) {
+        match self {
+            Self::Html => (HTML_WORDS, 2),
+            Self::Vbs => (VBS_WORDS, 2),
+            Self::PowerShell => (POWERSHELL_WORDS, 1),
+            Self::Js => (JS_WORDS, 2),
+            Self::EncodedJs => (&[], 0),
         }
     }
 }
@@ -81,7 +89,12 @@ fn decode_strictly(part: &[u8]) -> Option<Cow<'_, str>> {
     detector.feed(part, true);
     // Text in UTF-8 has no use for characters that shift.
     let utf8 = if part.iter().any(|byte| matches!(*byte, 0x0E | 0x0F | ESCAPE)) { Utf8Detection::Deny } else { Utf8Detection::Allow };
-    let encoding = detector.guess(None, utf8);
+    let mut encoding = detector.guess(None, utf8);
+    // In binary data the guess is chance, mostly of a code page in which every byte is a character. Karton's
+    // classifier takes Western ones there, which a few bytes disprove.
+    if encoding.is_single_byte() && part.contains(&0) {
+        encoding = WINDOWS_1252;
+    }
     if shifts && encoding != ISO_2022_JP {
         return None;
     }
@@ -138,6 +151,7 @@ mod tests {
         assert_eq!(decode(b"\0\0\xFE\xFF\0\x11\0\0"), None, "beyond Unicode");
         assert_eq!(decode(b"powershell \x1B[31m"), None, "a shift to nowhere");
         assert_eq!(decode(b"powershell ~{ "), None, "a shift to nowhere");
+        assert_eq!(decode(b"powershell \0 \x81\xE5\xE5 \xC7\xE5\xD3"), None, "binary data in no Western code page");
         assert_eq!(decode("powershell Łódź \u{F}".as_bytes()), None, "not UTF-8, and no such byte in Windows-1252");
         assert_eq!(decode(b"the caf\xE9 of powershell is not undefined: \x81"), None, "no such byte in Windows-1252");
     }

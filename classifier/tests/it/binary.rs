@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use karton_rs::{json::Value, testing::within};
+use karton_rs::testing::within;
 
 use crate::{bed::Bed, vectors::path};
 
@@ -25,18 +25,38 @@ fn output(command: &mut Command) -> (Option<i32>, String, String) {
 const INI: &str =
     "[redis]\nhost = 127.0.0.1\nport = 1\n[s3]\naddress = http://127.0.0.1:1\naccess_key = a\nsecret_key = s\nbucket = karton\n";
 
-#[test]
-fn yara_rules_are_refused_by_flag_file_and_environment() {
+/// By flag, environment and file, in this order.
+fn started_with_rules(rules: &str) -> [(Option<i32>, String, String); 3] {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("karton.ini"), INI).unwrap();
-    let expected = "[classifier] yara_rules is `rules`, but this build has no YARA support";
-    let by_flag = output(program(folder.path()).args(["--yara-rules", "rules"]));
-    let by_environment = output(program(folder.path()).env("KARTON_CLASSIFIER_YARA_RULES", "rules"));
-    std::fs::write(folder.path().join("karton.ini"), format!("{INI}[classifier]\nyara_rules = rules\n")).unwrap();
+    let by_flag = output(program(folder.path()).args(["--yara-rules", rules]));
+    let by_environment = output(program(folder.path()).env("KARTON_CLASSIFIER_YARA_RULES", rules));
+    std::fs::write(folder.path().join("karton.ini"), format!("{INI}[classifier]\nyara_rules = {rules}\n")).unwrap();
     let by_file = output(&mut program(folder.path()));
-    for (code, _, stderr) in [by_flag, by_environment, by_file] {
+    [by_flag, by_environment, by_file]
+}
+
+#[test]
+#[cfg(not(feature = "yara"))]
+fn yara_rules_are_refused_in_a_build_without_them() {
+    for (code, _, stderr) in started_with_rules("rules") {
         assert_eq!(code, Some(2), "{stderr}");
-        assert!(stderr.contains(expected), "{stderr}");
+        assert!(stderr.contains("[classifier] yara_rules is `rules`, but this build has no YARA support"), "{stderr}");
+    }
+}
+
+#[test]
+#[cfg(feature = "yara")]
+fn yara_rules_that_cannot_be_used_are_code_two_with_file_and_line() {
+    for (code, _, stderr) in started_with_rules("no-such-folder") {
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("[classifier] yara_rules is `no-such-folder`, which is not a folder"), "{stderr}");
+    }
+    let rules = path("yara/syntax-error");
+    let file = rules.join("r.yar");
+    for (code, _, stderr) in started_with_rules(rules.to_str().unwrap()) {
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("{}:1: unknown identifier `not_a_thing`", file.display())), "{stderr}");
     }
 }
 
@@ -57,22 +77,69 @@ fn classify_prints_a_line_for_each_file_and_fails_for_those_it_cannot_read() {
 
     let (code, stdout, stderr) = output(program(folder.path()).args(["classify", "a.bin", "missing", "b", ".", "tab\there.js"]));
     assert_eq!(code, Some(1));
-    let lines: Vec<Vec<&str>> =
-        stdout.lines().map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect()).collect();
-    assert_eq!(lines[0][..3], ["a.bin", "runnable:win32:exe", "pe"]);
-    assert!(lines[0][3].starts_with("PE32 executable"), "{stdout}");
-    assert_eq!(lines[1], ["b", "-", "none", "data"]);
-    assert_eq!(lines[2], ["tab\\there.js", "script:win32:js", "winscript-ext-js", "empty"]);
+    let lines: Vec<Vec<&str>> = stdout.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(lines[0][..2], ["a.bin", "runnable:win32:exe"]);
+    assert_eq!(lines[0][3..5], ["pe", "the description starts with `PE32`"]);
+    assert!(lines[0][5].starts_with("PE32 executable"), "{stdout}");
+    assert_eq!(lines[1], ["b", "-", "application/octet-stream", "none", "no rule holds", "data"]);
+    assert_eq!(
+        lines[2],
+        ["tab\\there.js", "script:win32:js", "application/x-empty", "winscript-ext-js", "the name ends in `.js`", "empty"]
+    );
     assert_eq!(lines.len(), 3);
     assert!(stderr.contains("cannot read `missing`") && stderr.contains("`.` is not a file"), "{stderr}");
 
     let (code, stdout, _) = output(program(folder.path()).args(["classify", "--json", "b", "a.bin"]));
     assert_eq!(code, Some(0));
-    let lines: Vec<Value> = stdout.lines().map(|line| Value::parse(line).unwrap()).collect();
-    assert_eq!(lines[0].get("tag"), Some(&Value::Null));
-    assert_eq!(lines[0].get("magic"), Some(&Value::from("data")));
-    assert_eq!(lines[1].get("tag"), Some(&Value::from("runnable:win32:exe")));
-    assert_eq!(lines[1].get("platform"), Some(&Value::from("win32")));
+    let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["magic"], "data");
+    assert_eq!(lines[0]["tasks"][0]["headers"]["stage"], "unrecognized");
+    assert_eq!(lines[0]["tasks"][0]["tags"], serde_json::json!([]));
+    let expected = serde_json::json!({
+        "type": "sample", "stage": "recognized", "kind": "runnable", "quality": "high", "platform": "win32", "extension": "exe",
+        "mime": "application/vnd.microsoft.portable-executable",
+    });
+    assert_eq!(lines[1]["tasks"][0]["headers"], expected);
+    assert_eq!(lines[1]["tasks"][0]["tags"], serde_json::json!(["runnable:win32:exe"]));
+}
+
+#[test]
+fn classify_reads_standard_input_under_a_given_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise = || std::fs::File::open(path("files/noise-a.bin")).unwrap();
+    let (code, stdout, _) = output(program(folder.path()).args(["classify", "-"]).stdin(noise()));
+    assert_eq!((code, stdout.split('\t').nth(1)), (Some(0), Some("-")), "{stdout}");
+    let (code, stdout, _) = output(program(folder.path()).args(["classify", "--name", "a.js", "-"]).stdin(noise()));
+    assert_eq!((code, stdout.split('\t').nth(1)), (Some(0), Some("script:win32:js")), "{stdout}");
+
+    let (code, _, stderr) = output(program(folder.path()).args(["classify", "--name", "a.js", "a", "b"]));
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("`--name` is the name of one sample"), "{stderr}");
+    let (code, ..) = output(program(folder.path()).args(["classify"]));
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn classify_explains_which_rules_were_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(path("files/zip-android.bin"), folder.path().join("a")).unwrap();
+    let (code, stdout, _) = output(program(folder.path()).args(["classify", "--explain", "a"]));
+    assert_eq!(code, Some(0));
+    let squeezed = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "rule pe no the description does not start with `PE32+`",
+        "rule apk-ext no the extension of the name is not `apk`",
+        "rule apk-zip yes the description starts with `Android package (APK)`; the zip archive has an entry `AndroidManifest.xml`",
+        "tag runnable:android:apk",
+        "platform=android extension=apk mime=",
+    ] {
+        assert!(squeezed.contains(expected), "{expected}\n{stdout}");
+    }
+    assert!(!stdout.contains("rule jar"), "nothing is tried behind the rule that decides: {stdout}");
+
+    let (_, stdout, _) = output(program(folder.path()).args(["classify", "--explain", "--json", "a"]));
+    let object: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(object["tried"].as_array().unwrap().last().unwrap()["rule"], "apk-zip");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Every labelled file under every name: rule, class, tag and texts as the reference gives them.
 
 use classifier::{
-    classify::{Classification, classify},
+    classify::{Classification, Trial, classify, explain},
     magic::{Detection, Detector as _, Fallback, LibMagic, detect},
 };
 use karton_rs::json::Value;
@@ -24,7 +24,11 @@ fn all_labelled_files_are_classified_as_by_the_reference() {
         assert_eq!(libmagic.description(&content).unwrap(), text(row, "magic"), "{row}");
         assert_eq!(libmagic.mime(&content).unwrap(), text(row, "mime"), "{row}");
 
-        let found = classify(name, &content, &detect(&libmagic, &content, Fallback::default())).class;
+        let detection = detect(&libmagic, &content, Fallback::default());
+        let found = classify(name, &content, &detection).class;
+        let explained = explain(name, &content, &detection).pop().filter(|trial| trial.holds);
+        let rule = found.as_ref().map(|class| class.rule.trim_end_matches("+zipfallback").to_owned());
+        assert_eq!(explained.map(|Trial { rule, .. }| rule), rule, "{row}");
         let headers = row.get("headers").unwrap();
         let expected = (text(row, "rule") != "none").then(|| Classification {
             rule: text(row, "rule").to_owned(),
@@ -33,6 +37,7 @@ fn all_labelled_files_are_classified_as_by_the_reference() {
             extension: optional(headers, "extension"),
             mime: optional(headers, "mime"),
             magic: optional(row, "payload_magic"),
+            yara_rule: None,
         });
         let tag = row.get("tags").and_then(Value::as_array).map(|tags| tags[0].as_str().unwrap().to_owned());
         if found != expected || found.as_ref().map(Classification::tag) != tag {

@@ -5,6 +5,9 @@ mod bed;
 mod binary;
 mod expected;
 mod hostile;
+mod limits;
 mod service;
 mod tasks;
 mod vectors;
+#[cfg(feature = "yara")]
+mod yara;

@@ -72,6 +72,18 @@ async fn a_missing_digest_is_filled_in() {
     let content = file("text-plain.bin");
     bed.send("file", content.clone(), without_digest).await;
     assert_eq!(bed.answer().await.resource("sample").unwrap().sha256(), Some(sha256(&content).as_str()));
+
+    // What is not recognized goes on as it came.
+    let sent = bed
+        .send("file", file("noise-a.bin"), |task| {
+            task.set_payload("magic", "what the sender said");
+            task.set_payload("tags", vec!["feed:a", "feed:a"]);
+            without_digest(task);
+        })
+        .await;
+    let answer = bed.answer().await;
+    assert_eq!(answer.header_str("stage"), Some("unrecognized"));
+    assert_eq!(Value::from(answer.payloads().clone()), Value::from(sent.payloads().clone()));
 }
 
 /// Above the bound the sample goes through a file, and everything must come out as below it. The documents are

@@ -1,0 +1,168 @@
+//! YARA rules: what a folder may hold, what its errors say, what its rules give, and how long they may take.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use classifier::yara::{Rules, RulesError, YaraClass};
+use karton_rs::Task;
+use tempfile::TempDir;
+
+use crate::{
+    bed::Bed,
+    vectors::{file, path},
+};
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn names(classes: &[YaraClass]) -> Vec<String> {
+    classes.iter().map(|class| format!("{}:{}", class.file, class.rule)).collect()
+}
+
+/// The message of a folder that is refused, without the folder's name.
+fn refused(folder: &Path) -> String {
+    let error = Rules::load(folder).unwrap_err();
+    assert!(matches!(error, RulesError::Invalid(_)), "{error}");
+    error.to_string().replace(&format!("{}/", folder.display()), "")
+}
+
+#[test]
+fn only_yar_files_directly_in_the_folder_are_loaded_in_the_order_of_their_names() {
+    let rules = Rules::load(&path("yara/basic")).unwrap();
+    let all =
+        ["a.yar:starts_with_mz", "a.yar:any_content", "a.yar:tiny", "a.yar:zip_local_header", "a.yar:ext_only", "b.yar:starts_with_mz"];
+    assert_eq!(names(rules.classes()), all);
+    assert_eq!(rules.count(), 6);
+    assert_eq!(names(&rules.scan(&file("pe-gui32.bin")).unwrap()), ["a.yar:starts_with_mz", "b.yar:starts_with_mz"]);
+    // The private rule that it needs is not told.
+    assert_eq!(names(&rules.scan(b"short").unwrap()), ["a.yar:tiny"]);
+
+    assert_eq!(Rules::load(&path("yara/empty")).unwrap().count(), 0);
+    assert!(matches!(Rules::load(&path("yara/missing-folder")), Err(RulesError::NotAFolder(_))));
+    assert!(matches!(Rules::load(&path("yara/basic/a.yar")), Err(RulesError::NotAFolder(_))));
+}
+
+#[test]
+fn errors_name_file_and_line_of_every_rule_that_cannot_be_used() {
+    let broken = folder(&[
+        ("a.yar", "rule fine { meta: kind = \"x\" condition: true }\n\nrule one {\n  condition:\n    $a\n}\n"),
+        ("b.yar", "rule two { condition: no_such_thing }\nrule three { strings: $s = /(/ condition: $s }\n"),
+        ("c.yar", "rule four {"),
+        ("d.yar", "import \"no_such_module\"\nrule five { condition: true }"),
+        ("e.yar", "rule six { condition: true } // \u{FFFD}\ninclude \"missing.inc\"\n"),
+    ]);
+    let message = refused(broken.path());
+    let lines: Vec<&str> = message.lines().collect();
+    for expected in
+        ["a.yar:5: ", "b.yar:1: unknown identifier `no_such_thing`", "b.yar:2: ", "c.yar:1: ", "d.yar:1: unknown module", "e.yar:2: "]
+    {
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}\n{message}");
+    }
+
+    let meta = folder(&[
+        (
+            "a.yar",
+            "rule nameless { condition: true }\nprivate rule hidden\n{ condition: true }\nrule good { meta: kind = \"k\" condition: true }",
+        ),
+        ("b.yar", "rule empty { meta: kind = \"\" condition: true }\n\nrule number { meta: kind = 5 condition: true }"),
+        ("c.yar", "rule flag { meta: kind = \"k\" platform = true extension = 3 condition: true }"),
+    ]);
+    let expected = "a.yar:1: rule `nameless` has no `kind` in its metadata, or an empty one\n\
+         a.yar:2: rule `hidden` has no `kind` in its metadata, or an empty one\n\
+         b.yar:1: rule `empty` has no `kind` in its metadata, or an empty one\n\
+         b.yar:3: `kind` in the metadata of rule `number` is not a text\n\
+         c.yar:1: `platform` in the metadata of rule `flag` is not a text";
+    assert_eq!(refused(meta.path()), expected);
+}
+
+#[test]
+fn rules_may_include_files_and_use_the_usual_modules() {
+    let modules = ["pe", "elf", "math", "hash", "string", "time", "console", "dotnet", "macho", "dex", "cuckoo"];
+    let imports: String = modules.map(|module| format!("import \"{module}\"\n")).concat();
+    let text = "include \"more/shared.inc\"\n".to_owned()
+        + &imports
+        + "rule own { meta: kind = \"own\" strings: $brace = /x{a/ condition: shared and ($brace or true) and hash.md5(0, 3) == \"900150983cd24fb0d6963f7d28e17f72\" }";
+    let folder = folder(&[("a.yar", &text), ("more/shared.inc", "rule shared { meta: kind = \"shared\" condition: filesize < 100 }")]);
+    let rules = Rules::load(folder.path()).unwrap();
+    assert_eq!(names(&rules.scan(b"abc").unwrap()), ["a.yar:shared", "a.yar:own"]);
+    assert!(rules.scan(&[0; 100]).unwrap().is_empty());
+}
+
+#[test]
+fn global_rules_hold_for_their_file_and_the_last_metadata_wins() {
+    let folder = folder(&[
+        (
+            "a.yar",
+            "global rule gate { meta: kind = \"gate\" condition: filesize > 3 }\nrule behind { meta: kind = \"a\" kind = \"b\" platform = \"\" condition: true }",
+        ),
+        ("b.yar", "rule free { meta: kind = \"free\" condition: true }"),
+    ]);
+    let rules = Rules::load(folder.path()).unwrap();
+    assert_eq!(names(&rules.scan(b"abc").unwrap()), ["b.yar:free"]);
+    let classes = rules.scan(b"abcd").unwrap();
+    assert_eq!(names(&classes), ["a.yar:gate", "a.yar:behind", "b.yar:free"]);
+    assert_eq!((classes[1].kind.as_str(), &classes[1].platform), ("b", &None));
+}
+
+#[test]
+fn a_string_that_is_everywhere_costs_no_memory_for_each_match() {
+    let folder = folder(&[("a.yar", "rule zeros { meta: kind = \"z\" strings: $z = { 00 00 00 00 } condition: $z and filesize > 1MB }")]);
+    let rules = Rules::load(folder.path()).unwrap();
+    let started = std::time::Instant::now();
+    assert_eq!(names(&rules.scan(&vec![0; 8 << 20]).unwrap()), ["a.yar:zeros"]);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn classify_tells_of_yara_rules_without_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let classify = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_karton-classifier"));
+        command.env_clear().current_dir(folder.path()).arg("classify").args(arguments).arg(path("files/pe-gui32.bin"));
+        command.output().unwrap()
+    };
+    let rules = path("yara/basic");
+    let output = classify(&["--json", "--explain", "--yara-rules", rules.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let tags: Vec<&str> = object["tasks"].as_array().unwrap().iter().map(|task| task["tags"][0].as_str().unwrap()).collect();
+    assert_eq!(tags, ["runnable:win32:exe", "second-namespace:win32", "runnable:win32:exe"]);
+    assert_eq!(object["tasks"][0]["headers"]["rule-name"], "starts_with_mz");
+    assert_eq!(object["tried"][2]["rule"], "a.yar:tiny");
+    assert_eq!(object["tried"][2]["holds"], false);
+
+    let output = classify(&["--yara-rules", path("yara/no-kind").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("r.yar:1: rule `nk` has no `kind`"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_sends_a_task_for_each_rule_before_its_own() {
+    let mut bed = Bed::start().await;
+    bed.config.set("classifier", "yara_rules", path("yara/basic").to_str().unwrap());
+    bed.start_classifier().await;
+    let without_digest = |task: &mut Task| {
+        task.set_payload("magic", "what the sender said");
+        let mut sample = task.resource("sample").unwrap();
+        sample.metadata.shift_remove("sha256");
+        task.set_payload("sample", sample.to_value());
+    };
+    let sent = bed.send("a", file("pe-gui32.bin"), without_digest).await;
+    let mut answers = vec![bed.answer().await, bed.answer().await, bed.answer().await];
+    // The broker may hand them on in another order than they were sent.
+    answers.sort_by_key(|task| task.header_str("rule-name").is_none());
+    let kinds: Vec<_> = answers.iter().map(|task| (task.header_str("rule-name"), task.header_str("mime").is_some())).collect();
+    assert_eq!(kinds, [(Some("starts_with_mz"), false), (Some("starts_with_mz"), false), (None, true)]);
+    for answer in &answers {
+        assert_eq!(answer.root_uid(), sent.root_uid());
+        assert!(answer.resource("sample").unwrap().sha256().is_some());
+        let magic = answer.payload("magic").and_then(|magic| magic.as_str()).unwrap();
+        assert_eq!(magic == "what the sender said", answer.header_str("rule-name").is_some());
+    }
+}
