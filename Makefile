@@ -2,7 +2,7 @@
 
 PEERS := $(CURDIR)/target/peers
 
-.PHONY: chaos playground test
+.PHONY: chaos compare-classifier playground test
 
 # Everything on this machine. Flags: make playground ARGS="--data elsewhere"
 playground:
@@ -24,3 +24,9 @@ chaos:
 	CHAOS_ROUNDS=$(or $(CHAOS_ROUNDS),100) CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) \
 	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python KARTON_DASHBOARD_PYTHON=$(PEERS)/dashboard/bin/python \
 	cargo test --workspace --test karton-rs-it -- --nocapture --test-threads 1 chaos:: generated_cases
+
+# The Python classifier and ours side by side on the files of this machine. Flags: ARGS="--limit 10000"
+compare-classifier:
+	scripts/setup system peers
+	cargo build --workspace --bin karton-classifier
+	$(PEERS)/karton/bin/python scripts/compare-classifier $(ARGS)
