@@ -12,6 +12,8 @@ use rocket::{
 };
 use serde::Serialize;
 
+use crate::search::QueryError;
+
 /// Result of everything that serves a request.
 pub type ApiResult<T> = Result<T, ApiError>;
 
@@ -22,6 +24,9 @@ pub enum ApiError {
     /// 400
     #[error("{0}")]
     BadRequest(String),
+    /// 400 of a query
+    #[error("{0}")]
+    Query(QueryError),
     /// 401
     #[error("Not authenticated.")]
     NotAuthenticated,
@@ -76,7 +81,7 @@ impl ApiError {
     /// The status of the answer.
     pub fn status(&self) -> Status {
         match self {
-            Self::BadRequest(_) => Status::BadRequest,
+            Self::BadRequest(_) | Self::Query(_) => Status::BadRequest,
             Self::NotAuthenticated => Status::Unauthorized,
             Self::Forbidden(_) => Status::Forbidden,
             Self::NotFound(_) | Self::NoRoute => Status::NotFound,

@@ -28,8 +28,15 @@ mod upload;
 mod web;
 
 pub use config::{Config, ConfigError};
+pub use search::QueryError;
 pub use server::{build, run, serve, set_admin_password, setup};
 pub use state::App;
+
+/// Reads a query of the search language as far as that goes without a database: for fuzzing.
+#[doc(hidden)]
+pub fn fuzz_query(query: &str) {
+    search::exercise(query);
+}
 
 /// Log directives that silence Rocket's own lines, also those it logs in the name of our handlers: it
 /// calls every 404 an error, and every visitor who is not logged in a warning.

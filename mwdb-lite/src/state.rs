@@ -18,6 +18,7 @@ use crate::{
     limits::{Failures, Windows},
     mail::Mailer,
     metrics::Metrics,
+    objects::access,
 };
 
 /// The server's state; cheap to clone.
@@ -100,6 +101,23 @@ impl App {
             return Err(ApiError::BadRequest(format!("This is deprecated and switched off here: {}", feature.name())));
         }
         Ok(())
+    }
+
+    /// The row of the object that a page of a list comes after. Naming it is an access like any other
+    /// (MWDB API §A1.3).
+    pub(crate) async fn row(&self, caller: &Arc<Caller>, hash: Option<String>) -> ApiResult<Option<i64>> {
+        let Some(hash) = hash else { return Ok(None) };
+        self.look(caller, move |c, caller| Ok(Some(access::find(c, caller, None, &hash)?.id))).await
+    }
+
+    /// Serves a request that searches: bounded in time, and without a second try that may write.
+    pub(crate) async fn search<T, F>(&self, caller: &Arc<Caller>, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Caller) -> ApiResult<T> + Send + 'static,
+    {
+        let caller = Arc::clone(caller);
+        self.db.search(move |c| work(c, &caller)).await
     }
 
     /// Serves a request that changes something, in one transaction.

@@ -92,7 +92,7 @@ fn add_archives(corpus: &mut Corpus) {
     let local = b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0\x0a\0\0\0\xff\xff\xff\xff\x01\0\0\0a";
     let bomb = zip_end(b"a", 60_000, u32::MAX - 1);
     corpus.add("bomb.bin", Some("archive:zip"), &[&local[..], &bomb].concat());
-    corpus.add("directory-only", None, &zip_end(&[b'n'; 60_000], 550, 1));
+    corpus.add("directory-only", None, &zip_end(&vec![b'n'; 60_000], 550, 1));
     corpus.add("many-entries", None, &zip_end(b"", 690_000, 1));
     // The directory is longer than the end that is read at once.
     let long = zip_end(b"word/a-long-name-that-nobody-needs.xml", 20_000, 1);

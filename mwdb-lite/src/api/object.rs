@@ -1,9 +1,12 @@
 //! Lists, views, deletion, favourites. See MWDB API §A1.6 and §O5.
 
-use rocket::{Route, State, delete, get, put, serde::json::Json};
+use rocket::{Route, State, delete, get, post, put, serde::json::Json};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::params::{Hash, Type};
+use super::{
+    body::Body,
+    params::{Hash, Type},
+};
 use crate::{
     auth::{Capability, User},
     error::{ApiError, ApiResult},
@@ -11,13 +14,13 @@ use crate::{
         access, favorites, listing,
         listing::Page,
         remove,
-        views::{self, Detail, ListItem},
+        views::{self, Detail, ListItem, ObjectRef},
     },
     state::App,
 };
 
 pub(super) fn routes(app: &App) -> Vec<Route> {
-    let mut routes = rocket::routes![list, count, detail, delete_object, add_favorite, remove_favorite];
+    let mut routes = rocket::routes![list, count, search, detail, delete_object, add_favorite, remove_favorite];
     if app.config.enable_3rd_party_sharing_consent {
         routes.extend(rocket::routes![allow_3rd_party]);
     }
@@ -60,21 +63,37 @@ async fn list(
     }
     let count = number("count", count)?.unwrap_or(PAGE).min(app.config.listing_endpoints_count_limit);
     let offset = page.map_or(0, |page| page.saturating_sub(1).saturating_mul(PAGE));
-    let page = Page { query: query.unwrap_or_default(), older_than, offset, count };
-    let items = app.look(&user.0, move |c, caller| listing::list(c, caller, kind.0, &page)).await?;
+    let before = app.row(&user.0, older_than).await?;
+    let page = Page { query: query.unwrap_or_default(), before, offset, count };
+    let items = app.search(&user.0, move |c, caller| listing::list(c, caller, kind.0, &page)).await?;
     Ok(Json(List(kind, items)))
 }
 
 #[derive(Serialize)]
 struct Count {
     count: u64,
+    /// There only when it is not: then there are at least `count`.
+    #[serde(skip_serializing_if = "is_true")]
+    exact: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 #[get("/<kind>/count?<query>", rank = 20)]
 async fn count(kind: Type, query: Option<String>, user: User, app: &State<App>) -> ApiResult<Json<Count>> {
     let query = query.unwrap_or_default();
-    let count = app.look(&user.0, move |c, caller| listing::count(c, caller, kind.0, &query)).await?;
-    Ok(Json(Count { count }))
+    let counted = app.search(&user.0, move |c, caller| listing::count(c, caller, kind.0, &query)).await?;
+    Ok(Json(Count { count: counted.count, exact: counted.exact }))
+}
+
+/// The search of old: objects of all types, in a bare list.
+#[post("/search", data = "<body>")]
+async fn search(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Vec<ObjectRef>>> {
+    let query = body.object()?.filled_text("query")?;
+    Ok(Json(app.search(&user.0, move |c, caller| listing::search(c, caller, &query)).await?))
 }
 
 #[get("/<kind>/<hash>", rank = 21)]

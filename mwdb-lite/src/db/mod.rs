@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod analyses;
 pub(crate) mod attributes;
+pub(crate) mod deadline;
 pub(crate) mod metadata;
 mod migrate;
 pub(crate) mod objects;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
 
 use crate::error::{ApiError, ApiResult};
 
@@ -31,6 +33,10 @@ const READERS: u32 = 8;
 const WAIT_FOR_READER: Duration = Duration::from_secs(5);
 /// The deadline of a read when `statement_timeout` is not set.
 const LONGEST_READ: Duration = Duration::from_secs(20);
+/// Searches at a time: the other readers are for requests that are quick.
+const SEARCHES: usize = 4;
+/// The deadline of a search, unless `statement_timeout` is shorter.
+const LONGEST_SEARCH: Duration = Duration::from_secs(10);
 
 /// Access to the database file; cheap to clone.
 #[derive(Clone)]
@@ -38,6 +44,7 @@ pub(crate) struct Db {
     writer: Arc<writer::Writer>,
     readers: r2d2::Pool<Readers>,
     longest_read: Duration,
+    searches: Arc<Semaphore>,
 }
 
 impl Db {
@@ -57,7 +64,7 @@ impl Db {
             .connection_timeout(WAIT_FOR_READER)
             .build(Readers(path.to_owned()))?;
         let writer = Arc::new(writer::Writer::start(connection)?);
-        Ok(Self { writer, readers, longest_read: statement_timeout.unwrap_or(LONGEST_READ) })
+        Ok(Self { writer, readers, longest_read: statement_timeout.unwrap_or(LONGEST_READ), searches: Arc::new(Semaphore::new(SEARCHES)) })
     }
 
     /// Runs `work` on a snapshot. It is interrupted at the deadline and then answered 503.
@@ -69,12 +76,34 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
     {
+        self.read_for(self.longest_read, work).await
+    }
+
+    /// Like [`Db::read`], for work that users can make slow: few at a time, and with a shorter deadline.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub(crate) async fn search<T, F>(&self, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
+        let busy = || ApiError::Unavailable("Too many searches are running".to_owned());
+        let turn = tokio::time::timeout(WAIT_FOR_READER, self.searches.acquire()).await.map_err(|_| busy())?;
+        let _turn = turn.map_err(|_| busy())?;
+        self.read_for(self.longest_read.min(LONGEST_SEARCH), work).await
+    }
+
+    async fn read_for<T, F>(&self, longest: Duration, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
         let readers = self.readers.clone();
-        let longest = self.longest_read;
         tokio::task::spawn_blocking(move || {
             let mut connection = readers.get().map_err(|_| ApiError::Unavailable("The database is too busy".to_owned()))?;
-            let deadline = Instant::now() + longest;
-            connection.progress_handler(10_000, Some(move || Instant::now() > deadline))?;
+            let _deadline = deadline::set(Instant::now() + longest);
+            connection.progress_handler(deadline::STEPS, Some(deadline::interrupts))?;
             // Dropped without commit: there is nothing to keep.
             let snapshot = connection.unchecked_transaction()?;
             work(&snapshot)
@@ -103,7 +132,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA case_sensitive_like = ON; PRAGMA temp_store = memory; PRAGMA cache_size = -16000; \
          PRAGMA trusted_schema = OFF;",
-    )
+    )?;
+    crate::search::register(connection)
 }
 
 /// Opens connections that cannot write.
@@ -127,4 +157,14 @@ impl r2d2::ManageConnection for Readers {
         // A transaction left open would pin an old snapshot.
         !connection.is_autocommit()
     }
+}
+
+/// A connection to a database of its own, as the server opens it.
+#[cfg(test)]
+pub(crate) fn scratch() -> Connection {
+    let mut connection = Connection::open_in_memory().expect("a database in memory");
+    prepare(&connection).expect("a prepared connection");
+    connection.progress_handler(deadline::STEPS, Some(deadline::interrupts)).expect("a handler");
+    migrate::migrate(&mut connection).expect("a migrated database");
+    connection
 }

@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params, params_from_iter, types::Value};
 
-use super::Sql;
 use crate::{
     auth::{Caller, Capability},
     objects::Kind,
@@ -64,67 +63,6 @@ pub(crate) fn by_identifier(c: &Connection, kind: Option<Kind>, hash: &str) -> R
     c.prepare_cached(&format!("SELECT {COLUMNS} FROM file f JOIN object o ON o.id = f.object_id WHERE f.{column} = ? ORDER BY o.id"))?
         .query_map([hash], object_row)?
         .collect()
-}
-
-/// `SQLite` takes at most 500 parts in one `UNION`; members of very many groups get the general query.
-const MOST_WALKS: usize = 50;
-
-/// One page of what the caller sees, newest first: rows before `before` that satisfy `condition`.
-pub(crate) fn page(
-    c: &Connection,
-    caller: &Caller,
-    kind: Option<Kind>,
-    condition: Option<Sql>,
-    before: Option<i64>,
-    limit: (u64, u64),
-) -> Result<Vec<ObjectRow>> {
-    let before = before.unwrap_or(i64::MAX);
-    let (offset, count) = (saturated(limit.0), saturated(limit.1));
-    let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM object o WHERE "));
-    match condition {
-        None if !caller.has(Capability::AccessAllObjects) && caller.groups.len() <= MOST_WALKS => {
-            // Each group's newest objects are one walk over an index, however few of all they are.
-            sql.push("o.id IN (");
-            for (index, group) in caller.groups.iter().enumerate() {
-                sql.push(if index == 0 { "" } else { " UNION " }).push("SELECT * FROM (SELECT p.object_id FROM permission p WHERE ");
-                sql.push_with("p.group_id = ?", group.id);
-                if let Some(kind) = kind {
-                    sql.push_with(" AND p.type = ?", kind.code());
-                }
-                sql.push_with(" AND p.object_id < ?", before)
-                    .push_with(" ORDER BY p.object_id DESC LIMIT ?)", offset.saturating_add(count));
-            }
-            sql.push(")");
-        }
-        condition => {
-            sql.push_with("o.id < ?", before);
-            if let Some(kind) = kind {
-                sql.push_with(" AND o.type = ?", kind.code());
-            }
-            sql.push(" AND ").push(&visible(caller, "o.id"));
-            if let Some(condition) = condition {
-                sql.push(" AND (").append(condition).push(")");
-            }
-        }
-    }
-    sql.push_with(" ORDER BY o.id DESC LIMIT ?", count).push_with(" OFFSET ?", offset);
-    c.prepare_cached(&sql.text)?.query_map(params_from_iter(sql.params), object_row)?.collect()
-}
-
-/// How many objects the caller sees that satisfy `condition`.
-pub(crate) fn count(c: &Connection, caller: &Caller, kind: Option<Kind>, condition: Option<Sql>) -> Result<u64> {
-    let mut sql = Sql::new(format!("SELECT count(*) FROM object o WHERE {}", visible(caller, "o.id")));
-    if let Some(kind) = kind {
-        sql.push_with(" AND o.type = ?", kind.code());
-    }
-    if let Some(condition) = condition {
-        sql.push(" AND (").append(condition).push(")");
-    }
-    c.prepare_cached(&sql.text)?.query_row(params_from_iter(sql.params), |row| row.get(0))
-}
-
-fn saturated(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Adds an object. Its time is never before that of an older one, so that ids and times agree.

@@ -6,7 +6,7 @@ use super::objects::{ObjectRow, object_row, visible};
 use crate::{auth::Caller, objects::Kind, timestamp::Timestamp};
 
 /// Which side of its relations an object is on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Parents,
     Children,

@@ -91,7 +91,7 @@ pub(crate) fn remove(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: 
 }
 
 /// Equal values have equal digests: order of keys and spelling of numbers do not count.
-fn digest(value: &Value) -> [u8; 32] {
+pub(crate) fn digest(value: &Value) -> [u8; 32] {
     let mut text = String::new();
     canonical(&mut text, value);
     Sha256::digest(text.as_bytes()).into()

@@ -1,6 +1,6 @@
 //! The lists, and finding an object by its hash.
 
-use rocket::{Route, State, get};
+use rocket::{Route, State, get, http::Status};
 
 use super::{
     respond::{Page, PageResult, SeeOther, see_other},
@@ -8,12 +8,14 @@ use super::{
     shown,
     view::{
         frame::Section,
-        recent::{Place, RecentPage},
+        recent::{Found, Place, Problem, RecentPage},
+        search_help::{HelpField, HelpGroup, HelpPage},
     },
 };
 use crate::{
     error::ApiError,
     objects::{Kind, access, listing},
+    search::fields,
     state::App,
 };
 
@@ -21,31 +23,40 @@ use crate::{
 const ROWS: u64 = 25;
 
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![files, configs, blobs, objects, find]
+    rocket::routes![files, configs, blobs, objects, find, help]
 }
 
-#[get("/?<older>&<page>")]
-async fn files(older: Option<String>, page: Option<u32>, session: Session, app: &State<App>) -> PageResult {
-    list(app, session, Section::Files, Some(Kind::File), (older, page)).await
+/// What the address of a list says: the query, the object that the page comes after, pages after that.
+#[derive(rocket::FromForm)]
+struct Wanted {
+    query: Option<String>,
+    older: Option<String>,
+    page: Option<u32>,
 }
 
-#[get("/configs?<older>&<page>")]
-async fn configs(older: Option<String>, page: Option<u32>, session: Session, app: &State<App>) -> PageResult {
-    list(app, session, Section::Configs, Some(Kind::Config), (older, page)).await
+#[get("/?<wanted..>")]
+async fn files(wanted: Wanted, session: Session, app: &State<App>) -> PageResult {
+    list(app, session, Section::Files, Some(Kind::File), wanted).await
 }
 
-#[get("/blobs?<older>&<page>")]
-async fn blobs(older: Option<String>, page: Option<u32>, session: Session, app: &State<App>) -> PageResult {
-    list(app, session, Section::Blobs, Some(Kind::Blob), (older, page)).await
+#[get("/configs?<wanted..>")]
+async fn configs(wanted: Wanted, session: Session, app: &State<App>) -> PageResult {
+    list(app, session, Section::Configs, Some(Kind::Config), wanted).await
 }
 
-#[get("/objects?<older>&<page>")]
-async fn objects(older: Option<String>, page: Option<u32>, session: Session, app: &State<App>) -> PageResult {
-    list(app, session, Section::All, None, (older, page)).await
+#[get("/blobs?<wanted..>")]
+async fn blobs(wanted: Wanted, session: Session, app: &State<App>) -> PageResult {
+    list(app, session, Section::Blobs, Some(Kind::Blob), wanted).await
 }
 
-async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>, place: (Option<String>, Option<u32>)) -> PageResult {
-    let at = match place {
+#[get("/objects?<wanted..>")]
+async fn objects(wanted: Wanted, session: Session, app: &State<App>) -> PageResult {
+    list(app, session, Section::All, None, wanted).await
+}
+
+async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>, wanted: Wanted) -> PageResult {
+    let query = wanted.query.unwrap_or_default().trim().to_owned();
+    let at = match (wanted.older, wanted.page) {
         (Some(after), page) if !after.is_empty() => Place::After { after, page: page.unwrap_or(0) },
         _ => Place::Top,
     };
@@ -53,15 +64,50 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
         Place::Top => (None, 0),
         Place::After { after, page } => (Some(after.clone()), u64::from(*page) * ROWS),
     };
+    let before = app.row(&session.0, older_than).await?;
     // One more than is shown tells whether there is another page.
-    let wanted = listing::Page { query: String::new(), older_than, offset, count: ROWS + 1 };
-    let items = app.look(&session.0, move |c, caller| listing::list(c, caller, kind, &wanted)).await?;
+    let page = listing::Page { query: query.clone(), before, offset, count: ROWS + 1 };
+    let found = app.search(&session.0, move |c, caller| {
+        let counted = if page.query.is_empty() { None } else { Some(listing::count(c, caller, kind, &page.query)?) };
+        Ok((counted, listing::list(c, caller, kind, &page)?))
+    });
+    let frame = session::frame(app, Some(&session), section);
+    let (counted, items) = match found.await {
+        Ok(found) => found,
+        Err(ApiError::Query(error)) => {
+            let problem = Some(Problem::new(&query, &error.to_string(), error.span()));
+            let page = RecentPage { frame, query, problem, found: None, rows: Vec::new(), at: Place::Top, older: None };
+            return Page::with_status(&page, Status::BadRequest);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let answer = shown::answer(&items)?;
     let items = answer.as_array().unwrap_or_default();
     let shown_rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
     let rows: Vec<_> = items.iter().take(shown_rows).map(|item| shown::row(item, kind.is_some())).collect();
     let older = rows.last().filter(|_| items.len() > shown_rows).map(|last| at.next(&last.id));
-    Page::new(&RecentPage { frame: session::frame(app, Some(&session), section), rows, at, older })
+    let found = counted.map(|counted| Found { count: counted.count, exact: counted.exact });
+    Page::new(&RecentPage { frame, query, problem: None, found, rows, at, older })
+}
+
+/// The query language, out of the table that it is compiled by.
+#[get("/help/search")]
+fn help(session: Session, app: &State<App>) -> PageResult {
+    let groups = [(None, "All objects"), (Some(Kind::File), "Files"), (Some(Kind::Config), "Configs"), (Some(Kind::Blob), "Blobs")];
+    let field = |field: &'static fields::Field| HelpField {
+        name: match field.of {
+            Some(kind) => format!("{}.{}", fields::word_of(Some(kind)), field.name),
+            None => field.name.to_owned(),
+        },
+        alias: field.alias,
+        about: field.about,
+        values: field.form.values(),
+        examples: field.examples,
+    };
+    let groups = groups
+        .into_iter()
+        .map(|(of, title)| HelpGroup { title, fields: fields::FIELDS.iter().filter(|known| known.of == of).map(field).collect() });
+    Page::new(&HelpPage { frame: session::frame(app, Some(&session), Section::None), groups: groups.collect() })
 }
 
 #[get("/find?<hash>")]

@@ -162,6 +162,21 @@ assert next(mwdb.recent_files()).file_name == "page-24"
 assert len(list(mwdb.recent_objects())) == mwdb.count()
 assert len(list(mwdb.recent_blobs())) == mwdb.count_blobs() and len(list(mwdb.recent_configs())) == mwdb.count_configs()
 
+# Searching
+mwdb.upload_file("needle.exe", b"needle", tags=["needle"], attributes={"interop": {"deep": [1, "x"]}})
+for query in ('name:"needle*"', "tag:needle", "attribute.interop.deep:x", 'tag:need* AND NOT name:"page-*"', "size:6 AND upload_time:>=1h"):
+    assert [found.name for found in mwdb.search_files(query)] == ["needle.exe"], query
+    assert mwdb.count_files(query) == 1, query
+pages = [found.name for found in mwdb.search_files('name:"page-*"')]
+assert pages == [f"page-{number}" for number in reversed(range(25))], pages
+assert mwdb.count_files('name:"page-*"') == 25 and mwdb.count('file.name:"page-*"') == 25
+assert [found.id for found in mwdb.search_configs("cfg.big:1208925819614629174706176")] == [config.id]
+assert [found.id for found in mwdb.search_blobs('content:"*embed*"')] == [config.cfg["blob"].id]
+assert config.id in [found.id for found in mwdb.search(f"parent:(dhash:{sha256})")]
+assert list(mwdb.search("tag:nothing")) == [] and mwdb.count("tag:nothing") == 0
+refused(ValidationError, lambda: list(mwdb.search_files("needle")))
+refused(ValidationError, mwdb.count, "tag:a tag:b")
+
 # Removal
 child.remove()
 refused(ObjectNotFoundError, mwdb.query_file, child.id)

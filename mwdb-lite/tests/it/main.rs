@@ -33,6 +33,8 @@ mod mwdblib;
 mod pages;
 mod register_pages;
 mod robust;
+mod search;
+mod search_pages;
 mod server;
 mod settings_pages;
 mod shares;

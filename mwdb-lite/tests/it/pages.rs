@@ -8,17 +8,17 @@ use serde_json::json;
 use crate::harness::{ADMIN, Api, PASSWORD, Server, id};
 
 /// A browser: keeps the cookie, says where its forms come from, follows no redirect.
-struct Browser {
+pub(crate) struct Browser {
     http: reqwest::Client,
     url: String,
     cookie: Option<String>,
 }
 
 /// An answer, read.
-struct Shown {
+pub(crate) struct Shown {
     status: u16,
     headers: header::HeaderMap,
-    html: String,
+    pub(crate) html: String,
 }
 
 impl Shown {
@@ -32,20 +32,20 @@ impl Shown {
     }
 
     #[track_caller]
-    fn has(&self, text: &str) -> &Self {
+    pub(crate) fn has(&self, text: &str) -> &Self {
         assert!(self.html.contains(text), "no `{text}` in {}: {}", self.status, self.html);
         self
     }
 
     #[track_caller]
-    fn lacks(&self, text: &str) -> &Self {
+    pub(crate) fn lacks(&self, text: &str) -> &Self {
         assert!(!self.html.contains(text), "`{text}` in {}", self.html);
         self
     }
 
     /// A page with this status.
     #[track_caller]
-    fn page(&self, status: u16) -> &Self {
+    pub(crate) fn page(&self, status: u16) -> &Self {
         assert_eq!((self.status, self.header("content-type")), (status, "text/html; charset=utf-8"), "{}", self.html);
         self
     }
@@ -63,7 +63,7 @@ impl Browser {
         Self { http: http.expect("a client"), url: server.url().to_owned(), cookie: None }
     }
 
-    async fn logged_in(server: &Server, login: &str) -> Self {
+    pub(crate) async fn logged_in(server: &Server, login: &str) -> Self {
         let mut browser = Self::new(server);
         browser.log_in(login, PASSWORD).await.leads_to("/");
         browser
@@ -77,7 +77,7 @@ impl Browser {
         }
     }
 
-    async fn get(&self, path: &str) -> Shown {
+    pub(crate) async fn get(&self, path: &str) -> Shown {
         Shown::read(self.request(Method::GET, path).send().await.expect("an answer")).await
     }
 

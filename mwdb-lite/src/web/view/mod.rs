@@ -10,6 +10,7 @@ pub(crate) mod parts;
 #[cfg(test)]
 mod preview;
 pub(crate) mod recent;
+pub(crate) mod search_help;
 pub(crate) mod settings;
 pub(crate) mod simple;
 pub(crate) mod text;

@@ -15,7 +15,8 @@ use super::{
         RemovePage, Rights, ServiceWork, Share, State, Value,
     },
     parts::{Hash, Kind, ObjectRef, Tag},
-    recent::{Place, RecentPage, Row},
+    recent::{Found, Place, Problem, RecentPage, Row},
+    search_help::{HelpField, HelpGroup, HelpPage},
     settings::{AttributePage, AttributeRights, AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
     simple::{AboutPage, ErrorPage},
     text::{Block, Characters, Size, Text},
@@ -293,6 +294,9 @@ fn capabilities(source: Source) -> Vec<CapabilityBox> {
 fn list(source: Source, section: Section) -> RecentPage {
     RecentPage {
         frame: source.frame_without_notice(section),
+        query: String::new(),
+        problem: None,
+        found: Some(Found { count: 5, exact: false }),
         rows: rows(source, section),
         at: Place::Top,
         older: Some(Place::Top.next(&digest(24))),
@@ -381,9 +385,45 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
             "recent-empty",
             render(&RecentPage {
                 frame: source.frame_without_notice(Section::Files),
+                query: String::new(),
+                problem: None,
+                found: None,
                 rows: vec![],
                 at: Place::After { after: digest(5), page: 0 },
                 older: None,
+            }),
+        ),
+        (
+            "search-problem",
+            render(&RecentPage {
+                frame: source.frame_without_notice(Section::All),
+                query: text("tag:a tag:b").raw().to_owned(),
+                problem: Some(Problem {
+                    message: text("Operator missing"),
+                    before: text("tag:a "),
+                    marked: text("tag"),
+                    after: text(":b"),
+                }),
+                found: None,
+                rows: vec![],
+                at: Place::Top,
+                older: None,
+            }),
+        ),
+        (
+            "search-help",
+            render(&HelpPage {
+                frame: source.frame_without_notice(Section::None),
+                groups: vec![HelpGroup {
+                    title: "Files",
+                    fields: vec![HelpField {
+                        name: "file.name".to_owned(),
+                        alias: None,
+                        about: "Name",
+                        values: "text",
+                        examples: &["file.name:*.exe"],
+                    }],
+                }],
             }),
         ),
         ("file", render(&object(source, Kind::File, hex))),
@@ -600,7 +640,7 @@ fn nothing_hides_or_reorders() {
                 || (character.is_control() && !matches!(character, '\n' | '\t'))
         });
         // Form fields hold text as it is: there the browser shows it, and nothing is decided by its looks.
-        let fields = ["login", "register", "recover", "setpassword", "upload", "settings-user", "attribute"];
+        let fields = ["login", "register", "recover", "setpassword", "upload", "settings-user", "attribute", "search-problem"];
         assert!(bad.is_none() || fields.contains(&name), "{name}: {bad:?}");
     }
 }

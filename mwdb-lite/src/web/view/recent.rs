@@ -5,21 +5,62 @@ use askama::Template;
 use super::{
     frame::{Frame, Section},
     parts::{Hash, Kind, Tag},
-    text::{Size, Text},
+    text::{Size, Text, encode_field},
     time::Moment,
 };
-use crate::web::assets;
+use crate::{search::Span, web::assets};
 
 /// One page of a list.
 #[derive(Debug, Template)]
 #[template(path = "recent.html")]
 pub(crate) struct RecentPage {
     pub(crate) frame: Frame,
+    /// The query, as it was typed; empty for all objects.
+    pub(crate) query: String,
+    /// Why there is no answer to it.
+    pub(crate) problem: Option<Problem>,
+    /// What it found.
+    pub(crate) found: Option<Found>,
     pub(crate) rows: Vec<Row>,
     /// The page on show.
     pub(crate) at: Place,
     /// The next page, when there is one.
     pub(crate) older: Option<Place>,
+}
+
+/// How many objects a query found, or at least found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) count: u64,
+    pub(crate) exact: bool,
+}
+
+/// What is wrong with a query: the place is marked in what is around it.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) message: Text,
+    pub(crate) before: Text,
+    pub(crate) marked: Text,
+    pub(crate) after: Text,
+}
+
+impl Problem {
+    pub(crate) fn new(query: &str, message: &str, span: Span) -> Self {
+        /// Characters shown of each part.
+        const AROUND: usize = 60;
+        let characters: Vec<char> = query.chars().collect();
+        let start = span.start.min(characters.len());
+        let end = span.end.clamp(start, characters.len());
+        let text = |characters: &[char]| Text::new(characters.iter().collect::<String>());
+        let marked = &characters[start..end];
+        Self {
+            message: message.into(),
+            before: text(&characters[start.saturating_sub(AROUND)..start]),
+            // Something is missing: the mark shows where.
+            marked: if marked.is_empty() { " ".into() } else { text(&marked[..marked.len().min(AROUND)]) },
+            after: text(&characters[end..(end + AROUND).min(characters.len())]),
+        }
+    }
 }
 
 /// A page of a list: pages are counted from an object, so that uploads meanwhile do not move them.
@@ -92,33 +133,69 @@ impl RecentPage {
         }
     }
 
+    /// The list without a query, where the form leads.
+    fn path(&self) -> &'static str {
+        match self.frame.section {
+            Section::Configs => "/configs",
+            Section::Blobs => "/blobs",
+            Section::All => "/objects",
+            _ => "/",
+        }
+    }
+
+    /// The same query on another list.
+    fn on(&self, path: &str) -> String {
+        address(path, &self.query, &Place::Top)
+    }
+
     /// Address of a page of this list.
     fn page(&self, place: &Place) -> String {
-        Self::link(self.frame.section, place)
+        address(self.path(), &self.query, place)
     }
 
     fn top(&self) -> String {
         self.page(&Place::Top)
     }
+}
 
-    fn link(section: Section, place: &Place) -> String {
-        let path = match section {
-            Section::Configs => "/configs",
-            Section::Blobs => "/blobs",
-            Section::All => "/objects",
-            _ => "/",
-        };
-        match place {
-            Place::Top => path.to_owned(),
-            Place::After { after, page: 0 } => format!("{path}?older={after}"),
-            Place::After { after, page } => format!("{path}?older={after}&page={page}"),
+/// A page of a list of what a query finds.
+fn address(path: &str, query: &str, place: &Place) -> String {
+    let mut fields = Vec::new();
+    if !query.is_empty() {
+        fields.push(format!("query={}", encode_field(query)));
+    }
+    if let Place::After { after, page } = place {
+        // From the address of this page: anything may stand there.
+        fields.push(format!("older={}", encode_field(after)));
+        if *page > 0 {
+            fields.push(format!("page={page}"));
         }
     }
+    if fields.is_empty() { path.to_owned() } else { format!("{path}?{}", fields.join("&")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_carry_the_query_from_page_to_page() {
+        let after = Place::After { after: "ab".to_owned(), page: 2 };
+        assert_eq!(address("/", "", &Place::Top), "/");
+        assert_eq!(address("/blobs", "", &after), "/blobs?older=ab&page=2");
+        assert_eq!(address("/", "tag:\"a&b\"", &after), "/?query=tag%3A%22a%26b%22&older=ab&page=2");
+    }
+
+    #[test]
+    fn the_place_of_a_problem_is_marked() {
+        let problem = |start, end| {
+            let problem = Problem::new("tag:ąć AND", "no", Span::new(start, end));
+            [problem.before, problem.marked, problem.after].map(|text| text.raw().to_owned())
+        };
+        assert_eq!(problem(4, 6), ["tag:", "ąć", " AND"]);
+        assert_eq!(problem(10, 10), ["tag:ąć AND", " ", ""]);
+        assert_eq!(problem(90, 99), ["tag:ąć AND", " ", ""]);
+    }
 
     #[test]
     fn pages_are_counted_from_an_object_and_lead_back() {

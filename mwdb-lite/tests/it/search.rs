@@ -1,0 +1,725 @@
+//! The query language through the API. See MWDB search.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Api, PASSWORD, Server, id};
+
+/// How many objects of a type word a query finds: by count and by list, which must agree.
+async fn found(api: &Api, word: &str, query: &str) -> u64 {
+    let ask = |path: String| api.request(Method::GET, &path).query(&[("query", query), ("count", "1000")]);
+    let count = api.send(ask(format!("{word}/count"))).await;
+    assert_eq!(count.status, 200, "{query}: {}", count.text());
+    let count = count.json()["count"].as_u64().unwrap();
+    let list = api.send(ask(word.to_owned())).await.ok();
+    assert_eq!(list[format!("{word}s")].as_array().unwrap().len() as u64, count, "{query}");
+    count
+}
+
+/// The refusal of a query, which names the column.
+#[track_caller]
+fn refused(reply: crate::harness::Reply, query: &str) -> String {
+    assert_eq!(reply.status.as_u16(), 400, "{query}: {}", reply.text());
+    let message = reply.refused(400);
+    assert!(message.contains("column"), "{query}: {message}");
+    message
+}
+
+async fn refuse(api: &Api, word: &str, query: &str) -> String {
+    let ask = |path: String| api.request(Method::GET, &path).query(&[("query", query)]);
+    refused(api.send(ask(word.to_owned())).await, query);
+    refused(api.send(ask(format!("{word}/count"))).await, query)
+}
+
+async fn define(admin: &Api, key: &str, hidden: bool) {
+    let body = json!({"key": key, "label": "", "description": "", "hidden": hidden});
+    admin.post("attribute", body).await.ok();
+}
+
+#[tokio::test]
+async fn configs_are_found_by_their_json() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let cfg = r#"{"mark": "uniq", "v9": 9, "v10": 10, "neg": -5, "f": 0.5, "s": "10", "lst": [{"a": [1, [2, [3]]]}], "str": "a*b?c\\d\"e",
+        "nl": "l1\nl2", "tab": "a\tb", "pl": "ąć", "obj": {"k": "v", "arr": ["x", "y z"]}, "e": "", "path": "C:\\new\\x41", "Up": "UP",
+        "nullv": null, "dot.key": 1, "sp key": "v", "big": 123456789012345678901234567890, "exp": 1e5, "true": "true",
+        "url": "http://e.com/?a=1&b=%20"}"#;
+    let body = format!("{{\"family\": \"fam\", \"cfg\": {cfg}}}");
+    admin.raw(Method::POST, "config", body).await.ok();
+    admin.config(json!({"family": "fam", "cfg": {"mark": "other"}})).await.ok();
+    let matching = [
+        "cfg.v9:>8",
+        "cfg.v10:>9",
+        "cfg.v9:9.0",
+        "cfg.v9:*9*",
+        "cfg.v9:9*",
+        "cfg.f:0.5",
+        r#"cfg.f:"0.5""#,
+        "cfg.neg:<0",
+        "cfg.s:10",
+        "cfg.lst.a:1",
+        "cfg.lst.a:2",
+        "cfg.lst.a*:2",
+        "cfg.lst.a*:3",
+        "cfg.lst.a**:3",
+        "cfg.lst*.a:1",
+        r#"cfg.str:"a\*b\?c\\d\"e""#,
+        r"cfg.str:a\*b\?c*",
+        r#"cfg.str:"a*e""#,
+        r#"cfg.str:*\"e*"#,
+        r#"cfg.nl:"l1\nl2""#,
+        r"cfg.nl:*\n*",
+        "cfg.nl:l1*",
+        r#"cfg.tab:"a\tb""#,
+        "cfg.pl:ąć",
+        "cfg.pl:ą*",
+        "cfg.pl:*ć*",
+        r#"cfg.pl:"\u0105\u0107""#,
+        "cfg.obj:*v*",
+        "cfg.obj.k:v",
+        r#"cfg.obj:"*\"k\": \"v\"*""#,
+        r#"cfg.obj:"*k\": \"v*""#,
+        r#"cfg.obj.arr:"y z""#,
+        r#"cfg.obj.arr:"*y z*""#,
+        r#"cfg.obj.arr*:"y*""#,
+        r#"cfg.e:"""#,
+        "cfg.e:*",
+        r#"cfg.path:"C:\\new\\x41""#,
+        r"cfg.path:C\:\\new*",
+        "cfg.Up:U*",
+        "cfg.nullv:null",
+        r#"cfg.nullv:"null""#,
+        "cfg.nullv:*",
+        r"cfg.dot\.key:1",
+        r"cfg.sp\ key:v",
+        "cfg.big:123456789012345678901234567890",
+        "cfg.big:123*",
+        "cfg.exp:100000",
+        "cfg.exp:100*",
+        "cfg.true:true",
+        r#"cfg.url:"http://e.com/?a=1&b=%20""#,
+        r#"cfg.url:"http://e.com/\?a=1&b=%20""#,
+        r"cfg.url:http\:\/\/e.com*",
+        "cfg.url:*%20",
+        r#"cfg:"*\"v9\": 9*""#,
+        "cfg:*v9*",
+        "cfg.mark:[uniq TO uniq]",
+        "cfg.mark:uni?*",
+        "cfg.v9:[9 TO 10]",
+        "cfg.v9:[10 TO 9]",
+        "config.cfg.v9:9",
+        "static.cfg.v9:9",
+        r"cfg.pl:?ć",
+    ];
+    for query in matching {
+        assert_eq!(found(&admin, "config", &format!("{query} AND cfg.mark:uniq")).await, 1, "{query}");
+        // On its own it is read from another index.
+        assert!(found(&admin, "config", query).await >= 1, "{query}");
+    }
+    let others = [
+        "cfg.v9:{9 TO 11}",
+        "cfg.v9:[* TO 9}",
+        "cfg.f:00.5",
+        r"cfg.neg:\-5",
+        r#"cfg.neg:"-5""#,
+        "cfg.s:[1 TO 20]",
+        r#"cfg.s:["1" TO "2"]"#,
+        "cfg.lst.a:3",
+        r#"cfg.obj.arr:"y*""#,
+        "cfg.Up:up",
+        "cfg.up:UP",
+        "cfg.dot.key:1",
+        "cfg.exp:1e5",
+        "cfg.url:*_20",
+        "cfg:uniq",
+        "cfg*:uniq",
+        "cfg.*:uniq",
+        "cfg.missing:*",
+        "cfg.v9.x:9",
+    ];
+    for query in others {
+        assert_eq!(found(&admin, "config", &format!("{query} AND cfg.mark:uniq")).await, 0, "{query}");
+        assert_eq!(found(&admin, "config", query).await, 0, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn strings_of_configs_are_compared_as_python_writes_them() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let cfg = json!({
+        "path": "C:\\Users\\V", "pl": "ąćę-V", "quotes": "V\"\\\"'ABC", "nul": "\0 \u{1} \u{2}", "cjk": "施也-V",
+        "array*with*stars\\*": ["V"], "key\\with\\slashes": "V", "key.with spaces": "V", "key\"with:quote": "V", "key\"with\\\"quotes": "V",
+        "array*array": [1, [2, 3]]
+    });
+    admin.config(json!({"family": "f", "cfg": cfg})).await.ok();
+    let matching = [
+        r#"config.cfg.path:"C:\\Users\\V""#,
+        r#"config.cfg.path:"C:\\U*s\\V""#,
+        r#"config.cfg:"*C:\\U*s\\V*""#,
+        r#"config.cfg.pl:"ąćę-V""#,
+        r#"config.cfg.pl:"ą*ę-V""#,
+        r#"config.cfg:"*ą*ę-V*""#,
+        r#"config.cfg.pl:"\u0105\u0107\u0119-V""#,
+        r#"config.cfg.quotes:"V\"\\\"'ABC""#,
+        r#"config.cfg.quotes:"V\"\\\"'A*""#,
+        r#"config.cfg:"*V\"\\\"'A*""#,
+        r#"config.cfg.nul:"\x00 \x01 \x02""#,
+        r#"config.cfg.nul:"\x00*""#,
+        r#"config.cfg:"*\x00*""#,
+        r#"config.cfg.cjk:"施也-V""#,
+        r#"config.cfg.cjk:"施*-V""#,
+        r#"config.cfg:"*施*-V*""#,
+        r"config.cfg.array\*with\*stars\\\**:V",
+        r"config.cfg.key\\with\\slashes:V",
+        r"config.cfg.key\.with\ spaces:V",
+        r#"config.cfg.key\"with\:quote:V"#,
+        r#"config.cfg.key"with\\"quotes:V"#,
+        r"config.cfg.array\*array*:1",
+        r"config.cfg.array\*array*:2",
+        r"config.cfg.array\*array**:2",
+    ];
+    for query in matching {
+        assert_eq!(found(&admin, "object", query).await, 1, "{query}");
+        assert_eq!(found(&admin, "object", &format!("NOT {query}")).await, 0, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn attributes_are_found_by_their_json() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    define(&admin, "execute", false).await;
+    let values = [
+        json!("str*ing"),
+        json!(5),
+        json!(true),
+        json!({"a": {"b": ["x", "y z"]}, "n": 1.5}),
+        json!(["l1", {"k": "v"}]),
+        json!("ąć"),
+        json!("a\"b"),
+        json!("multi word"),
+    ];
+    for (number, value) in values.iter().enumerate() {
+        let options = json!({"attributes": [{"key": "execute", "value": value}]});
+        admin.upload("a", format!("file {number}"), options).await.ok();
+    }
+    let matching = [
+        (r#":"str\*ing""#, 1),
+        (":str*", 1),
+        (":5", 1),
+        (r#":"5""#, 1),
+        (":true", 1),
+        (".a.b:x", 1),
+        (".a.b*:x", 1),
+        (r#".a.b:"y z""#, 1),
+        (".a:*x*", 1),
+        (":*x*", 1),
+        ("*:l1", 1),
+        (":l1", 1),
+        (".k:v", 1),
+        ("*.k:v", 1),
+        (".n:[1 TO 2]", 1),
+        (":ąć", 1),
+        (":ą?", 1),
+        (":*ć*", 1),
+        (r#":"a\"b""#, 1),
+        (r#":"multi word""#, 1),
+        (":>4", 1),
+        (":*", 8),
+        (":absent", 0),
+        (":str", 0),
+        (r":\n", 0),
+    ];
+    for (rest, expected) in matching {
+        for key in ["attribute", "meta", "file.attribute"] {
+            assert_eq!(found(&admin, "file", &format!("{key}.execute{rest}")).await, expected, "{key}.execute{rest}");
+        }
+    }
+    for bad in [
+        "attribute.EXECUTE:5",
+        "attribute.execute:(5)",
+        "attribute:5",
+        "meta:a",
+        "attribute.nokey:a",
+        "attribute.execute:[* TO *]",
+        "attribute*.execute:5",
+    ] {
+        refuse(&admin, "file", bad).await;
+    }
+    // Once it is gone it is not found.
+    let files = admin.get("file?query=attribute.execute:5").await.ok();
+    let file = id(&files["files"][0]);
+    let attribute = admin.get(&format!("file/{file}/attribute")).await.ok()["attributes"][0]["id"].as_i64().unwrap();
+    admin.delete(&format!("file/{file}/attribute/{attribute}")).await.null();
+    assert_eq!(found(&admin, "file", "attribute.execute:5").await, 0);
+    assert_eq!(found(&admin, "file", "attribute.execute:*").await, 7);
+}
+
+#[tokio::test]
+async fn attributes_that_one_may_not_read_cannot_be_found_out() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &[]).await;
+    for (key, hidden) in [("secret", true), ("open", false), ("foreign", false)] {
+        define(&admin, key, hidden).await;
+        if key != "foreign" {
+            admin
+                .put(&format!("attribute/{key}/permissions"), json!({"group_name": "alice", "can_read": true, "can_set": false}))
+                .await
+                .ok();
+        }
+    }
+    let attributes = json!([{"key": "secret", "value": "token"}, {"key": "open", "value": "token"}, {"key": "foreign", "value": "token"}]);
+    admin.upload("a", "content", json!({"upload_as": "alice", "attributes": attributes})).await.ok();
+    assert_eq!(found(&alice, "file", "attribute.open:tok*").await, 1);
+    assert_eq!(found(&alice, "file", "attribute.secret:token").await, 1);
+    for bad in ["attribute.secret:tok*", "attribute.secret:>a", "attribute.foreign:token", "attribute.missing:token"] {
+        refuse(&alice, "file", bad).await;
+    }
+    let foreign = refuse(&alice, "file", "attribute.foreign:token").await.replace("foreign", "?");
+    let missing = refuse(&alice, "file", "attribute.missing:token").await.replace("missing", "?");
+    assert_eq!(foreign, missing);
+    assert_eq!(found(&admin, "file", "attribute.secret:tok*").await, 1);
+}
+
+#[tokio::test]
+async fn files_are_found_by_what_is_known_of_them() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = admin.upload("Invoice_100%.doc", "x".repeat(1331), json!({"tags": [{"tag": "Emotet"}, {"tag": "feed:mail"}]})).await.ok();
+    admin.upload("second.exe", "x".repeat(1331), Value::Null).await.ok();
+    admin.upload("other.bin", "y", json!({"tags": [{"tag": "emo"}]})).await.ok();
+    admin.post(&format!("file/{}/comment", id(&file)), json!({"comment": "a packed one"})).await.ok();
+    let text = |key: &str| file[key].as_str().unwrap().to_owned();
+    let hashes = ["md5", "sha1", "sha256", "sha512", "crc32"].map(|key| (key, text(key)));
+    for (key, hash) in &hashes {
+        assert_eq!(found(&admin, "file", &format!("{key}:{hash}")).await, 1, "{key}");
+        assert_eq!(found(&admin, "file", &format!("{key}:{}*", &hash[..6])).await, 1, "{key}");
+        assert_eq!(found(&admin, "file", &format!("{key}:{}", hash.to_uppercase())).await, 0, "{key}");
+        assert_eq!(found(&admin, "file", &format!("multi:{hash}")).await, 1, "{key}");
+    }
+    let all = hashes.iter().map(|(_, hash)| hash.as_str()).collect::<Vec<_>>().join(" ");
+    assert_eq!(found(&admin, "file", &format!("multi:\"{all}\"")).await, 1);
+    assert_eq!(found(&admin, "file", &format!("NOT multi:\"{all}\"")).await, 1);
+    let escaped = text("ssdeep").replace(':', "\\:").replace('/', "\\/").replace('+', "\\+");
+    let queries = [
+        (format!("ssdeep:{escaped}"), 1),
+        (format!("dhash:{}", id(&file)), 1),
+        (format!("dhash:{}*", &id(&file)[..10]), 1),
+        ("name:Invoice_100.doc".into(), 1),
+        ("name:second.exe".into(), 1),
+        ("name:*.exe".into(), 1),
+        ("name:invoice*".into(), 0),
+        ("name:*voice*".into(), 1),
+        ("name:*_*".into(), 1),
+        ("name:*%*".into(), 0),
+        ("name:S*".into(), 0),
+        ("name:s*".into(), 1),
+        ("name:*e".into(), 1),
+        ("name:\"*bin\"".into(), 1),
+        ("name:?ther.bin".into(), 1),
+        ("name:\\*.exe".into(), 0),
+        ("NOT name:*.exe".into(), 1),
+        ("file.name:other.bin".into(), 1),
+        ("object.tag:emotet".into(), 1),
+        ("tag:emotet".into(), 1),
+        ("tag:Emotet".into(), 0),
+        ("tag:emo*".into(), 2),
+        ("tag:e*".into(), 2),
+        ("tag:*".into(), 2),
+        ("tag:\"feed:*\"".into(), 1),
+        ("tag:feed\\:mail".into(), 1),
+        ("NOT tag:emotet".into(), 1),
+        ("tag:none".into(), 0),
+        ("NOT tag:none".into(), 2),
+        ("tag:emotet AND NOT tag:emo".into(), 1),
+        ("tag:emotet OR tag:emo AND tag:none".into(), 1),
+        ("(tag:emotet OR tag:emo) AND tag:none".into(), 0),
+        ("tag:emotet AND -tag:emo".into(), 1),
+        ("comment:*packed*".into(), 1),
+        ("comment:\"a packed one\"".into(), 1),
+        ("comment:packed".into(), 0),
+        ("comment:?*".into(), 1),
+        ("NOT comment:*".into(), 1),
+        ("comment_author:admin".into(), 1),
+        ("size:1331".into(), 1),
+        ("size:1.30kb".into(), 1),
+        ("size:\"1.30 KB\"".into(), 1),
+        ("size:>1".into(), 1),
+        ("size:>=1b".into(), 2),
+        ("size:[1 TO 1331]".into(), 2),
+        ("size:[1331 TO 1]".into(), 2),
+        ("size:{1 TO 1331]".into(), 1),
+        ("size:{1 TO 1331}".into(), 0),
+        ("size:{1331 TO 1]".into(), 1),
+        ("size:[* TO *]".into(), 2),
+        ("NOT size:[* TO *]".into(), 0),
+        ("size:[* TO 5}".into(), 1),
+        ("size:>=\"1 gb\"".into(), 0),
+        ("size:<1tb".into(), 2),
+        ("type:*ASCII*".into(), 1),
+        ("upload_count:1".into(), 2),
+        ("upload_count:>1".into(), 0),
+        ("upload_count:[1 TO *]".into(), 2),
+        ("upload_time:>=1h".into(), 2),
+        ("upload_time:<=1h".into(), 0),
+        ("upload_time:[1d TO *]".into(), 2),
+        ("upload_time:>=2020-01-01".into(), 2),
+        ("upload_time:2020-01-01".into(), 0),
+        ("upload_time:[2020-01-01 TO \"2020-01-02 10:00:00\"]".into(), 0),
+        ("upload_time:<=1m5d".into(), 0),
+        ("config.family:x".into(), 0),
+        ("NOT config.family:x".into(), 0),
+        ("NOT config.cfg:*x*".into(), 2),
+        ("favorites:admin".into(), 0),
+        ("karton:*".into(), 0),
+        ("karton:91a521d046964df191 88c07c525a0808".replace(' ', ""), 0),
+        ("shared:admin".into(), 2),
+        ("uploader:admin".into(), 2),
+        ("sharer:admin".into(), 0),
+    ];
+    for (query, expected) in queries {
+        assert_eq!(found(&admin, "file", &query).await, expected, "{query}");
+    }
+    admin.put_empty(&format!("object/{}/favorite", id(&file))).await.null();
+    assert_eq!(found(&admin, "file", "favorites:admin").await, 1);
+    // What is gone is not found any more, by any index.
+    admin.delete(&format!("file/{}", id(&file))).await.null();
+    for query in ["name:*voice*", "tag:emo*t*", "comment:*packed*", "size:1331", "type:*long*lines*"] {
+        assert_eq!(found(&admin, "file", query).await, 0, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn blobs_and_configs_have_fields_of_their_own() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let blob =
+        admin.post("blob", json!({"blob_name": "strings.txt", "blob_type": "raw", "content": "http://evil.example/\0ąć\n"})).await.ok();
+    let config = admin.config(json!({"family": "emotet", "config_type": "dynamic", "cfg": {"c2": ["10.0.0.1"]}})).await.ok();
+    for (word, query, expected) in [
+        ("blob", "name:strings*", 1),
+        ("blob", "type:raw", 1),
+        ("blob", "size:24", 1),
+        ("blob", "content:*evil*", 1),
+        ("blob", r"content:*\x00*", 1),
+        ("blob", "content:*ąć*", 1),
+        ("blob", r"content:*\n", 1),
+        ("blob", r"content:*\u0105*", 1),
+        ("blob", "content:evil", 0),
+        ("blob", "multi:\"nothing evil.example\"", 1),
+        ("blob", "multi:nothing", 0),
+        ("blob", "NOT multi:nothing", 1),
+        ("blob", "first_seen:>=1h", 1),
+        ("blob", "last_seen:>=1h", 1),
+        ("blob", "last_seen:<=1h", 0),
+        ("blob", "upload_count:1", 1),
+        ("config", "family:emotet", 1),
+        ("config", "family:em*et", 1),
+        ("config", "type:dynamic", 1),
+        ("config", "multi:10.0.0.1", 1),
+        ("config", "multi:10.0.0.2", 0),
+        ("config", "multi:\"zz 10.0\"", 1),
+        ("config", "cfg.c2:10.0.0.1", 1),
+        ("object", "blob.content:*evil* OR config.family:emotet", 2),
+        ("object", "NOT config.family:x", 1),
+        ("object", "NOT blob.name:x", 1),
+        ("object", "NOT (config.family:x OR tag:y)", 1),
+        ("object", "NOT (config.family:x AND tag:y)", 2),
+        ("object", "NOT config.cfg:*x*", 2),
+        ("object", "config.cfg:*", 1),
+        ("object", "file.size:[* TO *]", 2),
+        ("blob", "config.family:emotet", 0),
+    ] {
+        assert_eq!(found(&admin, word, query).await, expected, "{word}: {query}");
+    }
+    assert_eq!(found(&admin, "blob", &format!("multi:{}", id(&blob))).await, 1);
+    assert_eq!(found(&admin, "config", &format!("multi:\"{} x\"", id(&config))).await, 1);
+    for (word, query) in [("object", "family:a"), ("file", "family:a"), ("object", "size:1"), ("config", "name:a"), ("object", "multi:a")] {
+        refuse(&admin, word, query).await;
+    }
+}
+
+#[tokio::test]
+async fn relatives_that_one_does_not_see_prove_nothing() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &[]).await;
+    let parent = id(&admin.upload("secret.bin", "parent", json!({"tags": [{"tag": "secret"}]})).await.ok());
+    let child = id(&admin.upload("child.bin", "child", json!({"parent": parent})).await.ok());
+    let grandchild = id(&admin.post("blob", json!({"blob_name": "b", "blob_type": "t", "content": "x", "parent": child})).await.ok()["id"]
+        .as_str()
+        .map(|id| json!({"id": id}))
+        .unwrap());
+    admin.put(&format!("object/{child}/share"), json!({"group": "alice"})).await.ok();
+    assert_eq!(found(&admin, "object", "parent:(tag:secret)").await, 1);
+    assert_eq!(found(&admin, "object", "parent:(parent:(file.name:secret*))").await, 1);
+    assert_eq!(found(&admin, "object", "child:(child:(blob.name:b))").await, 1);
+    assert_eq!(found(&admin, "object", "NOT parent:(tag:secret)").await, 2);
+    assert_eq!(found(&alice, "object", "").await, 2);
+    for query in [
+        "parent:(tag:secret)",
+        "parent:(file.name:secret*)",
+        "parent:(file.size:>0 AND child:(file.size:>0))",
+        "parent:(parent:(tag:secret))",
+    ] {
+        assert_eq!(found(&alice, "object", query).await, 0, "{query}");
+    }
+    assert_eq!(found(&alice, "object", &format!("parent:(dhash:{parent})")).await, 0);
+    assert_eq!(found(&alice, "object", "NOT parent:(tag:secret)").await, 2);
+    assert_eq!(found(&alice, "object", &format!("child:(dhash:{grandchild})")).await, 1);
+    for bad in ["parent:a", "parent:[a TO b]", "child:(a)", "child:(name:a)", "parent.x:(tag:a)", "parent:()"] {
+        refuse(&admin, "object", bad).await;
+    }
+    refuse(&admin, "file", "parent:(name:a)").await;
+}
+
+#[tokio::test]
+async fn people_are_known_to_those_who_share_a_group_with_them() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &["adding_files"]).await;
+    let bob = server.user(&admin, "bob", &["adding_files"]).await;
+    let carol = server.user(&admin, "carol", &["adding_files"]).await;
+    let manager = server.user(&admin, "manager", &["manage_users", "access_all_objects"]).await;
+    server.group(&admin, "team", &[&alice, &bob]).await;
+    let alice = server.login("alice", PASSWORD).await;
+    let bob = server.login("bob", PASSWORD).await;
+    let shared = id(&alice.file("of alice").await);
+    carol.upload("c", "of carol", json!({"upload_as": "public"})).await.ok();
+    for (api, query, expected) in [
+        (&bob, "uploader:alice", 1),
+        (&bob, "uploader:team", 1),
+        (&bob, "uploader:bob", 0),
+        (&alice, "uploader:alice", 1),
+        (&bob, "shared:team", 1),
+        (&bob, "shared:public", 1),
+        (&bob, "sharer:alice", 1),
+        (&carol, "uploader:carol", 1),
+        (&admin, "uploader:carol", 1),
+        (&admin, "uploader:team", 1),
+        (&admin, "sharer:carol", 1),
+        (&admin, "shared:team", 1),
+        (&bob, "NOT uploader:alice", 1),
+        (&manager, "uploader:alice", 0),
+        (&manager, "shared:team", 1),
+        (&manager, "favorites:alice", 0),
+        (&bob, "favorites:bob", 0),
+        (&bob, "comment_author:alice", 0),
+    ] {
+        assert_eq!(found(api, "file", query).await, expected, "{}: {query}", api.login);
+    }
+    for (api, bad) in [
+        (&bob, "uploader:carol"),
+        (&bob, "uploader:public"),
+        (&admin, "uploader:public"),
+        (&bob, "uploader:nobody"),
+        (&carol, "uploader:alice"),
+        (&carol, "shared:team"),
+        (&bob, "shared:carol"),
+        (&bob, "sharer:carol"),
+        (&bob, "favorites:alice"),
+        (&admin, "favorites:nobody"),
+        (&bob, "comment_author:nobody"),
+        (&bob, "uploader:ali*"),
+        (&bob, "shared:[a TO b]"),
+    ] {
+        refuse(api, "file", bad).await;
+    }
+    let [foreign, missing] = ["uploader:carol", "uploader:nobody"];
+    assert_eq!(
+        refuse(&bob, "file", foreign).await.replace("carol", "?"),
+        refuse(&bob, "file", missing).await.replace("nobody", "?").replace("15", "14")
+    );
+    // Uploaded by two.
+    bob.file("of alice").await;
+    assert_eq!(found(&admin, "file", "upload_count:2").await, 1);
+    assert_eq!(found(&admin, "file", "uploader:bob AND uploader:alice").await, 1);
+    assert_eq!(found(&admin, "file", &format!("upload_count:[2 TO 3] AND dhash:{shared}")).await, 1);
+}
+
+#[tokio::test]
+async fn queries_that_cannot_be_answered_are_refused_with_the_column() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let bad = [
+        "(tag:a",
+        "tag:a AND",
+        "tag:\"a",
+        "tag:",
+        "   ",
+        "a",
+        "tag:a tag:b",
+        "+tag:a",
+        "tag:a~",
+        "tag:a^2",
+        "tag:/x/",
+        "tag:(a)",
+        "tag:a:b",
+        "tag:[a TO b]",
+        "size:-1",
+        "parent:a",
+        "foo:1",
+        "file.name.x:1",
+        "file:x",
+        "blob:\"*\"",
+        "family:a",
+        "meta:a",
+        "attribute.nokey:a",
+        "size:a",
+        "size:*",
+        "size:1.5",
+        "upload_time:2024",
+        "upload_time:1h",
+        "upload_time:>=s1",
+        "upload_time:>=1x",
+        "upload_time:>=1h1h",
+        "upload_time:2024-01-01T10:00",
+        "upload_time:*",
+        "upload_count:0",
+        "upload_count:-1",
+        "upload_count:a",
+        "upload_count:[0 TO 1]",
+        "karton:zz",
+        "karton:9*",
+        "multi:abc",
+        "multi:\"*\"",
+        "multi:\" \"",
+        "size:[1? TO 2]",
+        "size:\">=5kB\"",
+        "shared:x",
+        "uploader:x",
+        "uploader:public",
+        "favorites:other",
+        "comment_author:x",
+        "tag*:x",
+        "file*.name:x",
+        "NOT",
+        "AND",
+        ")",
+        "tag:a)",
+        "tag:a OR OR tag:b",
+        "tag:a && tag:b",
+        "Tag:a",
+        "a && b",
+        "tag:a NOT tag:b",
+        "\"tag\":a",
+        "name:a\\",
+    ];
+    for query in bad {
+        refuse(&admin, "file", query).await;
+        refused(admin.post("search", json!({"query": query})).await, query);
+    }
+    assert!(refuse(&admin, "file", "tag:a AND foo:1").await.contains("column 11 to 13"));
+    admin.request(Method::GET, "file").query(&[("query", "")]).send().await.unwrap();
+    assert_eq!(found(&admin, "file", "").await, 0);
+}
+
+/// The status of a query that had its time, unless the machine was fast enough.
+const GIVEN_UP: u16 = 503;
+
+#[tokio::test]
+async fn hostile_queries_are_refused_or_answered_soon() {
+    let server = Server::with(|config| config.statement_timeout = 2000).await;
+    let admin = server.admin().await;
+    admin.upload("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "content", Value::Null).await.ok();
+    admin.blob(&"ab".repeat(500_000)).await;
+    let many = |count: usize, operator: &str| vec!["tag:a"; count].join(operator);
+    let queries = [
+        ("a".repeat(10_000_000), 400),
+        (format!("blob.content:\"{}\"", "x".repeat(10_000_000)), 400),
+        ("(".repeat(100_000), 400),
+        ("NOT ".repeat(60_000), 400),
+        (format!("{}tag:a{}", "(".repeat(40), ")".repeat(40)), 200),
+        (format!("{}tag:a{}", "parent:(".repeat(40), ")".repeat(40)), 200),
+        (format!("{}tag:a{}", "NOT (".repeat(51), ")".repeat(51)), 400),
+        (many(500, " OR "), 200),
+        (many(500, " AND "), 200),
+        (many(501, " AND "), 400),
+        (format!("file.name:{}", "*a".repeat(10_000)), 200),
+        (format!("file.name:{}b", "*?".repeat(10_000)), 200),
+        (format!("blob.content:*{}c*", "a?".repeat(20_000)), GIVEN_UP),
+        (format!("blob.content:*{}c*", "?b".repeat(20_000)), GIVEN_UP),
+        ("tag:\"' OR 1=1 --\"".to_owned(), 200),
+        ("tag:\"%' UNION SELECT * FROM users --\"".to_owned(), 200),
+        ("file.name:\"\\\"* OR *\\\"\"".to_owned(), 200),
+        ("file.name:\"*\\\"aaa OR name : bbb*\"".to_owned(), 200),
+        ("tag:\"\0\"".to_owned(), 200),
+        ("tag:a\0b".to_owned(), 200),
+        ("\0".to_owned(), 400),
+        ("file.name:*\0\0\0*".to_owned(), 200),
+        (format!("config.cfg{}:1", ".a".repeat(10_000)), 200),
+        (format!("config.cfg{}:1", "*".repeat(100_000)), 200),
+        ("file.size:99999999999999999999999999999999".to_owned(), 200),
+        ("upload_time:>=99999999999999999999y".to_owned(), 400),
+        ("upload_count:99999999999999999999999".to_owned(), 200),
+        (format!("config.cfg.a:{}", "9".repeat(100_000)), 200),
+        ("config.cfg.a:\"\\ud800\"".to_owned(), 200),
+        ("\u{feff}".to_owned(), 400),
+        (format!("multi:\"{}\"", "0".repeat(64).repeat(10)), 400),
+        (format!("file.multi:\"{}\"", vec!["00000000"; 20_000].join(" ")), 200),
+        ("tag:\u{202e}x".to_owned(), 200),
+    ];
+    for (query, status) in queries {
+        let start = std::time::Instant::now();
+        let reply = admin.post("search", json!({"query": query})).await;
+        let shown: String = query.chars().take(50).collect();
+        let status = if status == GIVEN_UP && reply.status == 200 { 200 } else { status };
+        assert_eq!(reply.status.as_u16(), status, "{shown}: {}", reply.text().chars().take(300).collect::<String>());
+        assert!(start.elapsed() < std::time::Duration::from_secs(15), "{shown}: {:?}", start.elapsed());
+    }
+    admin.raw(Method::POST, "search", r#"{"query": "tag:\ud800"}"#).await.refused(400);
+    admin.get("file?query=tag:%ff%fe").await.ok();
+    admin.get("file?query=%00").await.refused(400);
+}
+
+#[tokio::test]
+async fn the_search_of_old_gives_a_bare_list() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &[]).await;
+    let one = id(&admin.file("one").await);
+    let two = id(&admin.blob("two").await);
+    let reply = admin.post("search", json!({"query": "upload_time:>=1h"})).await.ok();
+    assert_eq!(reply.as_array().unwrap().iter().map(id).collect::<Vec<_>>(), [two, one]);
+    assert_eq!(crate::harness::keys(&reply[0]), ["id", "tags", "type", "upload_time"]);
+    assert_eq!(alice.post("search", json!({"query": "upload_time:>=1h"})).await.ok(), json!([]));
+    for bad in [json!({}), json!({"query": ""}), json!({"query": null}), json!({"query": 5}), json!([])] {
+        admin.post("search", bad).await.refused(400);
+    }
+    server.anonymous().post("search", json!({"query": "tag:a"})).await.refused(401);
+    admin.get("search").await.refused(405);
+}
+
+#[tokio::test]
+async fn a_query_and_a_page_go_together() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let mut tagged = Vec::new();
+    for number in 0..30 {
+        let tags = if number % 2 == 0 { json!([{"tag": "even"}]) } else { json!([{"tag": "odd"}]) };
+        let file = id(&admin.upload("page.bin", format!("{number}"), json!({"tags": tags})).await.ok());
+        if number % 2 == 0 {
+            tagged.insert(0, file);
+        }
+    }
+    for query in ["tag:even", "tag:e*", "name:page* AND tag:even", "NOT tag:odd", "tag:even OR tag:none"] {
+        let mut walked: Vec<String> = Vec::new();
+        loop {
+            let mut request = admin.request(Method::GET, "file").query(&[("query", query), ("count", "4")]);
+            if let Some(last) = walked.last() {
+                request = request.query(&[("older_than", last)]);
+            }
+            let page = admin.send(request).await.ok();
+            let page = page["files"].as_array().unwrap();
+            if page.is_empty() {
+                break;
+            }
+            walked.extend(page.iter().map(id));
+        }
+        assert_eq!(walked, tagged, "{query}");
+        let page = admin.send(admin.request(Method::GET, "file").query(&[("query", query), ("page", "2")])).await.ok();
+        assert_eq!(page["files"].as_array().unwrap().iter().map(id).collect::<Vec<_>>(), tagged[10..], "{query}");
+    }
+}

@@ -1,0 +1,61 @@
+//! Searching in the pages, as a browser without scripts does it.
+
+use serde_json::json;
+
+use crate::harness::{ADMIN, Server, id};
+use crate::pages::Browser;
+
+#[tokio::test]
+async fn a_list_shows_what_a_query_finds_and_pages_keep_it() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for number in 0..30 {
+        admin.upload("wanted.bin", format!("{number}"), json!({"tags": [{"tag": "x:y"}]})).await.ok();
+    }
+    let other = id(&admin.upload("other.bin", "other", json!({})).await.ok());
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let shown = browser.get("/?query=tag%3A%22x%3Ay%22").await;
+    shown.page(200).has("value=\"tag:&#34;x:y&#34;\"").has("30 found").has("wanted.bin").lacks(&other);
+    // To the same query on the next page, and on the other lists.
+    let next = shown.html.split("rel=\"next\" href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a next page");
+    let next = next.replace("&#38;", "&").replace("&amp;", "&");
+    assert!(next.starts_with("/?query=tag%3A%22x%3Ay%22&older="), "{next}");
+    let second = browser.get(&next).await;
+    assert_eq!(second.page(200).html.matches("wanted.bin</bdi>").count(), 5);
+    second.has("30 found").lacks("rel=\"next\"");
+    shown.has("href=\"/objects?query=tag%3A%22x%3Ay%22\"");
+    browser.get("/?query=tag:none").await.page(200).has("0 found").has("Nothing that you can see");
+    browser.get("/?query=").await.page(200).has(&other).lacks("found.");
+}
+
+#[tokio::test]
+async fn a_query_with_a_mistake_shows_where_it_is() {
+    let server = Server::start().await;
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let shown = browser.get("/objects?query=tag%3Aa+AND+%3Cb%3E%3A1+OR+x").await;
+    shown.page(400).has("column 11").has("tag:a AND <mark>&lt;</mark>").lacks("<b>");
+    browser.get("/configs?query=foo%3A1").await.page(400).has("There is no field").has("<mark>foo</mark>:1");
+    browser.get("/?query=tag%3Aa+AND").await.page(400).has("tag:a AND<mark> </mark>");
+}
+
+#[tokio::test]
+async fn the_help_page_lists_every_field_with_examples_that_work() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for key in ["source", "report", "urls"] {
+        admin.post("attribute", json!({"key": key, "label": "", "description": "", "hidden": false})).await.ok();
+    }
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let help = browser.get("/help/search").await;
+    help.page(200)
+        .has("<code>file.name</code>")
+        .has("<code>config.cfg</code>")
+        .has("<code>blob.content</code>")
+        .has("or <code>meta</code>");
+    let links: Vec<&str> = help.html.split("class=\"example\" href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(links.len() > 40, "{}", links.len());
+    for link in links {
+        browser.get(link).await.page(200);
+    }
+    browser.get("/").await.page(200).has("href=\"/help/search\"");
+}
