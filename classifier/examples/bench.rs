@@ -56,7 +56,8 @@ async fn main() {
     let arguments = Arguments::parse();
     // This program lies in `examples` beside the program to measure.
     let beside = || std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().join("karton-classifier");
-    let mut ours = vec![arguments.ours.clone().unwrap_or_else(beside).into_os_string()];
+    let program = arguments.ours.as_ref().map_or_else(beside, |ours| std::path::absolute(ours).unwrap());
+    let mut ours = vec![program.into_os_string()];
     ours.extend(["--concurrency-limit".into(), arguments.concurrency.to_string().into()]);
     let python =
         std::env::var_os("KARTON_PEERS_PYTHON").map(|python| vec![Path::new(&python).with_file_name("karton-classifier").into_os_string()]);
@@ -123,7 +124,7 @@ async fn measure(command: &[std::ffi::OsString], arguments: &Arguments) -> Figur
     for _ in 1..arguments.samples {
         bed.answer().await;
     }
-    let (took, cpu) = (began.elapsed(), service.cpu().saturating_sub(cpu));
+    let (took, cpu) = (began.elapsed(), service.cpu() - cpu);
     let counted = u32::try_from(arguments.samples - 1).unwrap();
     let peak_mib = service.peak_mib();
     service.stop().await;

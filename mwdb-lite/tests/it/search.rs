@@ -628,7 +628,7 @@ async fn hostile_queries_are_refused_or_answered_soon() {
     let many = |count: usize, operator: &str| vec!["tag:a"; count].join(operator);
     let queries = [
         ("a".repeat(10_000_000), 400),
-        (format!("blob.content:\"{}\"", "x".repeat(10_000_000)), 400),
+        (format!("blob.content:\"{}\"", "x".repeat(1_000_000)), 400),
         ("(".repeat(100_000), 400),
         ("NOT ".repeat(60_000), 400),
         (format!("{}tag:a{}", "(".repeat(40), ")".repeat(40)), 200),
