@@ -74,9 +74,16 @@ impl RedisServer {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
-        self.kill();
-        self.child = spawn(self.port, self.folder.path(), self.durable);
-        assert!(answers(&mut self.child, self.port).await, "redis-server did not start again");
+        // A client that tries to reconnect may get this very port for its own end, and hold it for a moment.
+        for _ in 0..20 {
+            self.kill();
+            self.child = spawn(self.port, self.folder.path(), self.durable);
+            if answers(&mut self.child, self.port).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("redis-server did not start again; its log is in {}", self.folder.path().display());
     }
 
     /// A connection for looking into the server.
@@ -86,7 +93,8 @@ impl RedisServer {
     pub async fn connection(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.url()).expect("a valid address");
         // A busy machine is no reason to fail.
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+        let patient = Some(Duration::from_secs(30));
+        let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patient).set_response_timeout(patient);
         client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection to our redis-server")
     }
 }
@@ -113,7 +121,7 @@ fn spawn(port: u16, folder: &Path, durable: bool) -> Child {
 
 /// True when the server that answers on the port is this child.
 async fn answers(child: &mut Child, port: u16) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     let Ok(client) = redis::Client::open(format!("redis://127.0.0.1:{port}")) else { return false };
     while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
         if let Ok(mut connection) = client.get_multiplexed_async_connection().await {

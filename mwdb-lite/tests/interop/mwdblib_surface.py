@@ -164,7 +164,7 @@ assert len(list(mwdb.recent_blobs())) == mwdb.count_blobs() and len(list(mwdb.re
 
 # Searching
 mwdb.upload_file("needle.exe", b"needle", tags=["needle"], attributes={"interop": {"deep": [1, "x"]}})
-for query in ('name:"needle*"', "tag:needle", "attribute.interop.deep:x", 'tag:need* AND NOT name:"page-*"', "size:6 AND upload_time:>=1h"):
+for query in ('name:"needle*"', "tag:needle", "attribute.interop.deep:x", 'tag:need* AND NOT name:"page-*"', "size:[6 TO 6] AND upload_time:>=1h AND tag:n*"):
     assert [found.name for found in mwdb.search_files(query)] == ["needle.exe"], query
     assert mwdb.count_files(query) == 1, query
 pages = [found.name for found in mwdb.search_files('name:"page-*"')]
