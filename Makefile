@@ -2,7 +2,7 @@
 
 PEERS := $(CURDIR)/target/peers
 
-.PHONY: chaos compare-classifier playground test
+.PHONY: bench chaos compare-classifier fuzz playground test
 
 # Everything on this machine. Flags: make playground ARGS="--data elsewhere"
 playground:
@@ -30,3 +30,8 @@ compare-classifier:
 	scripts/setup system peers
 	cargo build --workspace --bin karton-classifier
 	$(PEERS)/karton/bin/python scripts/compare-classifier $(ARGS)
+
+# Speed and memory beside the Python reference. Flags: make bench ARGS="--stored 1000,1000000 --json"
+bench:
+	scripts/setup system peers
+	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python cargo run --release --package playground-bench -- $(ARGS)

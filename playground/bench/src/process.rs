@@ -1,0 +1,92 @@
+//! A process that is measured, and what it has used so far.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// The kernel counts CPU time in hundredths of a second, everywhere.
+const TICKS: f64 = 100.0;
+
+/// A process of ours or of the reference; it ends with this value.
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts this program in another role.
+    pub(crate) fn ours(arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+        command.args(arguments);
+        Self::start(command, folder)
+    }
+
+    /// Starts the Python side of the same role.
+    pub(crate) fn reference(python: &Path, arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("reference.py")).args(arguments);
+        Self::start(command, folder)
+    }
+
+    /// Starts a program that was installed beside the interpreter.
+    pub(crate) fn installed(python: &Path, name: &str, arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(python.with_file_name(name));
+        command.args(arguments);
+        Self::start(command, folder)
+    }
+
+    fn start(mut command: Command, folder: &Path) -> anyhow::Result<Self> {
+        command.env("HOME", folder).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("stderr")).context("cannot open the log")?;
+        let child = command.stderr(log).spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        Ok(Self { child })
+    }
+
+    /// The first line that it prints.
+    pub(crate) async fn line(&mut self) -> anyhow::Result<String> {
+        let stdout = self.child.stdout.take().context("a line was read before")?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).map(|_| line)
+        });
+        let line = tokio::time::timeout(Duration::from_mins(10), read).await.context("a process printed nothing in ten minutes")???;
+        anyhow::ensure!(!line.is_empty(), "a process ended before it had printed its figures");
+        Ok(line)
+    }
+
+    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
+        Usage::of(&PathBuf::from(format!("/proc/{}", self.child.id())))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    /// Seconds of CPU, user and system.
+    pub(crate) cpu: f64,
+    /// The most memory that was ever resident, in MiB.
+    pub(crate) peak: f64,
+}
+
+impl Usage {
+    /// Reads `/proc/PID` or `/proc/self`.
+    pub(crate) fn of(folder: &Path) -> anyhow::Result<Self> {
+        let read =
+            |name: &str| std::fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {}/{name}", folder.display()));
+        let stat = read("stat")?;
+        // The name of the program, in parentheses, may hold anything.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        let status = read("status")?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        Ok(Self { cpu: (ticks(11) + ticks(12)) / TICKS, peak: peak.unwrap_or(0.0) / 1024.0 })
+    }
+}
