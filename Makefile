@@ -31,6 +31,11 @@ compare-classifier:
 	cargo build --workspace --bin karton-classifier
 	$(PEERS)/karton/bin/python scripts/compare-classifier $(ARGS)
 
+# Hostile input for the readers: make fuzz TARGET=task SECONDS=600
+fuzz:
+	scripts/setup fuzz
+	scripts/fuzz $(or $(TARGET),all) $(or $(SECONDS),60)
+
 # Speed and memory beside the Python reference. Flags: make bench ARGS="--stored 1000,1000000 --json"
 bench:
 	scripts/setup system peers
