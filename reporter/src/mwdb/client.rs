@@ -104,6 +104,28 @@ impl Client {
         let answer = json_of(&request, self.inner.transport.send(&request, token.as_deref()).await?)?;
         Account::from_answer(&answer).ok_or_else(|| bad_answer(&request.action(), "it has no `login`"))
     }
+
+    /// Any other question; the answer as it is.
+    ///
+    /// # Errors
+    /// When MWDB refuses.
+    pub async fn get(&self, path: &[&str], query: Option<(&'static str, &str)>) -> Result<Value, Error> {
+        let request = Request::get(path.to_vec());
+        self.inner
+            .call(match query {
+                Some((name, value)) => request.query(name, value),
+                None => request,
+            })
+            .await
+    }
+
+    /// Any other addition; the answer as it is. It is sent again when the connection breaks.
+    ///
+    /// # Errors
+    /// When MWDB refuses.
+    pub async fn post(&self, path: &[&str], body: Value) -> Result<Value, Error> {
+        self.inner.call(Request::post(path.to_vec(), Body::Json(body))).await
+    }
 }
 
 impl Inner {

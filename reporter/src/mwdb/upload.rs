@@ -23,11 +23,15 @@ impl<'a> FileUpload<'a> {
     }
 }
 
-/// Relations and metadata of an upload. It is always shared with all groups of the account.
+/// Relations and metadata of an upload.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UploadOptions {
     /// Id of the parent.
     pub parent: Option<String>,
+    /// Whom the upload is shared with; none: all groups of the account.
+    pub upload_as: Option<String>,
+    /// Whether others may get it from MWDB; none: what the server takes for granted.
+    pub share_3rd_party: Option<bool>,
     /// Tags.
     pub tags: Vec<String>,
     /// Keys with one value each; a key may stand several times.
@@ -43,7 +47,10 @@ impl UploadOptions {
     pub(crate) fn to_map(&self) -> Map {
         let mut map = Map::new();
         map.insert("parent".to_owned(), self.parent.clone().into());
-        map.insert("upload_as".to_owned(), "*".into());
+        map.insert("upload_as".to_owned(), self.upload_as.as_deref().unwrap_or("*").into());
+        if let Some(share) = self.share_3rd_party {
+            map.insert("share_3rd_party".to_owned(), share.into());
+        }
         if !self.tags.is_empty() {
             let tags: Vec<Value> = self.tags.iter().map(|tag| object([("tag", tag.into())])).collect();
             map.insert("tags".to_owned(), tags.into());

@@ -101,7 +101,7 @@ impl Run<'_> {
                     tags: metadata.tags.clone(),
                     attributes: metadata.attributes.clone(),
                     karton_id: Some(self.task.root_uid().to_owned()),
-                    metakeys: Vec::new(),
+                    ..UploadOptions::default()
                 };
                 self.upload(subject, existing, options).await?
             }
