@@ -6,6 +6,7 @@
 //! the environment, and every error names the file (or variable), the section and the key.
 
 mod extras;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use extras::{CaptchaConfig, LogConfig, MailConfig, TlsConfig};
 
 use crate::limits::{self, Limits};
+pub use storage::{S3Storage, Storage};
 
 /// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +47,10 @@ pub struct Config {
     pub port: u16,
     /// The database file.
     pub sqlite_path: PathBuf,
-    /// Where uploaded content is kept.
+    /// Where uploaded content is kept, or with S3 only until it is complete.
     pub uploads_folder: PathBuf,
+    /// Where content is kept.
+    pub storage: Storage,
     /// Key of all tokens. Without one, a random key is made and kept in the database.
     pub secret_key: Option<String>,
     /// Audience of tokens, base of links in mails.
@@ -126,6 +130,7 @@ impl Default for Config {
             port: 8080,
             sqlite_path: "mwdb.sqlite".into(),
             uploads_folder: "uploads".into(),
+            storage: Storage::Disk,
             secret_key: None,
             base_url: "http://127.0.0.1".to_owned(),
             instance_name: "mwdb".to_owned(),
@@ -196,7 +201,9 @@ impl Config {
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let mut config = Self::from_parts(&files, env)?;
         if config.enable_karton {
-            config.karton = Some(karton_rs::Config::load(config.karton_config_path.as_deref())?);
+            let karton = karton_rs::Config::load(config.karton_config_path.as_deref())?;
+            storage::not_kartons(&config.storage, &karton)?;
+            config.karton = Some(karton);
         }
         Ok(config)
     }
@@ -249,7 +256,7 @@ impl Config {
         let mut grace = config.shutdown_grace.as_secs();
         source.parsed("mwdb", "shutdown_grace", &mut grace)?;
         config.shutdown_grace = Duration::from_secs(grace);
-        source.only_disk_storage()?;
+        config.storage = storage::storage(&source)?;
         source.exists("mwdb", "web_folder", config.web_folder.as_deref())?;
         let origin = if source.get("karton", "config_path").is_some() { ("karton", "config_path") } else { ("mwdb", "karton_config_path") };
         source.exists(origin.0, origin.1, config.karton_config_path.as_deref())?;
@@ -344,15 +351,6 @@ impl Source {
     fn exists(&self, section: &str, key: &str, path: Option<&Path>) -> Result<(), ConfigError> {
         match path {
             Some(path) if !path.exists() => Err(self.error(section, key, format!("`{}` does not exist", path.display()))),
-            _ => Ok(()),
-        }
-    }
-
-    fn only_disk_storage(&self) -> Result<(), ConfigError> {
-        match self.get("mwdb", "storage_provider") {
-            Some((provider, _)) if !provider.eq_ignore_ascii_case("disk") => {
-                Err(self.error("mwdb", "storage_provider", format!("`{provider}` is not supported, only `disk` is")))
-            }
             _ => Ok(()),
         }
     }

@@ -9,7 +9,9 @@
 mod accounts;
 mod api;
 pub mod auth;
+pub mod backup;
 mod captcha;
+pub mod check;
 pub mod config;
 mod content;
 mod db;
@@ -20,6 +22,8 @@ pub mod limits;
 mod mail;
 mod metrics;
 mod objects;
+mod progress;
+pub mod push;
 mod search;
 mod server;
 mod state;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mwdb_lite::{Config, ConfigError, config::LogConfig};
+use mwdb_lite::{Config, ConfigError, backup, check, config::LogConfig, push};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -46,8 +47,66 @@ enum Command {
         source: Source,
         password: String,
     },
+    /// Copy database and content to a folder, also while the server runs; again: only what is new
+    Backup {
+        #[command(flatten)]
+        source: Source,
+        /// The folder of the copy
+        dest: PathBuf,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at every row, every file and every hash; exit code 1 when something is wrong
+    Check {
+        #[command(flatten)]
+        source: Source,
+        /// Repair what can be repaired; the server must be stopped
+        #[arg(long)]
+        repair: bool,
+        /// Check a copy that `backup` made
+        #[arg(long, value_name = "FOLDER")]
+        copy: Option<PathBuf>,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send everything to another MWDB through its API; again: only what is new
+    Push {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        target: PushTarget,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the version
     Version,
+}
+
+#[derive(clap::Args)]
+struct PushTarget {
+    /// Address of the other MWDB
+    url: String,
+    /// API key of the account there
+    #[arg(long, env = "MWDB_PUSH_API_KEY", hide_env_values = true)]
+    api_key: String,
+    /// File that keeps how far the push has come
+    #[arg(long, value_name = "FILE", default_value = "mwdb-lite-push.json")]
+    state: PathBuf,
+    /// Go over everything again: what is there already changes only where something is missing
+    #[arg(long)]
+    restart: bool,
+    /// Send nothing, tell what would be sent
+    #[arg(long)]
+    dry_run: bool,
+    /// Objects on their way at once
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
+    /// Accept any certificate
+    #[arg(long)]
+    no_verify_ssl: bool,
 }
 
 #[derive(clap::Args)]
@@ -68,7 +127,8 @@ fn main() -> ExitCode {
     }
     karton_rs::service::install_crypto();
     match start(args.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // Settings that cannot be read do not say how to log either.
             start_logging(&LogConfig::default());
@@ -78,7 +138,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(command: Command) -> anyhow::Result<()> {
+/// Runs a command; false when it went through and the answer is no.
+fn start(command: Command) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
@@ -88,13 +149,99 @@ fn start(command: Command) -> anyhow::Result<()> {
                 config.port = port.unwrap_or(config.port);
                 let shutdown = CancellationToken::new();
                 karton_rs::service::cancel_on_signal(shutdown.clone());
-                mwdb_lite::run(config, shutdown).await
+                mwdb_lite::run(config, shutdown).await?;
             }
-            Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(load(&source)?).await,
-            Command::SetAdminPassword { source, password } => mwdb_lite::set_admin_password(load(&source)?, password).await,
-            Command::Version => Ok(()),
+            Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(load(&source)?).await?,
+            Command::SetAdminPassword { source, password } => {
+                mwdb_lite::set_admin_password(load(&source)?, password).await?;
+            }
+            Command::Backup { source, dest, json } => {
+                let report = backup::run(&load(&source)?, &dest).await?;
+                print(json, &report, &backup_lines(&report))?;
+                return Ok(report.unreadable.is_empty());
+            }
+            Command::Check { source, repair, copy, json } => {
+                let mut config = load(&source)?;
+                if let Some(folder) = copy {
+                    config = backup::settings_of_copy(&config, &folder);
+                }
+                let report = check::run(&config, if repair { check::Mode::Repair } else { check::Mode::Look }).await?;
+                print(json, &report, &check_lines(&report))?;
+                return Ok(report.is_clean());
+            }
+            Command::Push { source, target, json } => {
+                let stop = CancellationToken::new();
+                karton_rs::service::cancel_on_signal(stop.clone());
+                let options = push::Options {
+                    url: target.url,
+                    api_key: target.api_key,
+                    state: target.state,
+                    restart: target.restart,
+                    dry_run: target.dry_run,
+                    jobs: target.jobs,
+                    verify_ssl: !target.no_verify_ssl,
+                };
+                let report = push::run(&load(&source)?, &options, stop).await?;
+                print(json, &report, &push_lines(&report))?;
+                return Ok(report.is_complete());
+            }
+            Command::Version => {}
         }
+        Ok(true)
     })
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of the command")]
+fn print(json: bool, report: &impl Serialize, lines: &[String]) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(report)?);
+    } else {
+        lines.iter().for_each(|line| println!("{line}"));
+    }
+    Ok(())
+}
+
+fn backup_lines(report: &backup::Report) -> Vec<String> {
+    let backup::Report { files, copied, copied_bytes, removed, database_bytes, unreadable } = report;
+    let mut lines: Vec<String> = unreadable.iter().map(|hash| format!("not copied: {hash}")).collect();
+    lines.push(format!(
+        "database of {database_bytes} bytes, {files} files: {copied} of them new ({copied_bytes} bytes); {removed} removed that are no longer named"
+    ));
+    lines
+}
+
+fn check_lines(report: &check::Report) -> Vec<String> {
+    let mut lines: Vec<String> = report
+        .problems
+        .iter()
+        .map(|problem| {
+            let done = problem.repaired.as_ref().map(|how| format!(" [repaired: {how}]")).unwrap_or_default();
+            format!("{}: {}: {}{done}", problem.kind, problem.subject, problem.detail)
+        })
+        .collect();
+    lines.push(format!(
+        "{} objects, {} files with {} bytes: {} problems, {} repaired",
+        report.objects, report.files, report.bytes, report.unrepaired, report.repaired
+    ));
+    lines
+}
+
+fn push_lines(report: &push::Report) -> Vec<String> {
+    let mut lines: Vec<String> = report.notes.iter().map(|note| format!("note: {note}")).collect();
+    lines.extend(report.failed.iter().map(|failure| format!("failed: {}: {}", failure.subject, failure.reason)));
+    let verb = if report.dry_run { "would send" } else { "sent" };
+    lines.push(format!(
+        "{verb} {} files, {} blobs, {} configs, {} relations; {} failed",
+        report.files,
+        report.blobs,
+        report.configs,
+        report.relations,
+        report.failed.len()
+    ));
+    if report.stopped {
+        lines.push("stopped before the end: the same command goes on from here".to_owned());
+    }
+    lines
 }
 
 /// The settings; from here on the log is written as they say.

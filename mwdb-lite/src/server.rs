@@ -13,7 +13,7 @@ use rocket::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{accounts, api, config::Config, karton, objects::plugin, state::App, web};
+use crate::{accounts, api, config::Config, content, karton, objects::plugin, state::App, web};
 
 /// The server with all its routes, not yet listening.
 pub fn build(app: App) -> Rocket<Build> {
@@ -87,7 +87,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// As [`run`].
 pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(SocketAddr) + Send + 'static) -> anyhow::Result<()> {
     let app = App::open(config).await?;
+    let _claim = app.store.claim()?.with_context(|| {
+        format!(
+            "another mwdb-lite serves the uploads folder `{}`: stop it, or set [mwdb] uploads_folder",
+            app.config.uploads_folder.display()
+        )
+    })?;
     app.store.sweep().context("empty the staging folder")?;
+    match app.store.check().await {
+        // It may come back; until then uploads and downloads are answered 503.
+        Err(content::StoreError::Away(reason)) => tracing::warn!("the store of file content does not answer yet: {reason}"),
+        checked => checked.context("open the store of file content")?,
+    }
+    let caretaker = tokio::spawn(content::look_after(app.clone(), shutdown.clone()));
     let announcer = tokio::spawn(karton::outbox::run(app.clone(), shutdown.clone()));
     let listening = std::sync::Mutex::new(Some(ready));
     let liftoff = AdHoc::on_liftoff("tell the address", move |rocket| {
@@ -111,6 +123,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     // Also when the server ends by itself.
     shutdown.cancel();
     announcer.await.context("the announcer")?;
+    caretaker.await.context("the caretaker of content")?;
     outcome
 }
 

@@ -59,7 +59,7 @@ impl App {
             Some(key) => key.clone(),
             None => db.write(setup::secret_key).await.context("make the key of tokens")?,
         };
-        let store = Store::open(&config).with_context(|| format!("open the uploads folder `{}`", config.uploads_folder.display()))?;
+        let store = Store::open(&config).await.with_context(|| format!("open the uploads folder `{}`", config.uploads_folder.display()))?;
         let karton = Link::new(&config)?;
         Ok(Self {
             tokens: Arc::new(Tokens::new(&secret_key, &config.base_url)),

@@ -2,7 +2,6 @@
 
 use std::io::{self, SeekFrom};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rocket::{
@@ -14,13 +13,12 @@ use rocket::{
     serde::json::Json,
 };
 use serde::Serialize;
-use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncSeek, AsyncSeekExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 
 use super::params::Hash;
 use crate::{
     auth::{MaybeUser, User},
-    content,
+    content::{self, Reader},
     error::{ApiError, ApiResult},
     objects::{Kind, access, downloads},
     state::App,
@@ -61,14 +59,14 @@ async fn download(
 
 /// Ranges mean nothing here: each zip is encrypted anew.
 #[get("/file/<hash>/download/zip?<token>")]
-async fn download_zip(hash: Hash, token: Option<&str>, user: MaybeUser, app: &State<App>) -> ApiResult<Download> {
+async fn download_zip(hash: Hash, token: Option<&str>, user: MaybeUser, app: &State<App>) -> ApiResult<Zip> {
     let sha256 = authorised(app, user, token, hash).await?;
     let known = sha256.clone();
     let name = app.db.read(move |c| downloads::entry_name(c, &known)).await?;
-    let (store, path, password) = (Arc::clone(&app.store), app.store.path(&sha256), app.config.zip_download_password.clone());
-    let packed =
-        tokio::task::spawn_blocking(move || content::pack(&store, &path, &name, &password)).await.map_err(anyhow::Error::from)??;
-    Download::whole(sha256, File::from_std(packed)).await
+    let found = app.store.open_content(&sha256).await?;
+    let size = found.size;
+    let packed = content::pack(found.whole().await?, size, name, app.config.zip_download_password.clone()).await?;
+    Ok(Zip { sha256, packed: Box::pin(packed) })
 }
 
 /// The SHA-256 of the file that a request may download.
@@ -133,20 +131,12 @@ pub(crate) struct Download {
 
 impl Download {
     pub(crate) async fn open(app: &App, sha256: String, range: Option<&str>, obfuscate: bool) -> ApiResult<Self> {
-        let path = app.store.path(&sha256);
-        let mut file = File::open(&path).await.map_err(|error| anyhow::anyhow!("the content of {sha256} is missing: {error}"))?;
-        let total = file.metadata().await?.len();
+        let content = app.store.open_content(&sha256).await?;
+        let total = content.size;
         let range = range.map(|text| parse_range(text, total).ok_or(ApiError::RangeNotSatisfiable(total))).transpose()?.flatten();
         let (start, length) = range.map_or((0, total), |(start, end)| (start, end - start + 1));
-        file.seek(SeekFrom::Start(start)).await?;
-        file.set_max_buf_size(CHUNK);
-        Ok(Self { sha256, total, range, body: Slice { file, left: length, obfuscate } })
-    }
-
-    async fn whole(sha256: String, mut file: File) -> ApiResult<Self> {
-        let total = file.metadata().await?.len();
-        file.set_max_buf_size(CHUNK);
-        Ok(Self { sha256, total, range: None, body: Slice { file, left: total, obfuscate: false } })
+        let reader = content.read(start, length).await?;
+        Ok(Self { sha256, total, range, body: Slice { reader, left: length, obfuscate } })
     }
 }
 
@@ -164,6 +154,23 @@ impl<'r> Responder<'r, 'static> for Download {
         }
         let length = usize::try_from(self.body.left).unwrap_or(usize::MAX);
         response.sized_body(length, self.body).ok()
+    }
+}
+
+/// A zip that is made while it is sent.
+struct Zip {
+    sha256: String,
+    packed: Pin<Box<dyn AsyncRead + Send>>,
+}
+
+impl<'r> Responder<'r, 'static> for Zip {
+    fn respond_to(self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
+        Response::build()
+            .header(ContentType::Binary)
+            .raw_header("Content-Disposition", format!("attachment; filename={}", self.sha256))
+            .max_chunk_size(CHUNK)
+            .streamed_body(self.packed)
+            .ok()
     }
 }
 
@@ -189,9 +196,9 @@ fn parse_range(text: &str, total: u64) -> Option<Option<(u64, u64)>> {
     (start < total && start <= end).then(|| Some((start, end.min(total - 1))))
 }
 
-/// A piece of a file, its bits turned over when the client asked for it (so that scanners on the way stay calm).
+/// A piece of content, its bits turned over when the client asked for it (so that scanners on the way stay calm).
 struct Slice {
-    file: File,
+    reader: Reader,
     left: u64,
     obfuscate: bool,
 }
@@ -204,9 +211,13 @@ impl AsyncRead for Slice {
             return Poll::Ready(Ok(()));
         }
         let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(wanted));
-        match Pin::new(&mut this.file).poll_read(context, &mut piece) {
+        match Pin::new(&mut this.reader).poll_read(context, &mut piece) {
             Poll::Ready(Ok(())) => {}
-            other => return other,
+            Poll::Ready(Err(error)) => {
+                tracing::warn!("a download breaks off: {error}");
+                return Poll::Ready(Err(error));
+            }
+            Poll::Pending => return Poll::Pending,
         }
         if this.obfuscate {
             piece.filled_mut().iter_mut().for_each(|byte| *byte = !*byte);

@@ -108,11 +108,7 @@ async fn detail(kind: Type, hash: Hash, user: User, app: &State<App>) -> ApiResu
 #[delete("/<kind>/<hash>", rank = 21)]
 async fn delete_object(kind: Type, hash: Hash, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::RemovingObjects)?;
-    let content = app.change(&user.0, move |c, caller| remove::remove(c, caller, kind.0, &hash.0)).await?;
-    if let Some(sha256) = content {
-        let store = std::sync::Arc::clone(&app.store);
-        app.db.write(move |c| remove::discard_content(c, &store, &sha256)).await?;
-    }
+    remove::remove(app, &user.0, kind.0, hash.0).await?;
     Ok(Json(()))
 }
 

@@ -13,12 +13,13 @@ use super::{
 };
 use crate::{
     auth::{Caller, Capability, User},
+    content::settle,
     deprecated::Feature,
     error::{ApiError, ApiResult},
     objects::{
         create::{self, Content, NewBlob, NewFile, check_width},
         options::Options,
-        remove, tags,
+        tags,
         views::Detail,
     },
     state::App,
@@ -97,15 +98,11 @@ pub(crate) async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, opti
     let file_type = app.magic.describe(staged.path().to_owned()).await;
     let new = NewFile::new(&name, &staged, file_type);
     let sha256 = staged.digests.sha256.clone();
-    let store = Arc::clone(&app.store);
     // As long as `kept` lives, no deletion takes the content away.
-    let kept = tokio::task::spawn_blocking(move || store.keep(staged)).await.map_err(anyhow::Error::from)??;
+    let kept = app.store.keep(staged).await?;
     let stored = store_object(app, caller, Content::File(new), options).await;
     drop(kept);
-    if stored.is_err() {
-        let store = Arc::clone(&app.store);
-        app.db.write(move |c| remove::discard_content(c, &store, &sha256)).await?;
-    }
+    settle(&app.db, &app.store, &sha256).await;
     stored
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Digests {
 }
 
 /// Takes the bytes as they come.
-pub(super) struct Hasher {
+pub(crate) struct Hasher {
     md5: Md5,
     sha1: Sha1,
     sha256: Sha256,
@@ -30,7 +30,7 @@ pub(super) struct Hasher {
 }
 
 impl Hasher {
-    pub(super) fn new(ssdeep: bool) -> Self {
+    pub(crate) fn new(ssdeep: bool) -> Self {
         Self {
             md5: Md5::new(),
             sha1: Sha1::new(),
@@ -42,7 +42,7 @@ impl Hasher {
         }
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         self.md5.update(bytes);
         self.sha1.update(bytes);
@@ -57,11 +57,11 @@ impl Hasher {
         }
     }
 
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    pub(super) fn finish(self) -> Digests {
+    pub(crate) fn finish(self) -> Digests {
         let ssdeep = self.fuzzy.map(|mut fuzzy| {
             fuzzy.finalize();
             fuzzy.to_string()

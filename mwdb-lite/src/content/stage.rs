@@ -101,7 +101,7 @@ mod tests {
     async fn an_upload_that_cannot_be_written_says_why() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let config = crate::Config { uploads_folder: folder.path().join("uploads"), ..crate::Config::default() };
-        let store = Store::open(&config)?;
+        let store = Store::open(&config).await?;
         std::fs::remove_dir_all(store.staging_folder())?;
         let mut staging = Staging::start(&store, false);
         // The first pieces may fit into the channel before the thread has noticed.

@@ -1,150 +1,237 @@
-//! Where content lives: a folder, one file per SHA-256.
+//! Where content lives: a folder or a bucket, behind one door.
 //!
-//! `hash_pathing` spreads files as `a/b/c/d/<sha256>` by the first four digits, as MWDB Core does, so
-//! its folder can be taken over. An upload announces its hash before it looks for an old file, and a
-//! removal spares announced hashes: so content never vanishes under an upload of the same bytes.
+//! Whatever may end in content that no row names first leaves a *doubt*: an empty file beside the
+//! staged ones, named by the hash. [`super::settle`] asks the database and removes content or doubt, at
+//! once or, after a crash or an outage, later. So nothing is orphaned, and an upload that the
+//! database has acknowledged never loses its content: both sides hold the lock of the hash.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::Staged;
-use crate::config::Config;
+use tempfile::TempPath;
+use tokio::io::AsyncRead;
+
+use super::{
+    Layout, Staged, StoreError,
+    disk::Disk,
+    locks::{Held, Locks},
+    s3::Bucket,
+};
+use crate::config::{Config, Storage};
 
 /// Below the uploads folder, so that a rename brings a file to its place.
 const STAGING: &str = ".staging";
+/// Ending of a doubt.
+const DOUBT: &str = ".doubt";
+/// How much of a file is read at once.
+const PIECE: usize = 256 * 1024;
+
+/// The bytes of content, as they come.
+pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The store of content.
 pub(crate) struct Store {
-    folder: PathBuf,
     staging: PathBuf,
-    hash_pathing: bool,
-    fallback: bool,
-    arriving: Mutex<HashMap<String, usize>>,
+    pub(super) place: Place,
+    pub(super) layout: Layout,
+    pub(super) locks: Arc<Locks>,
+}
+
+#[derive(Clone)]
+pub(super) enum Place {
+    Disk(Disk),
+    S3(Bucket),
 }
 
 /// Content that is in place. As long as this lives, it is not removed.
-pub(crate) struct Kept {
-    store: Arc<Store>,
-    sha256: String,
+pub(crate) struct Kept(#[expect(dead_code, reason = "held, not read")] Held);
+
+/// Content that was found.
+pub(crate) struct Content {
+    pub(crate) size: u64,
+    source: Source,
+}
+
+enum Source {
+    File(tokio::fs::File),
+    Object(Bucket, String),
+}
+
+/// Content as a file, for those who need one.
+pub(crate) struct Lent {
+    pub(crate) path: PathBuf,
+    _copy: Option<TempPath>,
 }
 
 impl Store {
-    /// Makes the folders.
+    /// Makes the folders. A bucket is not asked for yet, see [`Self::check`].
     ///
     /// # Errors
     /// When a folder cannot be made.
-    pub(crate) fn open(config: &Config) -> io::Result<Self> {
+    pub(crate) async fn open(config: &Config) -> Result<Self, StoreError> {
         let folder = config.uploads_folder.clone();
         let staging = folder.join(STAGING);
-        fs::create_dir_all(&staging)?;
-        Ok(Self {
-            folder,
-            staging,
-            hash_pathing: config.hash_pathing,
-            fallback: config.hash_pathing_fallback,
-            arriving: Mutex::new(HashMap::new()),
-        })
+        fs::create_dir_all(&staging).map_err(StoreError::disk("make the folder", &staging))?;
+        let layout = Layout { hash_pathing: config.hash_pathing, fallback: config.hash_pathing_fallback };
+        let place = match &config.storage {
+            Storage::Disk => Place::Disk(Disk::new(folder, layout)),
+            Storage::S3(settings) => Place::S3(Bucket::new(settings, layout).await),
+        };
+        Ok(Self { staging, place, layout, locks: Arc::default() })
     }
 
-    /// Empties the staging folder of what a crash left there. For the server alone: other commands
-    /// may open the store while it takes uploads.
-    ///
-    /// # Errors
-    /// When a leftover cannot be removed.
-    pub(crate) fn sweep(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.staging)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                fs::remove_file(entry.path())?;
+    /// Whether content can be kept: that the bucket exists and may be used.
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Place::Disk(_) => Ok(()),
+            Place::S3(bucket) => bucket.check().await,
+        }
+    }
+
+    /// Claims the staging folder for this process, as long as the value lives; nothing when another
+    /// process has it.
+    pub(crate) fn claim(&self) -> Result<Option<fs::File>, StoreError> {
+        let folder = fs::File::open(&self.staging).map_err(StoreError::disk("open the folder", &self.staging))?;
+        match folder.try_lock() {
+            Ok(()) => Ok(Some(folder)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => {
+                // Some network folders know no locks. Then nothing but care protects them.
+                tracing::warn!("`{}` cannot be locked against a second server: {error}", self.staging.display());
+                Ok(Some(folder))
             }
         }
-        Ok(())
+    }
+
+    /// What lies in the staging folder: leftovers of a crash when no server runs, doubts left out.
+    pub(crate) fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut files = self.staged().map_err(StoreError::disk("read the folder", &self.staging))?;
+        files.retain(|path| hash_of_doubt(path).is_none());
+        Ok(files)
+    }
+
+    /// Empties the staging folder of what a crash left there. Only for who has claimed it.
+    pub(crate) fn sweep(&self) -> Result<(), StoreError> {
+        self.leftovers()?.iter().try_for_each(|path| fs::remove_file(path).map_err(StoreError::disk("remove", path)))
+    }
+
+    fn staged(&self) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(&self.staging)?.map(|entry| Ok(entry?.path())).collect()
     }
 
     pub(super) fn staging_folder(&self) -> &Path {
         &self.staging
     }
 
-    fn path_by(&self, hash_pathing: bool, sha256: &str) -> PathBuf {
-        let mut path = self.folder.clone();
-        if hash_pathing {
-            path.extend(sha256.chars().take(4).map(String::from));
-        }
-        path.push(sha256);
-        path
+    fn doubt_path(&self, sha256: &str) -> PathBuf {
+        self.staging.join(format!("{sha256}{DOUBT}"))
     }
 
-    /// Where the content of a file is.
-    pub(crate) fn path(&self, sha256: &str) -> PathBuf {
-        let path = self.path_by(self.hash_pathing, sha256);
-        if self.fallback && !path.exists() {
-            let other = self.path_by(!self.hash_pathing, sha256);
-            if other.exists() {
-                return other;
-            }
-        }
-        path
+    /// Notes that content may be left without a row, before it can come to that.
+    pub(crate) fn doubt(&self, sha256: &str) -> Result<(), StoreError> {
+        let path = self.doubt_path(sha256);
+        fs::File::create(&path).map(drop).map_err(StoreError::disk("make", &path))
     }
 
-    /// Brings a staged file to its place. Blocks.
-    pub(crate) fn keep(self: &Arc<Self>, staged: Staged) -> io::Result<Kept> {
-        let sha256 = staged.digests.sha256.clone();
-        *self.arriving().entry(sha256.clone()).or_insert(0) += 1;
-        let kept = Kept { store: Arc::clone(self), sha256 };
-        let path = self.path(&kept.sha256);
-        // The same bytes are there already, unless a full disk or a crash cut them short.
-        if fs::metadata(&path).is_ok_and(|there| there.len() == staged.size) {
-            return Ok(kept);
-        }
-        let folder = path.parent().unwrap_or(&self.folder);
-        self.make_folders(folder)?;
-        staged.path.persist(&path).map_err(|error| error.error)?;
-        fs::File::open(folder)?.sync_all()?;
-        Ok(kept)
+    pub(crate) fn is_in_doubt(&self, sha256: &str) -> bool {
+        self.doubt_path(sha256).exists()
     }
 
-    /// Makes the folders of a path; new ones are on disk before content is put into them.
-    fn make_folders(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        fs::create_dir_all(folder)?;
-        for parent in folder.ancestors().skip(1).take_while(|parent| parent.starts_with(&self.folder)) {
-            fs::File::open(parent)?.sync_all()?;
-        }
-        Ok(())
-    }
-
-    /// Removes content that the database does not name any more, unless it is arriving again. Called
-    /// by the database's writer, so that no upload can be recorded meanwhile.
-    pub(crate) fn discard(&self, sha256: &str) -> io::Result<()> {
-        let arriving = self.arriving();
-        if arriving.contains_key(sha256) {
-            return Ok(());
-        }
-        match fs::remove_file(self.path(sha256)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+    pub(crate) fn no_doubt(&self, sha256: &str) -> Result<(), StoreError> {
+        let path = self.doubt_path(sha256);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::disk("remove", &path)(error)),
             _ => Ok(()),
         }
     }
 
-    fn arriving(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
-        // The map is consistent between any two statements that hold the lock.
-        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The hashes of all doubts.
+    pub(crate) fn doubts(&self) -> Result<Vec<String>, StoreError> {
+        let staged = self.staged().map_err(StoreError::disk("read the folder", &self.staging))?;
+        Ok(staged.iter().filter_map(|path| hash_of_doubt(path)).collect())
+    }
+
+    /// Brings a staged file to its place.
+    pub(crate) async fn keep(&self, staged: Staged) -> Result<Kept, StoreError> {
+        let Staged { path, size, digests } = staged;
+        let kept = Kept(self.locks.shared(&digests.sha256).await);
+        self.doubt(&digests.sha256)?;
+        match &self.place {
+            Place::Disk(disk) => {
+                let disk = disk.clone();
+                let put = tokio::task::spawn_blocking(move || disk.put(path, size, &digests.sha256));
+                put.await.map_err(|error| StoreError::Refused(format!("putting content into its place: {error}")))??;
+            }
+            Place::S3(bucket) => bucket.put(&path, size, &digests.sha256).await?,
+        }
+        Ok(kept)
+    }
+
+    /// Looks content up; nothing when it is missing.
+    pub(crate) async fn find(&self, sha256: &str) -> Result<Option<Content>, StoreError> {
+        Ok(match &self.place {
+            Place::Disk(disk) => disk.open(sha256).await?.map(|(file, size)| Content { size, source: Source::File(file) }),
+            Place::S3(bucket) => {
+                let found = bucket.find(sha256).await?;
+                found.map(|(key, size)| Content { size, source: Source::Object(bucket.clone(), key) })
+            }
+        })
+    }
+
+    /// Looks up content that must be there.
+    pub(crate) async fn open_content(&self, sha256: &str) -> Result<Content, StoreError> {
+        self.find(sha256).await?.ok_or_else(|| StoreError::Missing(sha256.to_owned()))
+    }
+
+    /// Content as a file: the stored one, or a copy that goes with the value.
+    pub(crate) async fn lend(&self, sha256: &str) -> Result<Lent, StoreError> {
+        if let Place::Disk(disk) = &self.place {
+            return Ok(Lent { path: disk.path(sha256), _copy: None });
+        }
+        let mut reader = self.open_content(sha256).await?.whole().await?;
+        let failed = |error| StoreError::disk("copy content into", &self.staging)(error);
+        let (file, path) = tempfile::NamedTempFile::new_in(&self.staging).map_err(failed)?.into_parts();
+        let mut file = tokio::fs::File::from_std(file);
+        tokio::io::copy(&mut reader, &mut file).await.map_err(|error| StoreError::Away(format!("read {sha256}: {error}")))?;
+        tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(failed)?;
+        Ok(Lent { path: path.to_path_buf(), _copy: Some(path) })
+    }
+
+    /// Where the content of a file is, for tools that work on the folder itself.
+    #[cfg(test)]
+    pub(super) fn disk_path(&self, sha256: &str) -> Option<PathBuf> {
+        match &self.place {
+            Place::Disk(disk) => Some(disk.path(sha256)),
+            Place::S3(_) => None,
+        }
     }
 }
 
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let mut arriving = self.store.arriving();
-        if let Some(count) = arriving.get_mut(&self.sha256) {
-            *count -= 1;
-            if *count == 0 {
-                arriving.remove(&self.sha256);
+impl Content {
+    /// Reads `length` bytes from `start`.
+    pub(crate) async fn read(self, start: u64, length: u64) -> Result<Reader, StoreError> {
+        use tokio::io::{AsyncReadExt, AsyncSeekExt};
+        match self.source {
+            Source::File(mut file) => {
+                file.seek(io::SeekFrom::Start(start)).await.map_err(|source| StoreError::Disk { action: "seek".to_owned(), source })?;
+                file.set_max_buf_size(PIECE);
+                Ok(Box::new(file.take(length)))
             }
+            // A range of no bytes cannot be asked for.
+            Source::Object(..) if length == 0 => Ok(Box::new(tokio::io::empty())),
+            Source::Object(bucket, key) => Ok(Box::new(bucket.read(&key, start, length).await?)),
         }
     }
+
+    /// Reads all of it.
+    pub(crate) async fn whole(self) -> Result<Reader, StoreError> {
+        let size = self.size;
+        self.read(0, size).await
+    }
+}
+
+fn hash_of_doubt(path: &Path) -> Option<String> {
+    path.file_name()?.to_str()?.strip_suffix(DOUBT).map(str::to_owned)
 }

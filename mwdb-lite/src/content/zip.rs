@@ -1,47 +1,132 @@
 //! Content in a zip that scanners on the way leave alone: one entry, encrypted with a known password.
+//!
+//! It is made while it is sent, by a thread of its own, from a source that is read while it is packed.
 
-use std::fs::File;
-use std::io::{self, Seek};
-use std::path::Path;
+use std::io::{self, Write};
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures::stream;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::io::StreamReader;
 use zip::{AesMode, CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-use super::Store;
+use super::Reader;
+use crate::error::{ApiError, ApiResult};
 
 /// From this size on the entry needs the long form of its sizes.
 const LARGE: u64 = u32::MAX as u64;
+/// How much goes out at once.
+const PIECE: usize = 64 * 1024;
+/// Pieces that wait for the client.
+const AHEAD: usize = 4;
+/// Threads that pack at once: more would take those away that the database needs.
+static PACKING: Semaphore = Semaphore::const_new(64);
+/// How long a request waits for one of them.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A client that takes nothing for so long gets no more.
+const STALLED: Duration = Duration::from_mins(1);
 
-/// Packs a file into a nameless temporary file, read from its start. Blocks.
-pub(crate) fn pack(store: &Store, content: &Path, name: &str, password: &str) -> io::Result<File> {
-    let mut source = File::open(content)?;
-    let target = tempfile::tempfile_in(store.staging_folder())?;
+/// Packs `size` bytes of content. An error in the middle is an error of the reader, never a short zip.
+pub(crate) async fn pack(content: Reader, size: u64, name: String, password: String) -> ApiResult<impl AsyncRead + Send> {
+    let busy = |_| ApiError::Unavailable("Too many zips are being made".to_owned());
+    let permit = tokio::time::timeout(PATIENCE, PACKING.acquire()).await.map_err(busy)?.map_err(anyhow::Error::from)?;
+    let (pieces, inbox) = mpsc::channel(AHEAD);
+    let handle = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let mut sink = Sink { pieces, buffer: Vec::with_capacity(PIECE), handle: handle.clone() };
+        let mut source = Source { content, handle };
+        if let Err(error) = write(&mut source, size, &name, &password, &mut sink).and_then(|()| sink.flush()) {
+            // Nobody listens when the client is gone.
+            let _ = sink.send(Err(error));
+        }
+    });
+    Ok(StreamReader::new(Box::pin(stream::unfold(inbox, |mut inbox| async { inbox.recv().await.map(|piece| (piece, inbox)) }))))
+}
+
+fn write(source: &mut impl io::Read, size: u64, name: &str, password: &str, sink: &mut Sink) -> io::Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        .large_file(source.metadata()?.len() >= LARGE)
+        .large_file(size >= LARGE)
         .with_aes_encryption(AesMode::Aes256, password);
-    let mut archive = ZipWriter::new(io::BufWriter::new(target));
+    let mut archive = ZipWriter::new_stream(sink);
     archive.start_file(name, options)?;
-    io::copy(&mut source, &mut archive)?;
-    let mut target = archive.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-    target.rewind()?;
-    Ok(target)
+    let packed = io::copy(source, &mut archive)?;
+    if packed != size {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the content ends after {packed} of {size} bytes")));
+    }
+    archive.finish()?;
+    Ok(())
+}
+
+/// Content, read by a thread that may wait.
+struct Source {
+    content: Reader,
+    handle: Handle,
+}
+
+impl io::Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.handle.block_on(self.content.read(buffer))
+    }
+}
+
+/// Hands pieces over to the response.
+struct Sink {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    buffer: Vec<u8>,
+    handle: Handle,
+}
+
+impl Sink {
+    fn send(&self, piece: io::Result<Bytes>) -> io::Result<()> {
+        let sent = self.handle.block_on(tokio::time::timeout(STALLED, self.pieces.send(piece)));
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
+        self.send(Ok(piece.into()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Cursor, Read as _};
 
     use super::*;
 
-    #[test]
-    fn the_zip_opens_with_its_password_and_holds_the_content() -> anyhow::Result<()> {
-        let folder = tempfile::tempdir()?;
-        let config = crate::Config { uploads_folder: folder.path().join("uploads"), ..crate::Config::default() };
-        let store = Store::open(&config)?;
-        let content = folder.path().join("content");
+    async fn packed(content: Vec<u8>, size: u64) -> io::Result<Vec<u8>> {
+        let reader = pack(Box::new(Cursor::new(content)), size, "sample.bin".to_owned(), "infected".to_owned()).await.expect("a thread");
+        let mut zip = Vec::new();
+        Box::pin(reader).read_to_end(&mut zip).await?;
+        Ok(zip)
+    }
+
+    #[tokio::test]
+    async fn the_zip_opens_with_its_password_and_holds_the_content() -> anyhow::Result<()> {
         let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-        std::fs::write(&content, &bytes)?;
-        let mut archive = zip::ZipArchive::new(pack(&store, &content, "sample.bin", "infected")?)?;
+        let mut archive = zip::ZipArchive::new(Cursor::new(packed(bytes.clone(), bytes.len() as u64).await?))?;
         let mut read = Vec::new();
         let mut entry = archive.by_name_decrypt("sample.bin", b"infected")?;
         assert_eq!(entry.compression(), CompressionMethod::Deflated);
@@ -50,5 +135,11 @@ mod tests {
         assert!(read == bytes);
         assert!(archive.by_name_decrypt("sample.bin", b"wrong").is_err());
         Ok(())
+    }
+
+    #[tokio::test]
+    async fn content_that_ends_early_is_an_error_and_no_short_zip() {
+        let error = packed(vec![7; 1000], 2000).await.expect_err("1000 bytes are missing");
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod objects;
 pub(crate) mod permissions;
 pub(crate) mod relations;
 pub(crate) mod sql;
+pub(crate) mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -142,13 +142,15 @@ async fn attempt(app: &App, connected: &Connected, row: OutboxRow) -> bool {
 }
 
 async fn announce(app: &App, connected: &Connected, row: &OutboxRow) -> ApiResult<()> {
-    let (store, wanted) = (std::sync::Arc::clone(&app.store), row.clone());
-    let task = app.db.read(move |c| spawn::task(c, &store, &wanted)).await?;
-    let known = connected.karton.task(task.uid()).await.map_err(anyhow::Error::from)?;
+    let wanted = row.clone();
+    let mut announcement = app.db.read(move |c| spawn::announcement(c, &wanted)).await?;
+    let known = connected.karton.task(announcement.task.uid()).await.map_err(anyhow::Error::from)?;
     if known.is_some_and(|task| task.status() != TaskState::Declared) {
         return Ok(());
     }
-    connected.karton.send_task(task).await.map_err(anyhow::Error::from)?;
+    let lent = announcement.attach(&app.store).await?;
+    connected.karton.send_task(announcement.task).await.map_err(anyhow::Error::from)?;
+    drop(lent);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
-    content::Store,
+    content::{Lent, Store},
     db::{
         analyses::OutboxRow,
         attributes, metadata,
@@ -22,8 +22,32 @@ use crate::{
 const HIGH: &str = "high";
 const EXECUTE: &str = "execute";
 
+/// The task of one announcement, and the sample that goes with it.
+pub(super) struct Announcement {
+    pub(super) task: Task,
+    sample: Option<Sample>,
+}
+
+struct Sample {
+    name: String,
+    size: u64,
+    sha256: String,
+    uid: String,
+}
+
+impl Announcement {
+    /// Attaches the sample. What is given back must live until the task is sent.
+    pub(super) async fn attach(&mut self, store: &Store) -> ApiResult<Option<Lent>> {
+        let Some(sample) = &self.sample else { return Ok(None) };
+        let lent = store.lend(&sample.sha256).await?;
+        let resource = LocalResource::from_known_path(&sample.name, &lent.path, sample.size, &sample.sha256);
+        self.task.attach("sample", resource.with_uid(&sample.uid));
+        Ok(Some(lent))
+    }
+}
+
 /// Builds the task of one announcement. It has the same uids on every attempt.
-pub(super) fn task(c: &Connection, store: &Store, row: &OutboxRow) -> ApiResult<Task> {
+pub(super) fn announcement(c: &Connection, row: &OutboxRow) -> ApiResult<Announcement> {
     let object = db::by_id(c, row.object_id)?.ok_or_else(ApiError::no_object)?;
     let values = attributes::open_values(c, object.id)?;
     let mut attributes: Map = Map::new();
@@ -42,8 +66,13 @@ pub(super) fn task(c: &Connection, store: &Store, row: &OutboxRow) -> ApiResult<
     if let Some(argument) = arguments.get(EXECUTE) {
         execute = Some(argument.clone());
     }
+    let mut sample = None;
     let mut task = match object.kind {
-        Kind::File => file(c, store, row, &object)?,
+        Kind::File => {
+            let (task, attached) = file(c, row, &object)?;
+            sample = Some(attached);
+            task
+        }
         Kind::Config => config(c, row, &object)?,
         Kind::Blob => blob(c, row, &object)?,
     };
@@ -52,18 +81,17 @@ pub(super) fn task(c: &Connection, store: &Store, row: &OutboxRow) -> ApiResult<
         task.set_persistent_header(EXECUTE, execute);
     }
     task.set_payload("attributes", attributes);
-    Ok(task)
+    Ok(Announcement { task, sample })
 }
 
-fn file(c: &Connection, store: &Store, row: &OutboxRow, object: &ObjectRow) -> ApiResult<Task> {
+fn file(c: &Connection, row: &OutboxRow, object: &ObjectRow) -> ApiResult<(Task, Sample)> {
     let file = db::file(c, object.id)?;
-    let path = store.path(&object.dhash);
     let mut task = Task::with_root_uid(json!({"type": "sample", "kind": "raw"}), &row.analysis_id);
     task.set_persistent_header("quality", row.quality.as_str());
     task.set_priority(if row.quality == HIGH { TaskPriority::Normal } else { TaskPriority::Low });
     task.set_payload("tags", metadata::tags(c, object.id)?);
-    task.attach("sample", LocalResource::from_known_path(&file.file_name, path, file.file_size, &object.dhash).with_uid(&row.resource_uid));
-    Ok(task)
+    let sample = Sample { name: file.file_name, size: file.file_size, sha256: object.dhash.clone(), uid: row.resource_uid.clone() };
+    Ok((task, sample))
 }
 
 fn config(c: &Connection, row: &OutboxRow, object: &ObjectRow) -> ApiResult<Task> {

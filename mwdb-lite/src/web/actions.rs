@@ -1,7 +1,5 @@
 //! What the forms of an object's page do. Each ends with the page anew.
 
-use std::sync::Arc;
-
 use karton_rs::json::{Map, Value};
 use rocket::{Route, State, post};
 
@@ -173,9 +171,6 @@ async fn reanalyze(hash: Hash, actor: Actor, app: &State<App>) -> PageResult<See
 #[post("/object/<hash>/remove")]
 async fn remove_object(hash: Hash, actor: Actor, app: &State<App>) -> PageResult<SeeOther> {
     actor.require(Capability::RemovingObjects)?;
-    if let Some(sha256) = app.change(&actor.0, move |c, caller| remove::remove(c, caller, None, &hash.0)).await? {
-        let store = Arc::clone(&app.store);
-        app.db.write(move |c| remove::discard_content(c, &store, &sha256)).await?;
-    }
+    remove::remove(app, &actor.0, None, hash.0).await?;
     Ok(see_other("/"))
 }

@@ -113,14 +113,11 @@ async fn page(app: &App, session: Session, kind: Option<Kind>, hash: Hash) -> Pa
 
 /// The first bytes of a file.
 async fn preview(app: &App, sha256: &str) -> ApiResult<Content> {
-    let file = match tokio::fs::File::open(app.store.path(sha256)).await {
-        Ok(file) => file,
-        // The rest of the page is still worth showing; `check` and downloads tell of it.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Content::None),
-        Err(error) => return Err(error.into()),
-    };
+    // Without content the rest of the page is still worth showing; `check` and downloads tell of it.
+    let Some(found) = app.store.find(sha256).await? else { return Ok(Content::None) };
+    let length = found.size.min(PREVIEW as u64 + 1);
     let mut bytes = Vec::with_capacity(PREVIEW + 1);
-    file.take(PREVIEW as u64 + 1).read_to_end(&mut bytes).await?;
+    found.read(0, length).await?.read_to_end(&mut bytes).await?;
     let whole = bytes.len() <= PREVIEW;
     bytes.truncate(PREVIEW);
     let lines = bytes.chunks(16).zip((0..).step_by(16)).map(|(bytes, offset)| HexLine { offset, bytes: bytes.to_vec() });

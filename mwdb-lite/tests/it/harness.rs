@@ -57,6 +57,11 @@ impl Server {
         Self { _folder: folder, config, running, http }
     }
 
+    /// The settings, for commands that work on the same data.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// `http://HOST:PORT`
     pub(crate) fn url(&self) -> &str {
         &self.running.as_ref().expect("the server runs").url

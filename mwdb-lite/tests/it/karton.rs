@@ -11,8 +11,8 @@ use crate::harness::{Api, PASSWORD, Server, each, id};
 
 /// Redis and S3 of the test's own.
 pub(crate) struct Bed {
-    redis: RedisServer,
-    s3: playground_s3::Server,
+    pub(crate) redis: RedisServer,
+    pub(crate) s3: playground_s3::Server,
     folder: tempfile::TempDir,
 }
 
@@ -24,7 +24,7 @@ impl Bed {
         Self { redis: RedisServer::start_durable().await, s3, folder }
     }
 
-    fn ini(&self) -> String {
+    pub(crate) fn ini(&self) -> String {
         format!(
             "[redis]\nhost = 127.0.0.1\nport = {}\n[s3]\naddress = {}\naccess_key = mwdb\nsecret_key = mwdbmwdb\nbucket = karton\n",
             self.redis.port(),
@@ -32,7 +32,7 @@ impl Bed {
         )
     }
 
-    fn karton_config(&self) -> karton_rs::Config {
+    pub(crate) fn karton_config(&self) -> karton_rs::Config {
         karton_rs::Config::from_parts(&[("karton.ini", &self.ini())], []).unwrap()
     }
 
@@ -46,7 +46,7 @@ impl Bed {
     }
 
     /// Uids that wait for the broker.
-    async fn announced(&self) -> Vec<String> {
+    pub(crate) async fn announced(&self) -> Vec<String> {
         self.redis.connection().await.lrange("karton.tasks", 0, -1).await.unwrap()
     }
 
@@ -64,7 +64,7 @@ impl Bed {
     }
 
     /// Waits for the tasks of so many uploads, and makes sure that no more come.
-    async fn tasks(&self, count: usize) -> Vec<Value> {
+    pub(crate) async fn tasks(&self, count: usize) -> Vec<Value> {
         let uids = eventually("the announcements", || async { Some(self.announced().await).filter(|uids| uids.len() >= count) }).await;
         assert_eq!(uids.len(), count, "{uids:?}");
         let mut records = Vec::new();

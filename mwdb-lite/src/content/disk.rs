@@ -1,0 +1,125 @@
+//! Content in a folder, one file per SHA-256.
+//!
+//! `hash_pathing` spreads files as `a/b/c/d/<sha256>` by the first four digits, as MWDB Core does, so
+//! its folder can be taken over. With the fallback, what lies under the other scheme is found too.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
+
+use super::{Layout, STRAYS, StoreError};
+
+/// A folder of content.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    folder: PathBuf,
+    layout: Layout,
+}
+
+impl Disk {
+    pub(super) fn new(folder: PathBuf, layout: Layout) -> Self {
+        Self { folder, layout }
+    }
+
+    /// Where the content of a file is, or would be put.
+    pub(super) fn path(&self, sha256: &str) -> PathBuf {
+        let mut paths = self.layout.keys(sha256).map(|key| self.folder.join(key));
+        let first = paths.next().unwrap_or_else(|| self.folder.join(sha256));
+        if first.exists() { first } else { paths.find(|path| path.exists()).unwrap_or(first) }
+    }
+
+    /// Brings a staged file to its place. Blocks.
+    pub(super) fn put(&self, staged: TempPath, size: u64, sha256: &str) -> Result<(), StoreError> {
+        let path = self.path(sha256);
+        // The same bytes are there already, unless a full disk or a crash cut them short.
+        if fs::metadata(&path).is_ok_and(|there| there.len() == size) {
+            return Ok(());
+        }
+        let folder = path.parent().unwrap_or(&self.folder);
+        self.make_folders(folder).map_err(StoreError::disk("make the folder", folder))?;
+        staged.persist(&path).map_err(|error| StoreError::disk("put content into", &path)(error.error))?;
+        sync(folder).map_err(StoreError::disk("write the folder", folder))
+    }
+
+    /// Makes the folders of a path; new ones are on disk before content is put into them.
+    fn make_folders(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(folder)?;
+        folder.ancestors().skip(1).take_while(|parent| parent.starts_with(&self.folder)).try_for_each(sync)
+    }
+
+    /// Opens content; nothing when it is missing.
+    pub(super) async fn open(&self, sha256: &str) -> Result<Option<(tokio::fs::File, u64)>, StoreError> {
+        let path = self.path(sha256);
+        let file = match tokio::fs::File::open(&path).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::disk("open", &path)(error)),
+        };
+        let size = file.metadata().await.map_err(StoreError::disk("look at", &path))?.len();
+        Ok(Some((file, size)))
+    }
+
+    /// The key under which content is; nothing when it is missing.
+    pub(super) fn key_of(&self, sha256: &str) -> Option<String> {
+        self.layout.keys(sha256).find(|key| self.folder.join(key).exists())
+    }
+
+    /// Removes content, under both schemes where both are read.
+    pub(super) fn remove(&self, sha256: &str) -> Result<(), StoreError> {
+        self.layout.keys(sha256).map(|key| self.folder.join(key)).try_for_each(|path| match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::disk("remove", &path)(error)),
+            _ => Ok(()),
+        })
+    }
+
+    /// The files of the folder with their sizes, each by its path below the folder. Blocks.
+    pub(super) fn list(&self, mut each: impl FnMut(String, u64) -> bool) -> Result<(), StoreError> {
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            let entries = fs::read_dir(&folder).map_err(StoreError::disk("read the folder", &folder))?;
+            for entry in entries {
+                let entry = entry.map_err(StoreError::disk("read the folder", &folder))?;
+                let path = entry.path();
+                let kind = entry.file_type().map_err(StoreError::disk("look at", &path))?;
+                // What is ours but no content starts with a dot.
+                let hidden = folder == self.folder && entry.file_name().as_encoded_bytes().starts_with(b".");
+                if kind.is_dir() && !hidden {
+                    folders.push(path);
+                } else if kind.is_file() && !hidden {
+                    let size = match entry.metadata() {
+                        Ok(metadata) => metadata.len(),
+                        // Removed meanwhile.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        Err(error) => return Err(StoreError::disk("look at", &path)(error)),
+                    };
+                    let key = path.strip_prefix(&self.folder).unwrap_or(&path).to_string_lossy().into_owned();
+                    if !each(key, size) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a file out of the way, and tells where to.
+    pub(super) fn set_aside(&self, key: &str) -> Result<String, StoreError> {
+        let from = self.folder.join(key);
+        let target = self.folder.join(STRAYS).join(key.replace('/', "_"));
+        let folder = target.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder).map_err(StoreError::disk("make the folder", folder))?;
+        fs::rename(&from, &target).map_err(StoreError::disk("move away", &from))?;
+        sync(folder).map_err(StoreError::disk("write the folder", folder))?;
+        Ok(target.display().to_string())
+    }
+}
+
+/// Makes what a folder lists durable.
+fn sync(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
