@@ -19,11 +19,13 @@ test:
 
 # Kills, stops and cuts off services for a quarter of an hour, compares filters with the reference, and prints what was
 # counted. CHAOS_ROUNDS, CHAOS_SECONDS, CHAOS_SEED, FILTER_CASES and FILTER_SEED change it.
+# Then mwdb-lite is killed in the middle of uploads, MWDB_CHAOS_ROUNDS times.
 chaos:
 	scripts/setup system peers
 	CHAOS_ROUNDS=$(or $(CHAOS_ROUNDS),100) CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) \
 	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python KARTON_DASHBOARD_PYTHON=$(PEERS)/dashboard/bin/python \
 	cargo test --workspace --test karton-rs-it -- --nocapture --test-threads 1 chaos:: generated_cases
+	CHAOS_ROUNDS=$(or $(MWDB_CHAOS_ROUNDS),50) PERMISSION_CASES=50 cargo test --workspace --test mwdb-lite-it -- crash:: permissions::
 
 # The Python classifier and ours side by side on the files of this machine. Flags: ARGS="--limit 10000"
 compare-classifier:

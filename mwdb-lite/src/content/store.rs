@@ -198,15 +198,6 @@ impl Store {
         tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(failed)?;
         Ok(Lent { path: path.to_path_buf(), _copy: Some(path) })
     }
-
-    /// Where the content of a file is, for tools that work on the folder itself.
-    #[cfg(test)]
-    pub(super) fn disk_path(&self, sha256: &str) -> Option<PathBuf> {
-        match &self.place {
-            Place::Disk(disk) => Some(disk.path(sha256)),
-            Place::S3(_) => None,
-        }
-    }
 }
 
 impl Content {
