@@ -124,7 +124,7 @@ async fn measure(command: &[std::ffi::OsString], arguments: &Arguments) -> Figur
     for _ in 1..arguments.samples {
         bed.answer().await;
     }
-    let (took, cpu) = (began.elapsed(), service.cpu() - cpu);
+    let (took, cpu) = (began.elapsed(), service.cpu().saturating_sub(cpu));
     let counted = u32::try_from(arguments.samples - 1).unwrap();
     let peak_mib = service.peak_mib();
     service.stop().await;

@@ -56,7 +56,7 @@ mod tests {
         let hash = "0123456789abcdef".repeat(4);
         let spread = format!("0/1/2/3/{hash}");
         let only = Layout { hash_pathing: true, fallback: false };
-        assert_eq!(only.keys(&hash).collect::<Vec<_>>(), [spread.clone()]);
+        assert_eq!(only.keys(&hash).collect::<Vec<_>>(), std::slice::from_ref(&spread));
         assert!(only.looks_at(&spread, &hash));
         for elsewhere in [hash.as_str(), &format!("0/1/2/4/{hash}")] {
             assert_eq!(hash_in(elsewhere), Some(hash.as_str()));

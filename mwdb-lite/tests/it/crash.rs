@@ -169,7 +169,7 @@ async fn chaos(storage: Storage, rounds: usize) {
         }
     }
     let wanted: Vec<&String> = files.iter().filter(|(_, fate)| matches!(fate, Fate::Acknowledged(_))).map(|(hash, _)| hash).collect();
-    let received = within(Duration::from_secs(60), "all announcements", || async {
+    let received = within(Duration::from_mins(1), "all announcements", || async {
         let received = received(&bed).await;
         wanted.iter().all(|hash| received.contains_key(*hash)).then_some(received)
     })

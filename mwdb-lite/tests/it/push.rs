@@ -203,7 +203,7 @@ async fn a_push_that_was_killed_goes_on_without_duplicates() {
         pushing.kill().await.unwrap();
     }
     assert!(count().await < 64, "it was killed in the middle");
-    let output = tokio::time::timeout(Duration::from_secs(60), command().output()).await.expect("an end").unwrap();
+    let output = tokio::time::timeout(Duration::from_mins(1), command().output()).await.expect("an end").unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["failed"], json!([]));
@@ -227,7 +227,7 @@ async fn a_server_that_asks_for_patience_gets_it() {
             let (mut client, _) = listener.accept().await.unwrap();
             if n % 2 == 0 {
                 counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                let mut some = [0; 65_536];
+                let mut some = vec![0; 65_536];
                 let _ = client.read(&mut some).await;
                 let answer = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
                 let _ = client.write_all(answer.as_bytes()).await;

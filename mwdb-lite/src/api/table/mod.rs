@@ -79,7 +79,7 @@ impl Entry {
     /// The entry of a mounted route.
     pub(crate) fn of(route: &Route) -> Option<&'static Self> {
         let mounted = route.uri.to_string();
-        let path = mounted.strip_prefix("/api").unwrap_or(&mounted);
+        let path = mounted.strip_prefix("/api").filter(|rest| rest.starts_with('/')).unwrap_or(&mounted);
         TABLE.iter().find(|entry| entry.method == route.method && entry.path == path)
     }
 
