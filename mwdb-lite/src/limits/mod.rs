@@ -19,7 +19,7 @@ pub struct Limit {
     pub(crate) period: Duration,
 }
 
-/// Limits by key; see [`Windows`] for what keys mean.
+/// Limits by key; see `Windows` for what keys mean.
 pub type Limits = BTreeMap<String, Vec<Limit>>;
 
 const READING: &str = "1000/10second 2000/minute 6000/5minute 10000/15minute";
