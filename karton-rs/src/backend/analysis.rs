@@ -299,10 +299,13 @@ impl Backend {
 
     /// Whether every task that was routed is in the index: only our brokers were at work.
     pub(crate) async fn index_is_complete(&self) -> Result<bool, Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("EXISTS").arg(keys::UNINDEXED);
-        let (unindexed,): (bool,) = self.redis.run(&pipeline).await?;
-        Ok(!unindexed && self.brokers_are_ours().await?)
+        Ok(!self.index_may_be_partial().await? && self.brokers_are_ours().await?)
+    }
+
+    /// Whether tasks may have been routed that the index does not know of.
+    pub(crate) async fn index_may_be_partial(&self) -> Result<bool, Error> {
+        let (unindexed,): (bool,) = self.redis.run(redis::pipe().cmd("EXISTS").arg(keys::UNINDEXED)).await?;
+        Ok(unindexed)
     }
 
     /// Whether all brokers that are online are of this library, and there is one.
@@ -355,6 +358,9 @@ impl Backend {
 
     /// Puts pending tasks into the index that others have routed.
     pub(crate) async fn index_found(&self, tasks: &[Task], ttl: std::time::Duration) -> Result<(), Error> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
         let now = self.server_time().await?;
         for tasks in tasks.chunks(100) {
             let mut pipeline = redis::pipe();

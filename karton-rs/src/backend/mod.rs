@@ -10,6 +10,7 @@ mod connection;
 mod delayed;
 pub(crate) mod keys;
 mod names;
+mod places;
 mod quarantine;
 mod queues;
 mod scan;
@@ -28,6 +29,7 @@ pub use analysis::{AnalysisEnded, TaskHistory};
 pub use bind::Bind;
 pub(crate) use connection::{Connection, is_outage};
 pub use names::{KARTON_VERSION, ServiceInfo};
+pub(crate) use places::Places;
 pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
 pub(crate) use queues::Pending;
 pub(crate) use settle::{Seen, Settled, Settlement};
@@ -204,6 +206,20 @@ impl Backend {
 
     /// uids in the queues of all consumers, whether or not they have a bind.
     pub(crate) async fn queued_uids(&self) -> Result<HashSet<String>, Error> {
+        let mut uids = HashSet::new();
+        for queue in self.queues().await? {
+            match self.uids(&queue).await {
+                Ok(found) => uids.extend(found),
+                Err(error) if error.is_temporary() => return Err(error),
+                // An identity may be the name of something that is no list.
+                Err(_) => {}
+            }
+        }
+        Ok(uids)
+    }
+
+    /// The names of all queues of consumers; an identity is the name of its oldest one, if it has that.
+    async fn queues(&self) -> Result<HashSet<String>, Error> {
         let mut queues: HashSet<String> = self.binds_raw().await?.into_keys().collect();
         let mut cursor = 0_u64;
         loop {
@@ -213,19 +229,9 @@ impl Backend {
             queues.extend(found.into_iter().filter_map(|key| String::from_utf8(key).ok()));
             cursor = next;
             if cursor == 0 {
-                break;
+                return Ok(queues);
             }
         }
-        let mut uids = HashSet::new();
-        for queue in queues {
-            match self.uids(&queue).await {
-                Ok(found) => uids.extend(found),
-                Err(error) if error.is_temporary() => return Err(error),
-                // An identity may be the name of something that is no list.
-                Err(_) => {}
-            }
-        }
-        Ok(uids)
     }
 
     /// Puts what cannot be read aside for an operator, with the reason.

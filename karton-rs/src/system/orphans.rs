@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::SystemSettings;
 use crate::{
-    backend::{Backend, Bind, OpenConnection, keys, keys::Metric, read_task},
+    backend::{Backend, Bind, OpenConnection, Places, keys, keys::Metric, read_task},
     error::Error,
+    json::{RawObject, Value},
     task::{Task, TaskState},
 };
 
@@ -70,17 +71,26 @@ pub(super) async fn run(backend: &Backend, settings: &SystemSettings, shutdown: 
 
 async fn look(backend: &Backend, settings: &SystemSettings, suspects: &mut Suspects) -> Result<(), Error> {
     let completes = settings.keeps_history() && backend.can_complete_index().await?;
-    let held: HashSet<String> = backend.held_uids().await?;
+    // Before the records: what is sent or popped in between is as new to the next look.
+    let places = backend.all_places().await?;
+    let open = if completes && backend.index_may_be_partial().await? { Places::default() } else { backend.open_analyses().await? };
     let mut found = Vec::new();
     let mut cursor = 0;
     loop {
         let (next, records) = backend.scan_records(cursor, EVERY_TASK).await?;
-        let tasks = records.iter().filter_map(|(uid, record)| pending(uid, record));
-        let (unrouted, routed): (Vec<Task>, Vec<Task>) = tasks.partition(|task| task.status() == TaskState::Declared);
-        if settings.keeps_history() {
-            backend.index_found(&routed, settings.history_ttl).await?;
+        let mut unknown = Vec::new();
+        for (uid, record) in &records {
+            let Some(seen) = Seen::read(record) else { continue };
+            let routed = seen.status != TaskState::Declared;
+            // The index has all that our broker has routed: others may have woken an analysis that had ended.
+            if routed && settings.keeps_history() && !open.contains(&seen.root_uid) {
+                unknown.extend(read_task(uid, record).ok());
+            }
+            if !places.contains(uid) {
+                found.extend(read_task(uid, record).ok().as_ref().and_then(Sighting::of));
+            }
         }
-        found.extend(unrouted.iter().chain(&routed).filter(|task| !held.contains(task.uid())).filter_map(Sighting::of));
+        backend.index_found(&unknown, settings.history_ttl).await?;
         cursor = next;
         if cursor == 0 {
             break;
@@ -89,12 +99,9 @@ async fn look(backend: &Backend, settings: &SystemSettings, suspects: &mut Suspe
     if completes && backend.brokers_are_ours().await? {
         backend.index_is_completed().await?;
     }
-    // Afterwards: what was popped since then has been changed at the next look.
-    let mut queued = backend.queued_uids().await?;
-    queued.extend(backend.unrouted_uids().await?);
     let now = backend.server_time().await?;
     let workers = workers(backend.connections().await?, &backend.binds().await?);
-    for uid in suspects.judge(found, &queued, &workers, now) {
+    for uid in suspects.judge(found, &workers, now) {
         let Some(record) = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next() else { continue };
         match read_task(&uid, &record) {
             Ok(task) if task.status() == TaskState::Declared => route_again(backend, &task, &record).await?,
@@ -103,6 +110,28 @@ async fn look(backend: &Backend, settings: &SystemSettings, suspects: &mut Suspe
         }
     }
     Ok(())
+}
+
+/// What is read of every record.
+struct Seen {
+    status: TaskState,
+    root_uid: String,
+}
+
+impl Seen {
+    /// None for one that is done, or that cannot be read.
+    fn read(record: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(record).ok()?;
+        // Most records are something else, which need not be read to be told.
+        if !["\"Declared\"", "\"Spawned\"", "\"Started\""].iter().any(|status| text.contains(status)) {
+            return None;
+        }
+        let fields = RawObject::parse(text).ok()?;
+        let text = |name: &str| Some(Value::parse(fields.get(name)?).ok()?.as_str()?.to_owned());
+        let status: TaskState = text("status")?.parse().ok()?;
+        status.is_pending().then_some(())?;
+        Some(Self { status, root_uid: text("root_uid").unwrap_or_default() })
+    }
 }
 
 /// For a task that its broker has lost; one whose files are not there is still being sent, or never was.
@@ -181,16 +210,6 @@ impl Sighting {
     }
 }
 
-/// A task that waits for its broker, is in a queue, or at work.
-fn pending(uid: &str, record: &[u8]) -> Option<Task> {
-    // Most records are something else, which need not be read to be told.
-    let text = std::str::from_utf8(record).ok()?;
-    if !["\"Declared\"", "\"Spawned\"", "\"Started\""].iter().any(|status| text.contains(status)) {
-        return None;
-    }
-    read_task(uid, record).ok().filter(|task| task.status().is_pending())
-}
-
 /// What earlier looks have seen.
 #[derive(Default)]
 struct Suspects {
@@ -210,8 +229,8 @@ struct Suspect {
 }
 
 impl Suspects {
-    /// The uids that two looks in a row have found lost.
-    fn judge(&mut self, found: Vec<Sighting>, queued: &HashSet<String>, workers: &Workers, now: f64) -> Vec<String> {
+    /// Of tasks that are in no place, the uids that two looks in a row have found lost.
+    fn judge(&mut self, found: Vec<Sighting>, workers: &Workers, now: f64) -> Vec<String> {
         self.named.extend(workers.keys().cloned());
         let mut before = std::mem::take(&mut self.tasks);
         let nobody = BTreeMap::new();
@@ -229,7 +248,7 @@ impl Suspects {
             });
             suspect.workers.retain(|id| online.get(id).is_some_and(|worker| !worker.idle));
             let gone = self.named.contains(&receiver) && suspect.workers.is_empty();
-            let is_lost = if started { gone } else { !queued.contains(&uid) };
+            let is_lost = !started || gone;
             if is_lost && suspect.lost {
                 lost.push(uid);
                 continue;
@@ -270,25 +289,23 @@ mod tests {
     #[test]
     fn a_task_in_no_queue_is_lost_when_two_looks_find_it_so() {
         let mut suspects = Suspects::default();
-        let queued = HashSet::from(["queued".to_owned()]);
-        let found = || vec![sighting("lost", false, 1.0), sighting("queued", false, 1.0)];
-        assert!(suspects.judge(found(), &queued, &online(&[]), 1.0).is_empty());
-        assert_eq!(suspects.judge(found(), &queued, &online(&[]), 2.0), ["lost"]);
+        assert!(suspects.judge(vec![sighting("lost", false, 1.0), sighting("queued later", false, 1.0)], &online(&[]), 1.0).is_empty());
+        assert_eq!(suspects.judge(vec![sighting("lost", false, 1.0)], &online(&[]), 2.0), ["lost"]);
+        assert!(suspects.judge(vec![sighting("queued later", false, 1.0)], &online(&[]), 3.0).is_empty());
     }
 
     #[test]
     fn a_task_that_changed_between_two_looks_is_a_new_suspect() {
         let mut suspects = Suspects::default();
         for time in [1.0, 2.0, 3.0] {
-            assert!(suspects.judge(vec![sighting("busy", false, time)], &HashSet::new(), &online(&[]), time).is_empty());
+            assert!(suspects.judge(vec![sighting("busy", false, time)], &online(&[]), time).is_empty());
         }
     }
 
     #[test]
     fn a_started_task_is_lost_when_all_its_possible_workers_are_gone() {
         let mut suspects = Suspects::default();
-        let mut look =
-            |connections: &[(&str, f64)]| suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online(connections), 1.0).len();
+        let mut look = |connections: &[(&str, f64)]| suspects.judge(vec![sighting("t", true, 1.0)], &online(connections), 1.0).len();
         assert_eq!(look(&[("1", 0.0), ("2", 0.0)]), 0);
         // One of them may still be at it; a new one cannot.
         assert_eq!(look(&[("2", 0.0), ("3", 5.0)]), 0);
@@ -301,7 +318,7 @@ mod tests {
         let mut suspects = Suspects::default();
         let mut look = |found: &[f64], connections: &[(&str, f64)], now: f64| {
             let found = found.iter().map(|last_update| sighting("t", true, *last_update)).collect();
-            suspects.judge(found, &HashSet::new(), &online(connections), now).len()
+            suspects.judge(found, &online(connections), now).len()
         };
         assert_eq!(look(&[], &[("1", 0.0)], 100.0), 0);
         // Its consumer died and was replaced before it was ever seen at work.
@@ -317,9 +334,8 @@ mod tests {
     fn who_waits_for_a_task_has_none_unless_it_works_on_several_at_once() {
         for (is_async, lost) in [(false, 1), (true, 0)] {
             let mut suspects = Suspects::default();
-            let mut look = |connections: &[(&str, f64)]| {
-                suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online_as(connections, is_async), 1.0).len()
-            };
+            let mut look =
+                |connections: &[(&str, f64)]| suspects.judge(vec![sighting("t", true, 1.0)], &online_as(connections, is_async), 1.0).len();
             // It may have come to its work between the two looks at records and connections.
             assert_eq!(look(&[("w1", 0.0)]), 0);
             assert_eq!(look(&[("w1", 0.0)]), lost);
@@ -330,7 +346,7 @@ mod tests {
     fn nothing_is_known_of_consumers_without_a_name() {
         let mut suspects = Suspects::default();
         for now in [1.0, 2.0, 3.0, 4.0] {
-            assert!(suspects.judge(vec![sighting("t", true, 1.0)], &HashSet::new(), &online(&[]), now).is_empty());
+            assert!(suspects.judge(vec![sighting("t", true, 1.0)], &online(&[]), now).is_empty());
         }
     }
 }
