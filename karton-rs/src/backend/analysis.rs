@@ -32,12 +32,13 @@ for i = 3, #KEYS do
     local length = redis.pcall('HLEN', KEYS[i])
     if type(length) == 'number' then
         if length + count <= tonumber(ARGV[2]) then
-            for j = at + 2, at + 1 + count, 2 do redis.call('HSET', KEYS[i], ARGV[j], ARGV[j + 1]) end
+            -- So many values that the stack of the script holds them.
+            for j = at + 2, at + 1 + count, 1000 do redis.call('HSET', KEYS[i], unpack(ARGV, j, math.min(j + 999, at + 1 + count))) end
         else
             redis.call('HSET', KEYS[i], 'full', '1')
         end
         redis.call('EXPIRE', KEYS[i], ARGV[1])
-        redis.call('ZADD', KEYS[1], ARGV[3], root)
+        if length == 0 then redis.call('ZADD', KEYS[1], ARGV[3], root) end
         redis.call('ZADD', KEYS[2], ARGV[4], root)
     end
     at = at + 2 + count
@@ -362,9 +363,16 @@ impl Backend {
             return Ok(());
         }
         let now = self.server_time().await?;
-        for tasks in tasks.chunks(100) {
+        for tasks in tasks.chunks(1000) {
             let mut pipeline = redis::pipe();
             for task in tasks {
+                pipeline.hexists(keys::analysis(task.root_uid()), task.uid());
+            }
+            // Something else may stand there: the script leaves it alone.
+            let known: Vec<bool> = self.redis.run(&pipeline).await.unwrap_or_else(|_| vec![false; tasks.len()]);
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("PING").ignore();
+            for task in tasks.iter().zip(known).filter(|(_, known)| !known).map(|(task, _)| task) {
                 let root = task.root_uid();
                 pipeline.cmd("EVAL").arg(FOUND).arg(3).arg(keys::analysis(root)).arg(keys::ANALYSES).arg(keys::OPEN_ANALYSES);
                 pipeline.arg(task.uid()).arg(found_entry(task)).arg(ttl.as_secs()).arg(now).arg(root).ignore();

@@ -39,7 +39,7 @@ pub(crate) const ATTEMPTS: &str = "karton.rs.attempts";
 
 /// Prefix of what is known of an analysis, also when its records are gone.
 pub(crate) const ANALYSIS_PREFIX: &str = "karton.rs.analysis:";
-/// Root uids of all of those: with the time of the last task that was routed.
+/// Root uids of all of those: with the time when their first task was routed.
 pub(crate) const ANALYSES: &str = "karton.rs.analyses";
 /// Root uids of those that had not ended when last looked at: with the time of the next look.
 pub(crate) const OPEN_ANALYSES: &str = "karton.rs.analyses.open";

@@ -9,10 +9,16 @@ use crate::{
     task::{Task, TaskError, TaskPriority, TaskState, new_uid, now},
 };
 
+const RECEIVER: &str = "receiver";
+
 /// An unrouted task, ready to be forked.
 pub(super) struct Unrouted<'a> {
     pub(super) headers: Map,
     pub(super) status: TaskState,
+    /// The headers as JSON text.
+    pub(super) headers_json: String,
+    /// The same, cut where a receiver belongs.
+    around_receiver: [String; 2],
     parts: Parts<'a>,
 }
 
@@ -48,10 +54,14 @@ impl<'a> Unrouted<'a> {
     pub(super) fn read(uid: &str, record: &'a str) -> Result<Self, TaskError> {
         let fields = RawObject::parse(record)?;
         if let Some((raw, headers, status)) = Raw::read(&fields).filter(|(raw, _, _)| raw.uid == uid) {
-            return Ok(Self { headers, status, parts: Parts::Raw(raw) });
+            return Ok(Self::new(headers, status, Parts::Raw(raw)));
         }
         let task = Task::from_json(record)?.with_uid(uid);
-        Ok(Self { headers: task.headers().clone(), status: task.status(), parts: Parts::Parsed(Box::new(task)) })
+        Ok(Self::new(task.headers().clone(), task.status(), Parts::Parsed(Box::new(task))))
+    }
+
+    fn new(headers: Map, status: TaskState, parts: Parts<'a>) -> Self {
+        Self { headers_json: headers_json(&headers), around_receiver: around_receiver(&headers), headers, status, parts }
     }
 
     pub(super) fn root_uid(&self) -> &str {
@@ -86,8 +96,8 @@ impl<'a> Unrouted<'a> {
             }
             Parts::Raw(raw) => {
                 let uid = format!("{{{}}}:{}", raw.root_uid, new_uid());
-                let mut headers = self.headers.clone();
-                headers.insert("receiver".to_owned(), receiver.into());
+                let [before, after] = &self.around_receiver;
+                let headers = [before, &json_text(receiver), after.as_str()].concat();
                 let record = raw.record("null", &headers, &json_text(&raw.uid), TaskState::Spawned, &uid);
                 (uid, raw.priority, record)
             }
@@ -103,7 +113,7 @@ impl<'a> Unrouted<'a> {
                 task.set_status(TaskState::Finished);
                 task.to_json()
             }
-            Parts::Raw(raw) => raw.record(raw.error, &self.headers, raw.orig_uid, TaskState::Finished, &raw.uid),
+            Parts::Raw(raw) => raw.record(raw.error, &self.headers_json, raw.orig_uid, TaskState::Finished, &raw.uid),
         }
     }
 }
@@ -142,14 +152,14 @@ impl<'a> Raw<'a> {
     }
 
     /// A record with sorted keys, as the reference writes it.
-    fn record(&self, error: &str, headers: &Map, orig_uid: &str, status: TaskState, uid: &str) -> String {
+    fn record(&self, error: &str, headers: &str, orig_uid: &str, status: TaskState, uid: &str) -> String {
         let mut out = String::with_capacity(self.payload.len() + self.payload_persistent.len() + 768);
         let mut put = |label: &str, json: &str| {
             out.push_str(label);
             out.push_str(json);
         };
         put("{\"error\": ", error);
-        put(", \"headers\": ", &headers_json(headers));
+        put(", \"headers\": ", headers);
         put(", \"headers_persistent\": ", self.headers_persistent);
         put(", \"last_update\": ", &Value::from(now()).to_json());
         put(", \"orig_uid\": ", orig_uid);
@@ -165,8 +175,32 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// Headers as a JSON object with sorted keys, cut where the value of the receiver stands.
+fn around_receiver(headers: &Map) -> [String; 2] {
+    let mut members: Vec<_> = headers.iter().filter(|(name, _)| *name != RECEIVER).collect();
+    members.sort_unstable_by_key(|(name, _)| *name);
+    let at = members.partition_point(|(name, _)| name.as_str() < RECEIVER);
+    let (mut before, mut after) = ("{".to_owned(), String::new());
+    for (name, value) in &members[..at] {
+        write_string(&mut before, name);
+        before.push_str(": ");
+        write_sorted(&mut before, value);
+        before.push_str(", ");
+    }
+    write_string(&mut before, RECEIVER);
+    before.push_str(": ");
+    for (name, value) in &members[at..] {
+        after.push_str(", ");
+        write_string(&mut after, name);
+        after.push_str(": ");
+        write_sorted(&mut after, value);
+    }
+    after.push('}');
+    [before, after]
+}
+
 /// Headers as a JSON object with sorted keys.
-pub(super) fn headers_json(headers: &Map) -> String {
+fn headers_json(headers: &Map) -> String {
     let mut members: Vec<_> = headers.iter().collect();
     members.sort_unstable_by_key(|(name, _)| *name);
     let mut out = String::from("{");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     SystemSettings,
-    fork::{Unrouted, headers_json},
+    fork::Unrouted,
     matcher::{Matcher, Unusable},
     sweep,
 };
@@ -282,9 +282,8 @@ impl Plan {
         }
         let receivers: Vec<String> = matcher.receivers(&task.headers, unusable).into_iter().map(str::to_owned).collect();
         let time = now();
-        let headers = headers_json(&task.headers);
         let tracked = self.tracked.entry(task.root_uid().to_owned()).or_default();
-        let about = analysis::unrouted_entry(task.parent_uid().as_deref(), task.last_update(), &headers, &task.headers);
+        let about = analysis::unrouted_entry(task.parent_uid().as_deref(), task.last_update(), &task.headers_json, &task.headers);
         tracked.extend([uid.to_owned(), about, format!("{uid}:f"), analysis::end(TaskState::Finished, time, None)]);
         for receiver in &receivers {
             let fork = task.fork(receiver);
@@ -294,7 +293,7 @@ impl Plan {
             *self.assigned.entry(receiver.clone()).or_default() += 1;
         }
         let origin = task.headers.get("origin").and_then(crate::json::Value::as_str).unwrap_or("unknown");
-        self.outputs.entry(origin.to_owned()).or_default().insert(headers);
+        self.outputs.entry(origin.to_owned()).or_default().insert(task.headers_json.clone());
         self.records.push((keys::task(uid), task.finished()));
         self.routed.push((uid.to_owned(), receivers));
     }

@@ -32,7 +32,13 @@ pub(crate) enum Role {
     /// A consumer that does nothing
     PeerConsume { ini: PathBuf, concurrency: usize },
     /// A producer: so many tasks, so many at once, with a resource or without
-    PeerProduce { ini: PathBuf, count: usize, at_once: usize, resource: bool },
+    PeerProduce {
+        ini: PathBuf,
+        count: usize,
+        at_once: usize,
+        #[arg(action = clap::ArgAction::Set)]
+        resource: bool,
+    },
     /// Puts objects into S3 and does nothing else
     PeerPut { url: String, count: usize, at_once: usize },
     /// The S3 server
