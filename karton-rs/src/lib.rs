@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod filters;
 pub mod json;
+pub mod s3;
 pub mod service;
 pub mod system;
 pub mod task;

@@ -5,15 +5,11 @@
 mod probe;
 
 use std::path::Path;
-use std::time::Duration;
 
 use aws_config::{ecs::EcsCredentialsProvider, imds::credentials::ImdsCredentialsProvider, meta::credentials::CredentialsProviderChain};
 use aws_sdk_s3::{
     Client,
-    config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
-        retry::RetryConfig, timeout::TimeoutConfig,
-    },
+    config::{Credentials, SharedCredentialsProvider},
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::get_object::GetObjectOutput,
     primitives::ByteStream,
@@ -26,6 +22,7 @@ use crate::{
     config::{ConfigError, S3Settings},
     error::{Error, StorageErrorKind},
     resource::{LocalResource, Resource, Source},
+    s3,
 };
 
 /// Access to the bucket that `[s3]` names, and to the others of that server.
@@ -50,19 +47,8 @@ impl Storage {
         let credentials = credentials(settings)?;
         let region =
             std::env::var("AWS_REGION").or_else(|_| std::env::var("AWS_DEFAULT_REGION")).unwrap_or_else(|_| "us-east-1".to_owned());
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&settings.endpoint)
-            .force_path_style(true)
-            .region(Region::new(region))
-            .credentials_provider(credentials)
-            // Servers older than 2025 know no other checksum than the one that a request requires.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)))
-            .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).read_timeout(Duration::from_mins(1)).build())
-            .build();
-        Ok(Self { client: Client::from_conf(config), endpoint: settings.endpoint.clone(), bucket: settings.bucket().map(str::to_owned) })
+        let client = s3::client(&settings.endpoint, &region, credentials);
+        Ok(Self { client, endpoint: settings.endpoint.clone(), bucket: settings.bucket().map(str::to_owned) })
     }
 
     /// The default bucket.
@@ -228,22 +214,12 @@ impl Storage {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind = match (status, error.code()) {
+        let kind = match (s3::status(error), error.code()) {
             (Some(404), _) | (_, Some("NoSuchKey" | "NoSuchBucket")) => StorageErrorKind::NotFound,
             (None | Some(429 | 500..), _) => StorageErrorKind::Unreachable,
             _ => StorageErrorKind::Refused,
         };
-        let reason = match (error.code(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.to_owned(),
-            // Without an answer of the server the chain of causes tells.
-            _ => match status {
-                Some(status) => format!("HTTP status {status}"),
-                None => causes(error),
-            },
-        };
-        self.failure(action, reason, kind)
+        self.failure(action, s3::reason(error), kind)
     }
 }
 
@@ -266,17 +242,6 @@ fn credentials(settings: &S3Settings) -> Result<SharedCredentialsProvider, Confi
 async fn file_body(path: &Path) -> Result<ByteStream, Error> {
     let body = ByteStream::read_from().path(path).build().await;
     body.map_err(|error| Error::File { path: path.to_owned(), source: std::io::Error::other(error) })
-}
-
-/// The messages of an error and its causes, the outermost left out: it names only the layer.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut messages = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        messages.push(error.to_string());
-        cause = error.source();
-    }
-    if messages.is_empty() { error.to_string() } else { messages.join(": ") }
 }
 
 /// A page of [`Storage::list_versions`].

@@ -294,8 +294,18 @@ end
 impl Backend {
     /// What is known of an analysis; empty when nothing is.
     pub(crate) async fn analysis_index(&self, root_uid: &str) -> Result<Index, Error> {
-        let (fields,): (Vec<(Vec<u8>, Vec<u8>)>,) = self.redis.run(redis::pipe().hgetall(keys::analysis(root_uid))).await?;
-        Ok(Index::read(fields.into_iter().filter_map(|(field, value)| Some((String::from_utf8(field).ok()?, value))).collect()))
+        Ok(self.analysis_indexes(std::slice::from_ref(&root_uid.to_owned())).await?.pop().unwrap_or_default())
+    }
+
+    /// What is known of several analyses, in their order.
+    pub(crate) async fn analysis_indexes(&self, root_uids: &[String]) -> Result<Vec<Index>, Error> {
+        let mut pipeline = redis::pipe();
+        for root_uid in root_uids {
+            pipeline.hgetall(keys::analysis(root_uid));
+        }
+        let hashes: Vec<Vec<(Vec<u8>, Vec<u8>)>> = self.redis.run(&pipeline).await?;
+        let text = |(field, value)| Some((String::from_utf8(field).ok()?, value));
+        Ok(hashes.into_iter().map(|fields| Index::read(fields.into_iter().filter_map(text).collect())).collect())
     }
 
     /// Whether every task that was routed is in the index: only our brokers were at work.

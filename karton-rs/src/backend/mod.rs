@@ -196,28 +196,6 @@ impl Backend {
         Ok(uids)
     }
 
-    /// uids that our consumers have claimed, whether or not the claim has lapsed, or keep for later.
-    pub(crate) async fn held_uids(&self) -> Result<HashSet<String>, Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.zrange(keys::LEASES, 0, -1).zrange(keys::DELAYED, 0, -1);
-        let (claimed, delayed): (Vec<Vec<u8>>, Vec<Vec<u8>>) = self.redis.run(&pipeline).await?;
-        Ok(claimed.iter().chain(&delayed).map(|uid| String::from_utf8_lossy(uid).into_owned()).collect())
-    }
-
-    /// uids in the queues of all consumers, whether or not they have a bind.
-    pub(crate) async fn queued_uids(&self) -> Result<HashSet<String>, Error> {
-        let mut uids = HashSet::new();
-        for queue in self.queues().await? {
-            match self.uids(&queue).await {
-                Ok(found) => uids.extend(found),
-                Err(error) if error.is_temporary() => return Err(error),
-                // An identity may be the name of something that is no list.
-                Err(_) => {}
-            }
-        }
-        Ok(uids)
-    }
-
     /// The names of all queues of consumers; an identity is the name of its oldest one, if it has that.
     async fn queues(&self) -> Result<HashSet<String>, Error> {
         let mut queues: HashSet<String> = self.binds_raw().await?.into_keys().collect();

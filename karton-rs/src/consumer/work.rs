@@ -67,8 +67,8 @@ impl Running {
         if stopping && at_work.task.status().is_pending() {
             return at_work.give_back().await;
         }
-        let scope = (running.publisher.clone(), Some(Arc::clone(&at_work.task)));
-        Box::pin(logs::scope(scope.0, scope.1, at_work.process(claimed.started, slot))).await;
+        let (publisher, current) = (running.publisher.clone(), Arc::clone(&at_work.task));
+        Box::pin(logs::scope(publisher, Some(current), at_work.process(claimed.started, slot))).await;
     }
 
     /// Runs the handler, for as long as it may take and the service goes on.

@@ -18,6 +18,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How many analyses are looked at in one go.
 const AT_ONCE: isize = 200;
+/// Indexes read at a time: each may be large.
+const INDEXES: usize = 10;
 /// Records read at a time, until one is pending.
 const RECORDS: usize = 100;
 /// Seconds between two looks.
@@ -71,26 +73,28 @@ async fn look(backend: &Backend) -> Result<usize, Error> {
     }
     let mut waiting: Option<Option<HashSet<String>>> = None;
     let mut pipeline = redis::pipe();
-    for (raw, score) in &due {
-        let root = String::from_utf8_lossy(raw).into_owned();
-        let index = backend.analysis_index(&root).await?;
-        let mut ended = None;
-        if let Some(crashed) = crashed_unless_pending(backend, &index).await? {
-            let waiting = match &waiting {
-                Some(waiting) => waiting,
-                None => waiting.insert(roots_that_wait(backend).await?),
-            };
-            if waiting.as_ref().is_some_and(|waiting| !waiting.contains(&root)) {
-                ended = Some(AnalysisEnded::of(&root, &index, crashed, now));
+    for due in due.chunks(INDEXES) {
+        let roots: Vec<String> = due.iter().map(|(raw, _)| String::from_utf8_lossy(raw).into_owned()).collect();
+        let indexes = backend.analysis_indexes(&roots).await?;
+        for (((raw, score), root), index) in due.iter().zip(&roots).zip(&indexes) {
+            let mut ended = None;
+            if let Some(crashed) = crashed_unless_pending(backend, index).await? {
+                let waiting = match &waiting {
+                    Some(waiting) => waiting,
+                    None => waiting.insert(roots_that_wait(backend).await?),
+                };
+                if waiting.as_ref().is_some_and(|waiting| !waiting.contains(root)) {
+                    ended = Some(AnalysisEnded::of(root, index, crashed, now));
+                }
             }
+            let age = now - index.tasks.values().map(|task| task.created).fold(now, f64::min);
+            let (next, event) = match ended {
+                Some(ended) => (String::new(), ended.to_json()),
+                None => ((now + (age / 8.0).clamp(1.0, LONGEST_WAIT)).to_string(), String::new()),
+            };
+            pipeline.cmd("EVAL").arg(DECIDE).arg(3).arg(keys::OPEN_ANALYSES).arg(keys::analysis(root)).arg(keys::ANALYSIS_CHANNEL);
+            pipeline.arg(raw).arg(score).arg(next).arg(event).ignore();
         }
-        let age = now - index.tasks.values().map(|task| task.created).fold(now, f64::min);
-        let (next, event) = match ended {
-            Some(ended) => (String::new(), ended.to_json()),
-            None => ((now + (age / 8.0).clamp(1.0, LONGEST_WAIT)).to_string(), String::new()),
-        };
-        pipeline.cmd("EVAL").arg(DECIDE).arg(3).arg(keys::OPEN_ANALYSES).arg(keys::analysis(&root)).arg(keys::ANALYSIS_CHANNEL);
-        pipeline.arg(raw).arg(score).arg(next).arg(event).ignore();
     }
     backend.redis().run::<()>(&pipeline).await?;
     Ok(due.len())

@@ -60,7 +60,7 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
     let work = async {
         tracing::info!(?settings, "{} starting", service.identity);
         let mut outage = Outage::default();
-        while let Err(error) = backend.ping().await {
+        while let Err(error) = begin(&backend, &settings).await {
             outage.wait(&error, &shutdown).await;
             if shutdown.is_cancelled() {
                 return Ok(());
@@ -92,4 +92,10 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
         routed.and(collected)
     };
     Box::pin(logs::scope(publisher, None, work)).await
+}
+
+/// Before anything is routed: whether Redis answers, and that what was routed without this broker may
+/// not be in the index of its analysis.
+async fn begin(backend: &Backend, settings: &SystemSettings) -> Result<(), Error> {
+    if settings.enable_router && settings.keeps_history() { backend.index_may_lack_tasks().await } else { backend.ping().await }
 }

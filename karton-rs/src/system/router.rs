@@ -104,10 +104,6 @@ pub(super) async fn run(config: &Config, name: &str, settings: &SystemSettings, 
     while !shutdown.is_cancelled() {
         let turn = async {
             sweep::sign_of_life(&router.connection, &router.id).await?;
-            if swept.is_none() && settings.keeps_history() {
-                // What was routed while this one was away is not known.
-                sweep::index_may_lack_tasks(&router.connection).await?;
-            }
             if swept.is_none_or(|at| at.elapsed() > SWEEP_INTERVAL) {
                 sweep::take_over(&router.connection, &router.id).await?;
                 swept = Some(tokio::time::Instant::now());

@@ -26,11 +26,6 @@ pub(super) async fn sign_of_life(connection: &Connection, id: &str) -> Result<()
     connection.run(&pipeline).await
 }
 
-/// Says that tasks may have been routed that are in no index, until all tasks were looked at.
-pub(super) async fn index_may_lack_tasks(connection: &Connection) -> Result<(), Error> {
-    connection.run(redis::pipe().set(keys::UNINDEXED, 1).ignore()).await
-}
-
 /// Puts back what dead routers had in flight.
 pub(super) async fn take_over(connection: &Connection, own: &str) -> Result<(), Error> {
     let (routers,): (Vec<String>,) = connection.run(redis::pipe().smembers(keys::ROUTERS)).await?;

@@ -4,20 +4,17 @@
 //! ever appears under its key: a bucket shows an object when all of it is there.
 
 use std::path::Path;
-use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_sdk_s3::{
     Client,
-    config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
-        retry::RetryConfig, timeout::TimeoutConfig,
-    },
+    config::{Credentials, Region, SharedCredentialsProvider},
     error::{ProvideErrorMetadata, SdkError},
     primitives::{ByteStream, Length},
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use karton_rs::s3::{self, status};
 use tokio::io::AsyncRead;
 
 use super::{Layout, STRAYS, StoreError};
@@ -42,24 +39,13 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Prepares access; nothing is contacted yet.
     pub(super) async fn new(settings: &S3Storage, layout: Layout) -> Self {
-        let region = Region::new(settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned()));
+        let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
         let credentials = match &settings.keys {
             Some((access, secret)) => SharedCredentialsProvider::new(Credentials::new(access, secret, None, None, "mwdb.ini")),
-            None => SharedCredentialsProvider::new(DefaultCredentialsChain::builder().region(region.clone()).build().await),
+            None => SharedCredentialsProvider::new(DefaultCredentialsChain::builder().region(Region::new(region.clone())).build().await),
         };
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&settings.endpoint)
-            .force_path_style(true)
-            .region(region)
-            .credentials_provider(credentials)
-            // Servers older than 2025 know no other checksum than the one that a request requires.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)))
-            .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).read_timeout(Duration::from_mins(1)).build())
-            .build();
-        Self { client: Client::from_conf(config), endpoint: settings.endpoint.clone(), name: settings.bucket.clone(), layout }
+        let client = s3::client(&settings.endpoint, &region, credentials);
+        Self { client, endpoint: settings.endpoint.clone(), name: settings.bucket.clone(), layout }
     }
 
     /// Asks for the bucket.
@@ -207,24 +193,15 @@ impl Bucket {
         if error.code() == Some("NoSuchBucket") {
             return self.no_bucket();
         }
-        let status = status(error);
-        let reason = match (error.code(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.to_owned(),
-            _ => status.map_or_else(|| causes(error), |status| format!("HTTP status {status}")),
-        };
+        let reason = s3::reason(error);
         let text = format!("{action} in bucket `{}` on {}: {reason}", self.name, self.endpoint);
-        match status {
+        match status(error) {
             // A request that was never sent has a cause of its own, such as a file that cannot be read.
             None if matches!(error, SdkError::ConstructionFailure(_)) => StoreError::Refused(text),
             None | Some(429 | 500..) => StoreError::Away(text),
             Some(_) => StoreError::Refused(text),
         }
     }
-}
-
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
 }
 
 fn size(bytes: Option<i64>) -> u64 {
@@ -235,15 +212,4 @@ fn size(bytes: Option<i64>) -> u64 {
 async fn piece(path: &Path, offset: u64, length: u64) -> Result<ByteStream, StoreError> {
     let body = ByteStream::read_from().path(path).offset(offset).length(Length::Exact(length)).build().await;
     body.map_err(|error| StoreError::disk("read", path)(std::io::Error::other(error)))
-}
-
-/// The messages of an error and its causes, the outermost left out: it names only the layer.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut messages = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        messages.push(error.to_string());
-        cause = error.source();
-    }
-    if messages.is_empty() { error.to_string() } else { messages.join(": ") }
 }

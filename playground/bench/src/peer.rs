@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use aws_sdk_s3::{
-    config::{BehaviorVersion, Credentials, Region},
+    config::{Credentials, SharedCredentialsProvider},
     primitives::ByteStream,
 };
 use clap::Subcommand;
@@ -113,14 +113,8 @@ async fn produce(karton: &Karton, count: usize, at_once: usize, resource: bool) 
 }
 
 async fn put(url: &str, count: usize, at_once: usize) -> anyhow::Result<()> {
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(url)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("access", "secret-key", None, None, "bench"))
-        .force_path_style(true)
-        .build();
-    let (client, content) = (aws_sdk_s3::Client::from_conf(config), bytes_of(RESOURCE));
+    let keys = SharedCredentialsProvider::new(Credentials::new("access", "secret-key", None, None, "bench"));
+    let (client, content) = (karton_rs::s3::client(url, "us-east-1", keys), bytes_of(RESOURCE));
     let puts = stream::iter(0..count).map(|number| {
         let request = client.put_object().bucket("karton").key(format!("{OBJECT}{number}")).body(ByteStream::from(content.clone()));
         async move {

@@ -3,11 +3,11 @@
 //! The one rule: queues are read before records, and what changed within a minute is not judged, so a
 //! task on its way is not taken for a lost one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Report, values};
-use crate::{Inspect, Task, TaskState, cli::select::each_task};
+use crate::{Inspect, Task, TaskState, backend::Places, cli::select::each_task};
 
 /// Seconds in which a task may be on its way.
 const ON_ITS_WAY: f64 = 60.0;
@@ -23,8 +23,7 @@ enum Trouble {
 }
 
 struct Held {
-    unrouted: HashSet<String>,
-    queued: HashSet<String>,
+    places: Places,
     claims: BTreeMap<String, f64>,
     online: std::collections::HashMap<String, usize>,
     now: f64,
@@ -33,8 +32,7 @@ struct Held {
 pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut Report) -> anyhow::Result<()> {
     let backend = inspect.backend();
     let held = Held {
-        unrouted: backend.unrouted_uids().await?.into_iter().collect(),
-        queued: backend.queued_uids().await?.into_iter().chain(backend.held_uids().await?).collect(),
+        places: backend.all_places().await?,
         claims: backend.claims().await?,
         online: inspect.online_consumers().await?,
         now: backend.server_time().await?,
@@ -99,8 +97,8 @@ fn trouble(task: &Task, held: &Held, stuck_after: Duration) -> Option<Trouble> {
     }
     let claim = held.claims.get(task.uid());
     match task.status() {
-        TaskState::Declared => (!held.unrouted.contains(task.uid())).then_some(Trouble::LostByBroker),
-        TaskState::Spawned => (!held.queued.contains(task.uid()) && claim.is_none()).then_some(Trouble::LostFromQueue),
+        TaskState::Declared => (!held.places.contains(task.uid())).then_some(Trouble::LostByBroker),
+        TaskState::Spawned => (!held.places.contains(task.uid())).then_some(Trouble::LostFromQueue),
         TaskState::Started => {
             let somebody = match claim {
                 Some(lapses) => held.now - lapses < ON_ITS_WAY,

@@ -76,8 +76,6 @@ async fn kill_consumers(identity: &str, start: impl Fn(&Path, &Path) -> Process,
             }
         }
     }
-    // The clocks of consumers are trusted to a second or two only: who comes at once might have what was started.
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
     let _survivor = start(&ini, folder.path());
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
