@@ -28,7 +28,7 @@ redis.call('SET', KEYS[1], ARGV[3])
 if redis.call('EXISTS', KEYS[6]) == 1 then
     redis.pcall('HSET', KEYS[6], uid .. ':f', ARGV[5])
     local time = redis.call('TIME')
-    redis.call('ZADD', KEYS[7], 'XX', 'LT', time[1] + time[2] / 1000000, ARGV[6])
+    redis.call('ZADD', KEYS[7], 'XX', time[1] + time[2] / 1000000 - 1e10, ARGV[6])
 end
 return removed
 ";

@@ -58,6 +58,12 @@ pub(crate) fn task(uid: &str) -> String {
     format!("{TASK_PREFIX}{uid}")
 }
 
+/// Appends the key of the record of a task.
+pub(crate) fn write_task(out: &mut String, uid: &str) {
+    out.push_str(TASK_PREFIX);
+    out.push_str(uid);
+}
+
 /// Routed queue of an identity.
 pub(crate) fn queue(priority: TaskPriority, identity: &str) -> String {
     format!("karton.queue.{priority}:{identity}")
@@ -118,6 +124,12 @@ pub(crate) fn wake(identity: &str) -> String {
 /// What is known of an analysis.
 pub(crate) fn analysis(root_uid: &str) -> String {
     format!("{ANALYSIS_PREFIX}{root_uid}")
+}
+
+/// Appends the key of what is known of an analysis.
+pub(crate) fn write_analysis(out: &mut String, root_uid: &str) {
+    out.push_str(ANALYSIS_PREFIX);
+    out.push_str(root_uid);
 }
 
 /// Text for a glob of Redis, so that it means itself.

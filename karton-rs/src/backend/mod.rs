@@ -5,6 +5,7 @@
 
 mod actions;
 pub(crate) mod analysis;
+mod args;
 mod bind;
 mod connection;
 mod delayed;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 pub(crate) use actions::Acted;
-pub(crate) use analysis::Index;
 pub use analysis::{AnalysisEnded, TaskHistory};
+pub(crate) use analysis::{Index, Outline};
+pub(crate) use args::Args;
 pub use bind::Bind;
 pub(crate) use connection::{Connection, is_outage};
 pub use names::{KARTON_VERSION, ServiceInfo};

@@ -35,7 +35,7 @@ elseif mode == 'end' then
     if ARGV[8] ~= '' and redis.call('EXISTS', KEYS[8]) == 1 then
         redis.pcall('HSET', KEYS[8], uid .. ':f', ARGV[8])
         local time = redis.call('TIME')
-        redis.call('ZADD', KEYS[9], 'XX', 'LT', time[1] + time[2] / 1000000, ARGV[7])
+        redis.call('ZADD', KEYS[9], 'XX', time[1] + time[2] / 1000000 - 1e10, ARGV[7])
     end
     for i = 10, #KEYS do redis.call('HINCRBY', KEYS[i], ARGV[5], 1) end
 end

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use number::Number;
 pub use parse::{ParseError, RawObject, skip_value};
+pub(crate) use python::float_text;
 pub use python::{literal as python_literal, text as python_text};
 pub(crate) use write::write_members;
 pub use write::{write_sorted, write_string};

@@ -3,11 +3,15 @@
 //! The scanner ([`skip_value`], [`RawObject`]) is what the broker uses: it checks the syntax of a
 //! whole record while building nothing, so a payload of megabytes costs one walk over its bytes.
 
+use std::borrow::Cow;
+
 use super::{Map, Number, Value, write::write_unit};
 
 /// Nesting beyond this is refused: Python's own parser fails near a thousand levels, and no Karton
 /// service produces more than a few.
 const MAX_DEPTH: u32 = 200;
+/// Room for the fields of a task record.
+const FIELDS: usize = 16;
 
 /// Why a text is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +56,7 @@ pub fn skip_value(text: &str, start: usize) -> Result<usize, ParseError> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct RawObject<'a> {
-    members: indexmap::IndexMap<String, &'a str>,
+    members: indexmap::IndexMap<Cow<'a, str>, &'a str>,
 }
 
 impl<'a> RawObject<'a> {
@@ -62,7 +66,7 @@ impl<'a> RawObject<'a> {
     /// When the text is not one valid JSON object.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
         let mut reader = Reader { text, position: 0 };
-        let mut members = indexmap::IndexMap::new();
+        let mut members = indexmap::IndexMap::with_capacity(FIELDS);
         reader.blanks();
         if reader.peek() != Some(b'{') {
             return Err(reader.error("expected an object"));
@@ -85,7 +89,7 @@ impl<'a> RawObject<'a> {
 
     /// All members, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.members.iter().map(|(key, text)| (key.as_str(), *text))
+        self.members.iter().map(|(key, text)| (&**key, *text))
     }
 }
 
@@ -136,7 +140,7 @@ impl<'a> Reader<'a> {
                 let mut map = Map::new();
                 self.members(|reader, key| {
                     let value = reader.value(depth + 1)?;
-                    map.insert(key, value);
+                    map.insert(key.into_owned(), value);
                     Ok(())
                 })?;
                 Ok(Value::Object(map))
@@ -179,12 +183,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Members of an object, from its opening brace to its closing one.
-    fn members(&mut self, mut member: impl FnMut(&mut Self, String) -> Result<(), ParseError>) -> Result<(), ParseError> {
+    fn members(&mut self, mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), ParseError>) -> Result<(), ParseError> {
         self.position += 1;
         self.separated(b'}', |reader| {
             let at = reader.position;
-            let Value::String(key) = reader.string()? else {
-                return Err(ParseError { message: "object key is not Unicode text", offset: at });
+            let body = reader.body()?;
+            let key = if body.contains('\\') {
+                let Value::String(key) = unescape(body) else {
+                    return Err(ParseError { message: "object key is not Unicode text", offset: at });
+                };
+                Cow::Owned(key)
+            } else {
+                Cow::Borrowed(body)
             };
             reader.colon()?;
             member(reader, key)
@@ -232,6 +242,8 @@ impl<'a> Reader<'a> {
         }
         self.position += 1;
         loop {
+            let rest = &self.bytes()[self.position..];
+            self.position += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).unwrap_or(rest.len());
             match self.peek() {
                 None => return Err(self.error("unterminated string")),
                 Some(b'"') => {
@@ -248,8 +260,7 @@ impl<'a> Reader<'a> {
                         _ => return Err(self.error("unknown escape")),
                     }
                 }
-                Some(0..=0x1f) => return Err(self.error("control character in a string")),
-                Some(_) => self.position += 1,
+                Some(_) => return Err(self.error("control character in a string")),
             }
         }
     }
@@ -266,14 +277,16 @@ impl<'a> Reader<'a> {
         Ok(unit)
     }
 
-    fn string(&mut self) -> Result<Value, ParseError> {
+    /// A string between its quotes, its escapes as they stand.
+    fn body(&mut self) -> Result<&'a str, ParseError> {
         let start = self.position;
         self.skip_string()?;
-        let body = &self.text[start + 1..self.position - 1];
-        if !body.contains('\\') {
-            return Ok(Value::String(body.to_owned()));
-        }
-        Ok(unescape(body))
+        Ok(&self.text[start + 1..self.position - 1])
+    }
+
+    fn string(&mut self) -> Result<Value, ParseError> {
+        let body = self.body()?;
+        Ok(if body.contains('\\') { unescape(body) } else { Value::String(body.to_owned()) })
     }
 
     fn skip_scalar(&mut self) -> Result<(), ParseError> {

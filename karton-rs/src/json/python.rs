@@ -116,15 +116,15 @@ pub(super) fn number_text(number: &Number) -> String {
 /// Python's `repr` of a finite float: the shortest digits that read back as the same double, in
 /// positional notation for exponents from -4 to 15.
 pub(crate) fn float_text(value: f64) -> String {
+    let positional = value == 0.0 || (1e-4..1e16).contains(&value.abs());
+    if positional {
+        let text = value.to_string();
+        return if text.contains('.') { text } else { text + ".0" };
+    }
     let scientific = format!("{value:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else {
         return scientific;
     };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        let text = value.to_string();
-        return if text.contains('.') { text } else { text + ".0" };
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+    format!("{mantissa}e{sign}{digits:0>2}")
 }

@@ -63,19 +63,19 @@ fn write_number(out: &mut String, number: &Number) {
 /// Appends a JSON string.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    let mut plain = 0;
-    for (index, character) in text.char_indices() {
-        if matches!(character, ' '..='~') && !matches!(character, '"' | '\\') {
-            continue;
-        }
-        out.push_str(&text[plain..index]);
-        plain = index + character.len_utf8();
+    let mut rest = text;
+    // All bytes of a character outside ASCII are outside the plain range, and the first is met first.
+    while let Some(at) = rest.bytes().position(|byte| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\')) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut characters = special.chars();
         let mut units = [0; 2];
-        for unit in character.encode_utf16(&mut units) {
+        for unit in characters.next().map(|character| &*character.encode_utf16(&mut units)).unwrap_or_default() {
             write_unit(out, *unit);
         }
+        rest = characters.as_str();
     }
-    out.push_str(&text[plain..]);
+    out.push_str(rest);
     out.push('"');
 }
 

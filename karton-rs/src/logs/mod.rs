@@ -8,8 +8,9 @@
 mod consumer;
 mod record;
 
+use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{Event, Level, Subscriber};
@@ -20,6 +21,7 @@ pub use consumer::LogConsumer;
 use crate::{
     backend::{Backend, keys},
     config::ServiceSettings,
+    json::write_string,
     task::Task,
 };
 
@@ -37,7 +39,24 @@ tokio::task_local! {
 #[derive(Clone)]
 struct Scope {
     publisher: Publisher,
-    task: Option<Arc<Task>>,
+    task: Option<Arc<InProgress>>,
+}
+
+/// The task that records are about. Its own record goes into each of them, so that is written once.
+struct InProgress {
+    task: Arc<Task>,
+    record: OnceLock<String>,
+}
+
+impl InProgress {
+    /// Its record as a JSON string.
+    fn record(&self) -> &str {
+        self.record.get_or_init(|| {
+            let mut out = String::new();
+            write_string(&mut out, &self.task.to_json());
+            out
+        })
+    }
 }
 
 /// Publishes the records of one service.
@@ -52,7 +71,7 @@ pub(crate) struct Publisher {
 
 /// A record on its way, and its share of the room.
 struct Waiting {
-    channel: String,
+    level: &'static str,
     record: String,
     #[expect(dead_code, reason = "given back when the record is gone")]
     room: OwnedSemaphorePermit,
@@ -65,13 +84,15 @@ impl Publisher {
             return None;
         }
         let (queue, mut records) = mpsc::channel::<Waiting>(QUEUE_LENGTH);
-        let backend = backend.clone();
+        let (backend, identity) = (backend.clone(), settings.identity.clone());
         tokio::spawn(async move {
+            let mut channels = HashMap::new();
             let mut waiting = Vec::with_capacity(PUBLISHED_AT_ONCE);
             while records.recv_many(&mut waiting, PUBLISHED_AT_ONCE).await > 0 {
                 let mut pipeline = redis::pipe();
-                for Waiting { channel, record, .. } in &waiting {
-                    pipeline.publish(channel, record).ignore();
+                for Waiting { level, record, .. } in &waiting {
+                    let channel = channels.entry(*level).or_insert_with(|| keys::log_channel(level, &identity));
+                    pipeline.publish(&*channel, record).ignore();
                 }
                 // Nobody can be told: a failure is Redis being away, which the service itself reports.
                 let _ = backend.redis().run::<()>(&pipeline).await;
@@ -84,10 +105,10 @@ impl Publisher {
 
     /// Queues a record, if there is room. Without room it is dropped: Redis is slow or away, and the
     /// record is still on stderr.
-    fn offer(&self, channel: String, record: String) {
+    fn offer(&self, level: &'static str, record: String) {
         let bytes = u32::try_from(record.len()).unwrap_or(u32::MAX);
         if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
-            let _ = self.queue.try_send(Waiting { channel, record, room });
+            let _ = self.queue.try_send(Waiting { level, record, room });
         }
     }
 }
@@ -95,7 +116,10 @@ impl Publisher {
 /// Runs `future` so that what it logs is published; `task` is the one in progress.
 pub(crate) async fn scope<F: Future>(publisher: Option<Publisher>, task: Option<Arc<Task>>, future: F) -> F::Output {
     match publisher {
-        Some(publisher) => SCOPE.scope(Scope { publisher, task }, future).await,
+        Some(publisher) => {
+            let task = task.map(|task| Arc::new(InProgress { task, record: OnceLock::new() }));
+            SCOPE.scope(Scope { publisher, task }, future).await
+        }
         None => future.await,
     }
 }
@@ -129,13 +153,15 @@ pub struct PublishLayer;
 
 impl<S: Subscriber> Layer<S> for PublishLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let Ok(scope) = SCOPE.try_with(Clone::clone) else { return };
-        let (level_name, level_number) = python_level(*event.metadata().level());
-        if level_number < scope.publisher.least {
-            return;
-        }
-        let record = record::build(event, &scope.publisher.identity, level_name, level_number, scope.task.as_deref());
-        scope.publisher.offer(keys::log_channel(level_name, &scope.publisher.identity), record);
+        let _ = SCOPE.try_with(|Scope { publisher, task }| {
+            let (level_name, level_number) = python_level(*event.metadata().level());
+            // Without room nothing is built that would be dropped.
+            if level_number < publisher.least || publisher.queue.capacity() == 0 {
+                return;
+            }
+            let task = task.as_ref().map(|task| (task.task.task_uid(), task.record()));
+            publisher.offer(level_name, record::build(event, &publisher.identity, level_name, level_number, task));
+        });
     }
 }
 

@@ -9,33 +9,42 @@ use tracing::{
 };
 
 use crate::{
-    json::{Map, Value},
-    task::{Task, now},
+    json::{float_text, write_string},
+    task::now,
 };
 
-pub(super) fn build(event: &Event<'_>, identity: &str, level_name: &str, level_number: i64, task: Option<&Task>) -> String {
+/// `task`: the short uid and the record of the task in progress, the record as a JSON string.
+pub(super) fn build(event: &Event<'_>, identity: &str, level_name: &str, level_number: i64, task: Option<(&str, &str)>) -> String {
     let metadata = event.metadata();
     let mut text = Text::default();
     event.record(&mut text);
     let file = metadata.file().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    let mut record = Map::new();
-    let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
-    set("type", "log".into());
-    set("name", identity.into());
-    set("levelname", level_name.into());
-    set("levelno", level_number.into());
-    set("message", text.finish().into());
-    set("created", now().into());
-    set("hostname", hostname().into());
-    set("filename", file.into());
-    set("module", file.trim_end_matches(".rs").into());
-    set("lineno", metadata.line().unwrap_or(0).into());
-    set("funcName", metadata.target().into());
-    set("task_id", task.map_or("(no task)", Task::task_uid).into());
-    if let Some(task) = task {
-        set("task", task.to_json().into());
+    let mut out = String::with_capacity(384 + text.message.len() + task.map_or(0, |(_, record)| record.len()));
+    // Sorted by name.
+    let _ = write!(out, "{{\"created\": {}", float_text(now()));
+    member(&mut out, "filename", file);
+    member(&mut out, "funcName", metadata.target());
+    member(&mut out, "hostname", hostname());
+    member(&mut out, "levelname", level_name);
+    let _ = write!(out, ", \"levelno\": {level_number}, \"lineno\": {}", metadata.line().unwrap_or(0));
+    member(&mut out, "message", &text.finish());
+    member(&mut out, "module", file.trim_end_matches(".rs"));
+    member(&mut out, "name", identity);
+    if let Some((_, record)) = task {
+        out.push_str(", \"task\": ");
+        out.push_str(record);
     }
-    Value::from(record).to_json()
+    member(&mut out, "task_id", task.map_or("(no task)", |(uid, _)| uid));
+    member(&mut out, "type", "log");
+    out.push('}');
+    out
+}
+
+fn member(out: &mut String, name: &str, text: &str) {
+    out.push_str(", \"");
+    out.push_str(name);
+    out.push_str("\": ");
+    write_string(out, text);
 }
 
 /// Message first, then the other fields as `name=value`.

@@ -1,31 +1,37 @@
 //! Tells when an analysis has ended.
 //!
 //! The one rule: an analysis has ended when a look finds none of its tasks pending and nothing was
-//! routed for it since; then it is told of once, on `karton.rs.analysis`, whoever looks. Each look
-//! costs what the analysis holds, and one that goes on for long is looked at less and less often.
+//! routed for it since; then it is told of once, on `karton.rs.analysis`, whoever looks. Those of which
+//! a task has ended are looked at at once. Of the others, whose tasks may be in the hands of Python
+//! consumers, each is looked at less and less often, and all of them together take a tenth of the time,
+//! however many there are.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{AnalysisEnded, Backend, Index, keys, read_task},
+    backend::{AnalysisEnded, Backend, Outline, analysis::URGENT, keys},
     error::Error,
+    json::{RawObject, Value},
     task::TaskState,
 };
 
-const INTERVAL: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_millis(250);
 /// How many analyses are looked at in one go.
 const AT_ONCE: isize = 200;
-/// Indexes read at a time: each may be large.
-const INDEXES: usize = 10;
+/// Outlines read at a time: what they are read from may be large.
+const OUTLINES: usize = 20;
 /// Records read at a time, until one is pending.
 const RECORDS: usize = 100;
 /// Seconds between two looks.
 const LONGEST_WAIT: f64 = 30.0;
 /// When more tasks than this wait for the router, whose they are is not asked, and no analysis ends.
 const MOST_UNROUTED: usize = 20_000;
+/// The rest after looks at analyses of which nothing is known, as a multiple of what they took.
+const REST: u32 = 9;
 
 /// Ends an analysis, or sets the time of the next look, unless something was routed for it meanwhile.
 const DECIDE: &str = r"
@@ -42,52 +48,63 @@ end
 
 /// Looks at analyses until `shutdown`.
 pub(super) async fn run(backend: &Backend, shutdown: &CancellationToken) {
+    let mut rested = Instant::now();
+    let mut unrouted = Unrouted::default();
     loop {
+        let pause = rested.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(10), INTERVAL);
         tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,
         }
-        while !shutdown.is_cancelled() {
-            match look(backend).await {
-                // More are due: the next ones at once.
-                Ok(count) if count >= AT_ONCE.unsigned_abs() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    // The router tells of an outage; here it only means a later look.
-                    tracing::debug!("cannot look at analyses: {error}");
-                    break;
-                }
+        let outcome = async {
+            // As long as there are so many, the next ones at once.
+            while look(backend, &mut unrouted, Due::Urgent).await? && !shutdown.is_cancelled() {}
+            if Instant::now() >= rested {
+                let began = Instant::now();
+                let more = look(backend, &mut unrouted, Due::ByTime).await?;
+                rested = Instant::now() + if more { began.elapsed() * REST } else { INTERVAL };
             }
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = outcome.await {
+            // The router tells of an outage; here it only means a later look.
+            tracing::debug!("cannot look at analyses: {error}");
         }
     }
 }
 
-/// Gives how many were due.
-async fn look(backend: &Backend) -> Result<usize, Error> {
+#[derive(Clone, Copy)]
+enum Due {
+    /// A task has ended.
+    Urgent,
+    /// It is time.
+    ByTime,
+}
+
+/// Looks at some that are due; gives whether there may be more.
+async fn look(backend: &Backend, unrouted: &mut Unrouted, due: Due) -> Result<bool, Error> {
     let now = backend.server_time().await?;
+    let (least, most) = match due {
+        Due::Urgent => ("-inf", now - URGENT),
+        Due::ByTime => ("0", now),
+    };
     let mut pipeline = redis::pipe();
-    pipeline.zrangebyscore_limit_withscores(keys::OPEN_ANALYSES, "-inf", now, 0, AT_ONCE);
+    pipeline.zrangebyscore_limit_withscores(keys::OPEN_ANALYSES, least, most, 0, AT_ONCE);
     let (due,): (Vec<(Vec<u8>, String)>,) = backend.redis().run(&pipeline).await?;
     if due.is_empty() {
-        return Ok(0);
+        return Ok(false);
     }
-    let mut waiting: Option<Option<HashSet<String>>> = None;
+    // Asked after their outlines were read, and not before one may have ended.
     let mut pipeline = redis::pipe();
-    for due in due.chunks(INDEXES) {
+    for due in due.chunks(OUTLINES) {
         let roots: Vec<String> = due.iter().map(|(raw, _)| String::from_utf8_lossy(raw).into_owned()).collect();
-        let indexes = backend.analysis_indexes(&roots).await?;
-        for (((raw, score), root), index) in due.iter().zip(&roots).zip(&indexes) {
-            let mut ended = None;
-            if let Some(crashed) = crashed_unless_pending(backend, index).await? {
-                let waiting = match &waiting {
-                    Some(waiting) => waiting,
-                    None => waiting.insert(roots_that_wait(backend).await?),
-                };
-                if waiting.as_ref().is_some_and(|waiting| !waiting.contains(root)) {
-                    ended = Some(AnalysisEnded::of(root, index, crashed, now));
-                }
-            }
-            let age = now - index.tasks.values().map(|task| task.created).fold(now, f64::min);
+        let outlines = backend.analysis_outlines(&roots).await?;
+        let pending = pending(backend, &outlines).await?;
+        let waiting = if pending.iter().any(Option::is_some) { unrouted.roots(backend).await? } else { None };
+        for ((((raw, score), root), outline), crashed) in due.iter().zip(&roots).zip(&outlines).zip(pending) {
+            let ended = crashed.filter(|_| waiting.as_ref().is_some_and(|waiting| !waiting.contains(root.as_str())));
+            let ended = ended.map(|crashed| AnalysisEnded::of(root, outline, outline.crashed + crashed, now));
+            let age = now - outline.started.unwrap_or(now);
             let (next, event) = match ended {
                 Some(ended) => (String::new(), ended.to_json()),
                 None => ((now + (age / 8.0).clamp(1.0, LONGEST_WAIT)).to_string(), String::new()),
@@ -97,37 +114,77 @@ async fn look(backend: &Backend) -> Result<usize, Error> {
         }
     }
     backend.redis().run::<()>(&pipeline).await?;
-    Ok(due.len())
+    Ok(due.len() >= AT_ONCE.unsigned_abs())
 }
 
-/// How many tasks have crashed; none while one is pending.
-async fn crashed_unless_pending(backend: &Backend, index: &Index) -> Result<Option<usize>, Error> {
-    let mut crashed = index.tasks.values().filter(|task| task.ended.is_some() && task.status == TaskState::Crashed).count();
-    let open: Vec<String> = index.tasks.values().filter(|task| task.ended.is_none()).map(|task| task.uid.clone()).collect();
-    for uids in open.chunks(RECORDS) {
-        for (uid, record) in uids.iter().zip(backend.records(uids).await?) {
-            // One that is gone was collected, so it had ended; one that cannot be read will never go on.
-            let Some(task) = record.and_then(|record| read_task(uid, &record).ok()) else { continue };
-            if task.status().is_pending() {
-                return Ok(None);
+/// For each analysis how many of its open tasks have crashed; none while one is pending.
+async fn pending(backend: &Backend, outlines: &[Outline]) -> Result<Vec<Option<usize>>, Error> {
+    let mut crashed = vec![Some(0); outlines.len()];
+    let mut from = 0;
+    // All of them together, and of each a few tasks at a time: mostly the first one says that it is pending.
+    loop {
+        let mut uids = Vec::new();
+        for (place, outline) in outlines.iter().enumerate().filter(|(place, _)| crashed[*place].is_some()) {
+            let to = (from + if from == 0 { 1 } else { RECORDS }).min(outline.open.len());
+            uids.extend(outline.open.iter().take(to).skip(from).map(|uid| (place, uid.clone())));
+        }
+        if uids.is_empty() {
+            return Ok(crashed);
+        }
+        for chunk in uids.chunks(RECORDS) {
+            let records = backend.records(&chunk.iter().map(|(_, uid)| uid.clone()).collect::<Vec<_>>()).await?;
+            for ((place, _), record) in chunk.iter().zip(records) {
+                // One that is gone was collected, so it had ended; one that cannot be read will never go on.
+                let Some(status) = record.and_then(|record| status(&record)) else { continue };
+                crashed[*place] = match crashed[*place] {
+                    Some(count) if !status.is_pending() => Some(count + usize::from(status == TaskState::Crashed)),
+                    _ => None,
+                };
             }
-            crashed += usize::from(task.status() == TaskState::Crashed);
         }
+        from += if from == 0 { 1 } else { RECORDS };
     }
-    Ok(Some(crashed))
 }
 
-/// The analyses that have tasks waiting for the router; none when there are too many to ask.
-async fn roots_that_wait(backend: &Backend) -> Result<Option<HashSet<String>>, Error> {
-    let uids = backend.unrouted_uids().await?;
-    if uids.len() > MOST_UNROUTED {
-        return Ok(None);
-    }
-    let mut roots = HashSet::new();
-    for (uid, record) in uids.iter().zip(backend.records(&uids).await?) {
-        if let Some(task) = record.and_then(|record| read_task(uid, &record).ok()) {
-            roots.insert(task.root_uid().to_owned());
+/// The status in a record, which is not built for that.
+fn status(record: &[u8]) -> Option<TaskState> {
+    let fields = RawObject::parse(std::str::from_utf8(record).ok()?).ok()?;
+    fields.get("status")?.trim_matches('"').parse().ok()
+}
+
+/// Which analyses the tasks belong to that wait for the router. Their uids do not tell: a task sent
+/// while another is processed keeps the uid of an analysis of its own.
+#[derive(Default)]
+struct Unrouted {
+    /// By uid. A record does not change while it waits, so each is read once.
+    roots: HashMap<String, Option<String>>,
+}
+
+impl Unrouted {
+    /// The analyses with tasks that wait now; none when there are too many to ask.
+    async fn roots(&mut self, backend: &Backend) -> Result<Option<HashSet<&str>>, Error> {
+        let (count,): (usize,) = backend.redis().run(redis::pipe().llen(keys::TASKS)).await?;
+        if count > MOST_UNROUTED {
+            return Ok(None);
         }
+        let mut known = std::mem::take(&mut self.roots);
+        let mut new = Vec::new();
+        for uid in backend.unrouted_uids().await? {
+            match known.remove_entry(&uid) {
+                Some((uid, root)) => drop(self.roots.insert(uid, root)),
+                None if self.roots.contains_key(&uid) => {}
+                None => new.push(uid),
+            }
+        }
+        for uids in new.chunks(RECORDS) {
+            let records = backend.records(uids).await?;
+            self.roots.extend(uids.iter().cloned().zip(records.into_iter().map(|record| root_uid(&record?))));
+        }
+        Ok(Some(self.roots.values().flatten().map(String::as_str).collect()))
     }
-    Ok(Some(roots))
+}
+
+fn root_uid(record: &[u8]) -> Option<String> {
+    let fields = RawObject::parse(std::str::from_utf8(record).ok()?).ok()?;
+    Value::parse(fields.get("root_uid")?).ok()?.as_str().map(str::to_owned)
 }

@@ -1,15 +1,19 @@
 //! From one unrouted record to the records of its receivers, as text.
 //!
-//! The one rule: payloads are copied as they stand, never built. Records in an older form take the
-//! slow way through [`Task`], which brings them into today's. See Karton protocol §4.5.
+//! The one rule: payloads are copied as they stand, never built, and everything is written straight
+//! into the buffer that goes to Redis. Records in an older form take the slow way through [`Task`],
+//! which brings them into today's. See Karton protocol §4.5.
+
+use std::borrow::Cow;
 
 use crate::{
-    backend::keys,
     json::{Map, RawObject, Value, write_sorted, write_string},
-    task::{Task, TaskError, TaskPriority, TaskState, new_uid, now},
+    task::{Task, TaskError, TaskPriority, TaskState},
 };
 
 const RECEIVER: &str = "receiver";
+/// The persistent payload of a task without anything persistent.
+const NOTHING_PERSISTENT: &str = r#"{"__headers_persistent": {}}"#;
 
 /// An unrouted task, ready to be forked.
 pub(super) struct Unrouted<'a> {
@@ -17,9 +21,18 @@ pub(super) struct Unrouted<'a> {
     pub(super) status: TaskState,
     /// The headers as JSON text.
     pub(super) headers_json: String,
-    /// The same, cut where a receiver belongs.
-    around_receiver: [String; 2],
+    around_receiver: AroundReceiver,
     parts: Parts<'a>,
+}
+
+/// Where the receiver belongs among sorted headers.
+struct AroundReceiver {
+    /// The headers as JSON text, when they differ from those of the task: it had a receiver.
+    json: Option<String>,
+    /// Where in it the first member begins that comes after the receiver, or its closing brace.
+    at: usize,
+    /// Members stand before, and none after.
+    last: bool,
 }
 
 enum Parts<'a> {
@@ -37,16 +50,8 @@ struct Raw<'a> {
     payload: &'a str,
     payload_persistent: &'a str,
     priority: TaskPriority,
-    root_uid: String,
-    uid: String,
-}
-
-/// A record to write, and the queue that gets its uid.
-pub(super) struct Fork {
-    pub(super) key: String,
-    pub(super) record: String,
-    pub(super) uid: String,
-    pub(super) queue: String,
+    root_uid: Cow<'a, str>,
+    uid: Cow<'a, str>,
 }
 
 impl<'a> Unrouted<'a> {
@@ -61,7 +66,14 @@ impl<'a> Unrouted<'a> {
     }
 
     fn new(headers: Map, status: TaskState, parts: Parts<'a>) -> Self {
-        Self { headers_json: headers_json(&headers), around_receiver: around_receiver(&headers), headers, status, parts }
+        let (headers_json, at, last) = sorted(headers.iter());
+        let around_receiver = if headers.contains_key(RECEIVER) {
+            let (json, at, last) = sorted(headers.iter().filter(|(name, _)| *name != RECEIVER));
+            AroundReceiver { json: Some(json), at, last }
+        } else {
+            AroundReceiver { json: None, at, last }
+        };
+        Self { headers_json, around_receiver, headers, status, parts }
     }
 
     pub(super) fn root_uid(&self) -> &str {
@@ -71,11 +83,18 @@ impl<'a> Unrouted<'a> {
         }
     }
 
-    /// The task during which it was sent.
-    pub(super) fn parent_uid(&self) -> Option<String> {
+    pub(super) fn priority(&self) -> TaskPriority {
         match &self.parts {
-            Parts::Raw(raw) => Value::parse(raw.parent_uid).ok().and_then(|uid| uid.as_str().map(str::to_owned)),
-            Parts::Parsed(task) => task.parent_uid().map(str::to_owned),
+            Parts::Raw(raw) => raw.priority,
+            Parts::Parsed(task) => task.priority(),
+        }
+    }
+
+    /// The task during which it was sent.
+    pub(super) fn parent_uid(&self) -> Option<Cow<'_, str>> {
+        match &self.parts {
+            Parts::Raw(raw) => text(raw.parent_uid),
+            Parts::Parsed(task) => task.parent_uid().map(Cow::Borrowed),
         }
     }
 
@@ -87,137 +106,165 @@ impl<'a> Unrouted<'a> {
         }
     }
 
-    /// The copy for one receiver.
-    pub(super) fn fork(&self, receiver: &str) -> Fork {
-        let (uid, priority, record) = match &self.parts {
-            Parts::Parsed(task) => {
-                let fork = task.fork_for(receiver);
-                (fork.uid().to_owned(), fork.priority(), fork.to_json())
-            }
-            Parts::Raw(raw) => {
-                let uid = format!("{{{}}}:{}", raw.root_uid, new_uid());
-                let [before, after] = &self.around_receiver;
-                let headers = [before, &json_text(receiver), after.as_str()].concat();
-                let record = raw.record("null", &headers, &json_text(&raw.uid), TaskState::Spawned, &uid);
-                (uid, raw.priority, record)
-            }
-        };
-        Fork { key: keys::task(&uid), record, uid, queue: keys::queue(priority, receiver) }
+    /// Appends the record of the copy for one receiver. `time` is JSON text.
+    pub(super) fn write_fork(&self, out: &mut String, receiver: &str, uid: &str, time: &str) {
+        match &self.parts {
+            Parts::Parsed(task) => out.push_str(&task.fork_for(receiver).with_uid(uid).to_json()),
+            Parts::Raw(raw) => raw.write(out, "null", |out| self.write_headers(out, receiver), Orig::Of, TaskState::Spawned, uid, time),
+        }
     }
 
-    /// The unrouted record itself, as it stays behind.
-    pub(super) fn finished(&self) -> String {
+    /// Appends the unrouted record itself, as it stays behind.
+    pub(super) fn write_finished(&self, out: &mut String, time: &str) {
         match &self.parts {
             Parts::Parsed(task) => {
                 let mut task = Task::clone(task);
                 task.set_status(TaskState::Finished);
-                task.to_json()
+                out.push_str(&task.to_json());
             }
-            Parts::Raw(raw) => raw.record(raw.error, &self.headers_json, raw.orig_uid, TaskState::Finished, &raw.uid),
+            Parts::Raw(raw) => {
+                let headers = |out: &mut String| out.push_str(&self.headers_json);
+                raw.write(out, raw.error, headers, Orig::Own, TaskState::Finished, &raw.uid, time);
+            }
         }
     }
+
+    fn write_headers(&self, out: &mut String, receiver: &str) {
+        let AroundReceiver { json, at, last } = &self.around_receiver;
+        let (before, after) = json.as_ref().unwrap_or(&self.headers_json).split_at(*at);
+        out.push_str(before);
+        if *last {
+            out.push_str(", ");
+        }
+        write_string(out, RECEIVER);
+        out.push_str(": ");
+        write_string(out, receiver);
+        if after != "}" {
+            out.push_str(", ");
+        }
+        out.push_str(after);
+    }
+}
+
+/// Which task a record names as the one it was made from.
+enum Orig {
+    /// The task itself.
+    Of,
+    /// The one that the task names.
+    Own,
 }
 
 impl<'a> Raw<'a> {
     /// None for a record in an older form, or with copies of persistent headers that do not agree.
     fn read(fields: &RawObject<'a>) -> Option<(Self, Map, TaskState)> {
-        let text = |name: &str| match Value::parse(fields.get(name)?).ok()? {
-            Value::String(text) => Some(text),
-            _ => None,
-        };
         let object = |name: &str| fields.get(name).filter(|json| json.starts_with('{'));
         let text_or_null = |name: &str| fields.get(name).filter(|json| json.starts_with('"') || *json == "null");
         let Value::Object(headers) = Value::parse(object("headers")?).ok()? else { return None };
-        let Value::Object(persistent) = Value::parse(object("headers_persistent")?).ok()? else { return None };
-        let payload_persistent = object("payload_persistent")?;
-        let hidden = Value::parse(RawObject::parse(payload_persistent).ok()?.get("__headers_persistent")?).ok()?;
-        let agree = persistent.iter().all(|(name, value)| headers.get(name).is_some_and(|own| own.to_json() == value.to_json()));
-        if !agree || hidden.to_json() != Value::from(persistent).to_json() {
-            return None;
+        let (headers_persistent, payload_persistent) = (object("headers_persistent")?, object("payload_persistent")?);
+        if headers_persistent != "{}" || payload_persistent != NOTHING_PERSISTENT {
+            let Value::Object(persistent) = Value::parse(headers_persistent).ok()? else { return None };
+            let hidden = Value::parse(RawObject::parse(payload_persistent).ok()?.get("__headers_persistent")?).ok()?;
+            let agree = persistent.iter().all(|(name, value)| headers.get(name).is_some_and(|own| own.to_json() == value.to_json()));
+            if !agree || hidden.to_json() != Value::from(persistent).to_json() {
+                return None;
+            }
         }
-        let last_update = fields.get("last_update")?.parse().ok().filter(|time| *time != 0.0)?;
+        let last_update = fields.get("last_update")?.parse().ok().filter(|time: &f64| time.is_finite() && *time != 0.0)?;
         let raw = Self {
             error: fields.get("error").filter(|json| json.starts_with('[') || *json == "null")?,
-            headers_persistent: fields.get("headers_persistent")?,
+            headers_persistent,
             last_update,
             orig_uid: text_or_null("orig_uid")?,
             parent_uid: text_or_null("parent_uid")?,
             payload: object("payload")?,
             payload_persistent,
-            priority: text("priority")?.parse().ok()?,
-            root_uid: text("root_uid")?,
-            uid: text("uid")?,
+            priority: text(fields.get("priority")?)?.parse().ok()?,
+            root_uid: text(fields.get("root_uid")?)?,
+            uid: text(fields.get("uid")?)?,
         };
-        Some((raw, headers, text("status")?.parse().ok()?))
+        Some((raw, headers, text(fields.get("status")?)?.parse().ok()?))
     }
 
-    /// A record with sorted keys, as the reference writes it.
-    fn record(&self, error: &str, headers: &str, orig_uid: &str, status: TaskState, uid: &str) -> String {
-        let mut out = String::with_capacity(self.payload.len() + self.payload_persistent.len() + 768);
-        let mut put = |label: &str, json: &str| {
-            out.push_str(label);
-            out.push_str(json);
-        };
-        put("{\"error\": ", error);
-        put(", \"headers\": ", headers);
-        put(", \"headers_persistent\": ", self.headers_persistent);
-        put(", \"last_update\": ", &Value::from(now()).to_json());
-        put(", \"orig_uid\": ", orig_uid);
-        put(", \"parent_uid\": ", self.parent_uid);
-        put(", \"payload\": ", self.payload);
-        put(", \"payload_persistent\": ", self.payload_persistent);
-        put(", \"priority\": ", &json_text(self.priority.as_str()));
-        put(", \"root_uid\": ", &json_text(&self.root_uid));
-        put(", \"status\": ", &json_text(status.as_str()));
-        put(", \"uid\": ", &json_text(uid));
+    /// Appends a record with sorted keys, as the reference writes it.
+    #[expect(clippy::too_many_arguments, reason = "the fields of a record that change")]
+    fn write(
+        &self,
+        out: &mut String,
+        error: &str,
+        headers: impl FnOnce(&mut String),
+        orig: Orig,
+        status: TaskState,
+        uid: &str,
+        time: &str,
+    ) {
+        out.reserve(self.payload.len() + self.payload_persistent.len() + 768);
+        put(out, "{\"error\": ", error);
+        put(out, ", \"headers\": ", "");
+        headers(out);
+        put(out, ", \"headers_persistent\": ", self.headers_persistent);
+        put(out, ", \"last_update\": ", time);
+        match orig {
+            Orig::Own => put(out, ", \"orig_uid\": ", self.orig_uid),
+            Orig::Of => {
+                put(out, ", \"orig_uid\": ", "");
+                write_string(out, &self.uid);
+            }
+        }
+        put(out, ", \"parent_uid\": ", self.parent_uid);
+        put(out, ", \"payload\": ", self.payload);
+        put(out, ", \"payload_persistent\": ", self.payload_persistent);
+        put(out, ", \"priority\": ", "");
+        write_string(out, self.priority.as_str());
+        put(out, ", \"root_uid\": ", "");
+        write_string(out, &self.root_uid);
+        put(out, ", \"status\": ", "");
+        write_string(out, status.as_str());
+        put(out, ", \"uid\": ", "");
+        write_string(out, uid);
         out.push('}');
-        out
     }
 }
 
-/// Headers as a JSON object with sorted keys, cut where the value of the receiver stands.
-fn around_receiver(headers: &Map) -> [String; 2] {
-    let mut members: Vec<_> = headers.iter().filter(|(name, _)| *name != RECEIVER).collect();
-    members.sort_unstable_by_key(|(name, _)| *name);
-    let at = members.partition_point(|(name, _)| name.as_str() < RECEIVER);
-    let (mut before, mut after) = ("{".to_owned(), String::new());
-    for (name, value) in &members[..at] {
-        write_string(&mut before, name);
-        before.push_str(": ");
-        write_sorted(&mut before, value);
-        before.push_str(", ");
-    }
-    write_string(&mut before, RECEIVER);
-    before.push_str(": ");
-    for (name, value) in &members[at..] {
-        after.push_str(", ");
-        write_string(&mut after, name);
-        after.push_str(": ");
-        write_sorted(&mut after, value);
-    }
-    after.push('}');
-    [before, after]
+fn put(out: &mut String, label: &str, json: &str) {
+    out.push_str(label);
+    out.push_str(json);
 }
 
-/// Headers as a JSON object with sorted keys.
-fn headers_json(headers: &Map) -> String {
-    let mut members: Vec<_> = headers.iter().collect();
+/// The text that a JSON string stands for; none for anything else.
+fn text(json: &str) -> Option<Cow<'_, str>> {
+    let body = json.strip_prefix('"')?.strip_suffix('"')?;
+    if !body.contains('\\') {
+        return Some(Cow::Borrowed(body));
+    }
+    match Value::parse(json).ok()? {
+        Value::String(text) => Some(Cow::Owned(text)),
+        _ => None,
+    }
+}
+
+/// Headers as a JSON object with sorted keys, and where in it a receiver belongs: see [`AroundReceiver`].
+fn sorted<'h>(headers: impl Iterator<Item = (&'h String, &'h Value)>) -> (String, usize, bool) {
+    let mut members: Vec<_> = headers.collect();
     members.sort_unstable_by_key(|(name, _)| *name);
-    let mut out = String::from("{");
+    let before = members.partition_point(|(name, _)| name.as_str() < RECEIVER);
+    let last = before > 0 && before == members.len();
+    let mut out = String::with_capacity(members.len() * 32 + 2);
+    out.push('{');
+    let mut at = 1;
     for (index, (name, value)) in members.into_iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
+        }
+        if index == before {
+            at = out.len();
         }
         write_string(&mut out, name);
         out.push_str(": ");
         write_sorted(&mut out, value);
     }
+    if last {
+        at = out.len();
+    }
     out.push('}');
-    out
-}
-
-fn json_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    write_string(&mut out, text);
-    out
+    (out, at, last)
 }

@@ -11,6 +11,7 @@ mod fork;
 mod leases;
 mod matcher;
 mod orphans;
+mod plan;
 mod router;
 mod settings;
 mod sweep;

@@ -3,6 +3,8 @@
 //! The one rule: a router that has given no sign of life for [`ALIVE_FOR`] is dead; what it had in
 //! flight goes back to the head of `karton.tasks`, in one script, so that two finders do it once.
 
+use redis::Pipeline;
+
 use crate::{
     backend::{Connection, keys},
     error::Error,
@@ -22,8 +24,12 @@ return #uids
 
 pub(super) async fn sign_of_life(connection: &Connection, id: &str) -> Result<(), Error> {
     let mut pipeline = redis::pipe();
-    pipeline.sadd(keys::ROUTERS, id).ignore().set_ex(keys::router(id), 1, ALIVE_FOR).ignore();
+    add_sign_of_life(&mut pipeline, id);
     connection.run(&pipeline).await
+}
+
+pub(super) fn add_sign_of_life(pipeline: &mut Pipeline, id: &str) {
+    pipeline.sadd(keys::ROUTERS, id).ignore().set_ex(keys::router(id), 1, ALIVE_FOR).ignore();
 }
 
 /// Puts back what dead routers had in flight.

@@ -6,11 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{
-    SystemSettings, collector,
-    matcher::Matcher,
-    router::{Plan, operation},
-};
+use super::{SystemSettings, collector, matcher::Matcher, plan::Plan, router::operation};
 use crate::{
     Config,
     backend::{Bind, keys},
@@ -56,24 +52,32 @@ fn routing_writes_what_the_reference_writes() {
             .map(|bind| (string(&bind[0]), string(&bind[1]).into_bytes()));
         let mut matcher = Matcher::default();
         assert_eq!(matcher.update(binds.collect()), []);
-        let mut plan = Plan::default();
+        let mut plan = Plan::new();
         let mut unusable = Vec::new();
         for record in list(&case, "unrouted") {
             let record = record.as_str().unwrap();
             let uid = Task::from_json(record).unwrap().uid().to_owned();
             plan.add(&mut matcher, &uid, record.as_bytes(), &mut unusable);
         }
-        let mut pushes = plan.pushes.clone();
-        let mut records: Vec<(String, String)> = plan.records.iter().map(|(key, record)| (key.clone(), at(record, case.now()))).collect();
+        let texts: Vec<&str> = plan.records.iter().collect();
+        let mut records: Vec<(String, String)> = texts.chunks(2).map(|pair| (pair[0].to_owned(), at(pair[1], case.now()))).collect();
+        let mut pushes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (receiver, pushed) in &plan.receivers {
+            for (priority, uids) in &pushed.queues {
+                pushes.entry(keys::queue(*priority, receiver)).or_default().extend(uids.iter().map(str::to_owned));
+            }
+        }
         // Our new uids, in order, stand for those of the case.
-        for (index, (_, uid)) in plan.pushes.iter().enumerate() {
-            let own = uid.rsplit(':').next().unwrap();
+        let pushed: HashSet<String> = pushes.values().flatten().map(|uid| keys::task(uid)).collect();
+        let new: Vec<String> = records.iter().map(|(key, _)| key.clone()).filter(|key| pushed.contains(key)).collect();
+        for (index, key) in new.iter().enumerate() {
+            let own = key.rsplit(':').next().unwrap();
             let given = case.uuid(index);
             records.iter_mut().for_each(|(key, record)| {
                 *key = key.replace(own, &given);
                 *record = record.replace(own, &given);
             });
-            pushes[index].1 = pushes[index].1.replace(own, &given);
+            pushes.values_mut().flatten().for_each(|uid| *uid = uid.replace(own, &given));
         }
         let mut expected: BTreeSet<(String, String)> =
             commands(&case, "SET").iter().map(|args| (string(&args[0]), at(args[1].as_str().unwrap(), case.now()))).collect();
@@ -81,11 +85,13 @@ fn routing_writes_what_the_reference_writes() {
             expected.extend(args.chunks(2).map(|pair| (string(&pair[0]), at(pair[1].as_str().unwrap(), case.now()))));
         }
         assert_eq!(records.into_iter().collect::<BTreeSet<_>>(), expected, "{}", case.id);
-        let expected: Vec<(String, String)> = commands(&case, "RPUSH").iter().map(|args| (string(&args[0]), string(&args[1]))).collect();
+        let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        commands(&case, "RPUSH").iter().for_each(|args| expected.entry(string(&args[0])).or_default().push(string(&args[1])));
         assert_eq!(pushes, expected, "{}", case.id);
-        let mut assigned: BTreeMap<String, u64> = BTreeMap::new();
+        let mut assigned: BTreeMap<String, usize> = BTreeMap::new();
         commands(&case, "HINCRBY").iter().for_each(|args| *assigned.entry(string(&args[1])).or_default() += 1);
-        assert_eq!(plan.assigned, assigned, "{}", case.id);
+        let planned: BTreeMap<String, usize> = plan.receivers.iter().map(|(receiver, pushed)| (receiver.clone(), pushed.count)).collect();
+        assert_eq!(planned, assigned, "{}", case.id);
         let expected: BTreeSet<(String, String)> =
             commands(&case, "SADD").iter().map(|args| (string(&args[0]), string(&args[1]))).collect();
         if settings(&case).enable_task_tracking {

@@ -1,0 +1,198 @@
+//! What is known of each analysis: an index of its tasks, and their history when the records are gone.
+//!
+//! A hash for each root uid. The router adds each task when it routes it (`<uid>`: who, from whom, when, and the
+//! copies it was routed as); consumers of this library add when they start (`<uid>:s`), and whoever sees the end of
+//! a task adds that (`<uid>:f`). The one rule: the hash says what has happened, the record says what is; who wants
+//! to know whether something is still to happen looks at the records of all tasks without an end.
+
+mod entry;
+mod event;
+mod index;
+mod outline;
+
+use entry::names;
+pub(crate) use entry::{Routed, ended, found_entry};
+pub use event::AnalysisEnded;
+pub(crate) use index::Index;
+pub use index::TaskHistory;
+pub(crate) use outline::Outline;
+
+use super::{Backend, keys};
+use crate::{error::Error, task::Task};
+
+/// The score of an analysis of which a task has ended is this much less than the time of that: such are looked at first.
+pub(crate) const URGENT: f64 = 1e10;
+
+/// Adds a field to the hash of an analysis, for each key a root uid, a field and a value.
+pub(crate) const TRACK: &str = r"
+local first, open = {}, {}
+for i = 3, #KEYS do
+    local at = 3 * i - 4
+    local length = redis.pcall('HLEN', KEYS[i])
+    if type(length) == 'number' then
+        if length < tonumber(ARGV[2]) then
+            redis.call('HSET', KEYS[i], ARGV[at + 1], ARGV[at + 2])
+        else
+            redis.call('HSET', KEYS[i], 'full', '1')
+        end
+        redis.call('EXPIRE', KEYS[i], ARGV[1])
+        if length == 0 then
+            first[#first + 1] = ARGV[3]
+            first[#first + 1] = ARGV[at]
+        end
+        open[#open + 1] = ARGV[4]
+        open[#open + 1] = ARGV[at]
+    end
+end
+-- So many values that the stack of the script holds them.
+for i = 1, #first, 1000 do redis.call('ZADD', KEYS[1], unpack(first, i, math.min(i + 999, #first))) end
+for i = 1, #open, 1000 do redis.call('ZADD', KEYS[2], unpack(open, i, math.min(i + 999, #open))) end
+";
+
+/// Adds what became of tasks that leave no record behind, where nobody has told.
+const ENDS: &str = r"
+for i = 1, #KEYS do
+    if redis.call('EXISTS', KEYS[i]) == 1 then redis.pcall('HSETNX', KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]) end
+end
+";
+/// Adds tasks that somebody else has routed.
+const FOUND: &str = r"
+local added = redis.pcall('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+if added == 1 then
+    redis.call('EXPIRE', KEYS[1], ARGV[3])
+    redis.call('ZADD', KEYS[2], ARGV[4], ARGV[5])
+    redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
+end
+";
+
+impl Backend {
+    /// What is known of an analysis; empty when nothing is.
+    pub(crate) async fn analysis_index(&self, root_uid: &str) -> Result<Index, Error> {
+        let (fields,): (Vec<(Vec<u8>, Vec<u8>)>,) = self.redis.run(redis::pipe().hgetall(keys::analysis(root_uid))).await?;
+        let text = |(field, value)| Some((String::from_utf8(field).ok()?, value));
+        Ok(Index::read(fields.into_iter().filter_map(text).collect()))
+    }
+
+    /// How far several analyses have come, in their order.
+    pub(crate) async fn analysis_outlines(&self, root_uids: &[String]) -> Result<Vec<Outline>, Error> {
+        let mut pipeline = redis::pipe();
+        for root_uid in root_uids {
+            pipeline.hgetall(keys::analysis(root_uid));
+        }
+        let hashes: Vec<Vec<(Vec<u8>, Vec<u8>)>> = self.redis.run(&pipeline).await?;
+        Ok(hashes.iter().map(|fields| Outline::read(fields)).collect())
+    }
+
+    /// Whether every task that was routed is in the index: only our brokers were at work.
+    pub(crate) async fn index_is_complete(&self) -> Result<bool, Error> {
+        Ok(!self.index_may_be_partial().await? && self.brokers_are_ours().await?)
+    }
+
+    /// Whether tasks may have been routed that the index does not know of.
+    pub(crate) async fn index_may_be_partial(&self) -> Result<bool, Error> {
+        let (unindexed,): (bool,) = self.redis.run(redis::pipe().cmd("EXISTS").arg(keys::UNINDEXED)).await?;
+        Ok(unindexed)
+    }
+
+    /// Whether all brokers that are online are of this library, and there is one.
+    pub(crate) async fn brokers_are_ours(&self) -> Result<bool, Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.smembers(keys::ROUTERS).cmd("CLIENT").arg("LIST");
+        let (routers, clients): (Vec<String>, String) = self.redis.run(&pipeline).await?;
+        if routers.is_empty() {
+            return Ok(false);
+        }
+        let named = clients.lines().map(|line| super::client_field(line, "name"));
+        let brokers = named.filter(|name| name.split('?').next() == Some(crate::system::IDENTITY)).count();
+        let signs: Vec<String> = routers.iter().map(|id| keys::router(id)).collect();
+        let (ours,): (usize,) = self.redis.run(redis::pipe().cmd("EXISTS").arg(signs)).await?;
+        Ok(ours > 0 && brokers <= ours)
+    }
+
+    /// From now on tasks may be routed, or were, that the index does not know of.
+    pub(crate) async fn index_may_lack_tasks(&self) -> Result<(), Error> {
+        self.redis.run(redis::pipe().set(keys::UNINDEXED, 1).ignore()).await
+    }
+
+    /// Before all tasks are looked at: whether the index will lack none afterwards.
+    pub(crate) async fn can_complete_index(&self) -> Result<bool, Error> {
+        let ours = self.brokers_are_ours().await?;
+        if !ours {
+            self.index_may_lack_tasks().await?;
+        }
+        Ok(ours)
+    }
+
+    /// After all tasks were looked at.
+    pub(crate) async fn index_is_completed(&self) -> Result<(), Error> {
+        self.redis.run(redis::pipe().del(keys::UNINDEXED).ignore()).await
+    }
+
+    /// Puts the ends of tasks that are collected into the index.
+    pub(crate) async fn index_ends(&self, tasks: &[Task]) -> Result<(), Error> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("EVAL").arg(ENDS).arg(tasks.len());
+        pipeline.arg(tasks.iter().map(|task| keys::analysis(task.root_uid())).collect::<Vec<_>>());
+        for task in tasks {
+            pipeline.arg(format!("{}:f", task.uid())).arg(ended(task));
+        }
+        self.redis.run(pipeline.ignore()).await
+    }
+
+    /// Puts pending tasks into the index that others have routed.
+    pub(crate) async fn index_found(&self, tasks: &[Task], ttl: std::time::Duration) -> Result<(), Error> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let now = self.server_time().await?;
+        for tasks in tasks.chunks(1000) {
+            let mut pipeline = redis::pipe();
+            for task in tasks {
+                // A copy is named in the field of the task it was made from.
+                pipeline.cmd("HMGET").arg(keys::analysis(task.root_uid())).arg(task.uid()).arg(task.orig_uid().unwrap_or(task.uid()));
+            }
+            let fields: Result<Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>, _> = self.redis.run(&pipeline).await;
+            // Something else may stand there: the script leaves it alone.
+            let fields = fields.unwrap_or_else(|_| vec![(None, None); tasks.len()]);
+            let known =
+                tasks.iter().zip(fields).map(|(task, (own, orig))| own.is_some() || orig.is_some_and(|orig| names(&orig, task.uid())));
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("PING").ignore();
+            for task in tasks.iter().zip(known).filter(|(_, known)| !known).map(|(task, _)| task) {
+                let root = task.root_uid();
+                pipeline.cmd("EVAL").arg(FOUND).arg(3).arg(keys::analysis(root)).arg(keys::ANALYSES).arg(keys::OPEN_ANALYSES);
+                pipeline.arg(task.uid()).arg(found_entry(task)).arg(ttl.as_secs()).arg(now).arg(root).ignore();
+            }
+            self.redis.run::<()>(&pipeline).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets analyses beyond `limit`, the oldest first, and those whose time is over.
+    pub(crate) async fn trim_analyses(&self, ttl: std::time::Duration, limit: u64) -> Result<(), Error> {
+        let over = self.server_time().await? - ttl.as_secs_f64();
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("ZCOUNT").arg(keys::ANALYSES).arg("-inf").arg(over).zcard(keys::ANALYSES);
+        let (expired, count): (u64, u64) = self.redis.run(&pipeline).await?;
+        let mut surplus = count.saturating_sub(limit).max(expired);
+        while surplus > 0 {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("ZPOPMIN").arg(keys::ANALYSES).arg(surplus.min(1000));
+            let (oldest,): (Vec<(Vec<u8>, f64)>,) = self.redis.run(&pipeline).await?;
+            if oldest.is_empty() {
+                break;
+            }
+            let mut pipeline = redis::pipe();
+            for (root, _) in &oldest {
+                pipeline.del(keys::analysis(&String::from_utf8_lossy(root))).ignore();
+                pipeline.cmd("ZREM").arg(keys::OPEN_ANALYSES).arg(root).ignore();
+            }
+            self.redis.run::<()>(&pipeline).await?;
+            surplus -= oldest.len() as u64;
+        }
+        Ok(())
+    }
+}
