@@ -108,7 +108,7 @@ impl Connection {
         Client::open(info.set_redis_settings(settings))
     }
 
-    fn error(&self, source: RedisError) -> Error {
+    pub(super) fn error(&self, source: RedisError) -> Error {
         Error::Redis { server: self.server.clone(), source }
     }
 

@@ -34,7 +34,7 @@ pub use names::{KARTON_VERSION, ServiceInfo};
 pub(crate) use places::Places;
 pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
 pub(crate) use queues::Pending;
-pub(crate) use settle::{Seen, Settled, Settlement};
+pub(crate) use settle::{Ending, Seen, Settled, Settlement};
 
 use crate::{
     config::{Config, RedisSettings, S3Settings},

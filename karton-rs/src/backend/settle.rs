@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use redis::FromRedisValue;
 use sha1::{Digest, Sha1};
 
 use super::{Backend, keys, keys::Metric, read_task};
@@ -75,9 +76,48 @@ pub(crate) enum Settled {
     Changed,
 }
 
+impl Settled {
+    fn from_reply(reply: u8) -> Self {
+        match reply {
+            1 => Self::Written,
+            2 => Self::Gone,
+            _ => Self::Changed,
+        }
+    }
+}
+
+/// The end of a task, to be written together with others.
+pub(crate) struct Ending {
+    pub(crate) task: Task,
+    pub(crate) seen: Seen,
+    pub(crate) metrics: &'static [Metric],
+    pub(crate) retried: bool,
+}
+
 impl Backend {
     /// Writes a record that has a new status and does with the claim what `settlement` says.
     pub(crate) async fn settle(&self, task: &Task, seen: &Seen, settlement: Settlement<'_>) -> Result<Settled, Error> {
+        let mut pipeline = redis::pipe();
+        self.add_settlement(&mut pipeline, task, seen, settlement);
+        let (outcome,): (u8,) = self.redis.retry(&pipeline).await?;
+        Ok(Settled::from_reply(outcome))
+    }
+
+    /// Writes several ends and then runs `script`, in one round trip; gives what came of each, and its reply.
+    pub(crate) async fn settle_and<T: FromRedisValue>(&self, endings: &[&Ending], script: &redis::Cmd) -> Result<(Vec<Settled>, T), Error> {
+        let mut pipeline = redis::pipe();
+        for Ending { task, seen, metrics, retried } in endings {
+            self.add_settlement(&mut pipeline, task, seen, Settlement::End { metrics, retried: *retried });
+        }
+        pipeline.add_command(script.clone());
+        let mut replies: Vec<redis::Value> = self.redis.run(&pipeline).await?;
+        let typed = |error: redis::ParsingError| self.redis.error(error.into());
+        let last = T::from_redis_value(replies.pop().unwrap_or(redis::Value::Nil)).map_err(typed)?;
+        let settled = replies.into_iter().map(|reply| u8::from_redis_value(reply).map(Settled::from_reply).map_err(typed));
+        Ok((settled.collect::<Result<_, _>>()?, last))
+    }
+
+    fn add_settlement(&self, pipeline: &mut redis::Pipeline, task: &Task, seen: &Seen, settlement: Settlement<'_>) {
         let mode = match settlement {
             Settlement::Start => "start",
             Settlement::End { .. } => "end",
@@ -91,7 +131,6 @@ impl Backend {
         };
         let metrics = if let Settlement::End { metrics, .. } = settlement { metrics } else { &[] };
         let receiver = task.header_str("receiver").unwrap_or(&self.identity);
-        let mut pipeline = redis::pipe();
         pipeline.cmd("EVAL").arg(SETTLE).arg(9 + metrics.len());
         pipeline.arg(keys::task(task.uid())).arg(keys::LEASES).arg(keys::DELIVERIES).arg(keys::ATTEMPTS);
         pipeline.arg(keys::queue(task.priority(), receiver)).arg(keys::wake(receiver)).arg(keys::DELAYED);
@@ -99,12 +138,6 @@ impl Backend {
         pipeline.arg(metrics.iter().map(|metric| metric.key()).collect::<Vec<_>>());
         pipeline.arg(task.uid()).arg(&seen.0).arg(task.to_json()).arg(mode).arg(&*self.identity).arg(number).arg(task.root_uid());
         pipeline.arg(super::analysis::ended(task));
-        let (outcome,): (u8,) = self.redis.retry(&pipeline).await?;
-        Ok(match outcome {
-            1 => Settled::Written,
-            2 => Settled::Gone,
-            _ => Settled::Changed,
-        })
     }
 
     /// After [`Settled::Changed`]: lets go of a task that was cancelled, and tells whether it was. One

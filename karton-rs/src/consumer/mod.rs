@@ -5,6 +5,7 @@
 
 mod builder;
 mod claims;
+mod ends;
 pub(crate) mod handler;
 mod queue;
 mod retry;

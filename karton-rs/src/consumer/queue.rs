@@ -1,7 +1,7 @@
 //! The consumer's side of its queues: checking the bind and claiming tasks.
 //!
 //! The one rule: a task leaves its queue only in the script that records the claim and marks it
-//! Started. Whatever is lost on the way (the reply, the process) lapses with the claim, and the broker
+//! Started. That script runs in the round trip that writes what has ended. Whatever is lost on the way (the reply, the process) lapses with the claim, and the broker
 //! queues the task again. When a claim lapses is told by the clock of Redis: those of two machines
 //! never agree.
 
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::claims::Claims;
 use crate::{
-    backend::{Bind, Connection, keys},
+    backend::{Backend, Bind, Connection, Ending, Settled, keys},
     config::{Config, RedisSettings},
     error::Error,
 };
@@ -107,39 +107,40 @@ impl Queue {
         &self.claims
     }
 
-    /// Claims up to `most` tasks, or waits a moment for one.
-    pub(super) async fn take(&self, most: usize) -> Result<Taken, Error> {
-        let taken = self.claim(most).await?;
-        if matches!(&taken, Taken::Tasks(tasks) if tasks.is_empty()) {
-            let mut pipeline = redis::pipe();
-            pipeline.cmd("BLPOP").arg(keys::wake(&self.bind.identity)).arg(WAIT_SECONDS).ignore();
-            self.connection.run::<()>(&pipeline).await?;
-        }
-        Ok(taken)
+    /// Waits a moment for a sign that there is a task.
+    pub(super) async fn wait(&self) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("BLPOP").arg(keys::wake(&self.bind.identity)).arg(WAIT_SECONDS).ignore();
+        self.connection.run(&pipeline).await
     }
 
-    async fn claim(&self, most: usize) -> Result<Taken, Error> {
+    /// Writes what has ended, claims up to `most` tasks, and gives what came of each, in one round trip.
+    pub(super) async fn turn(&self, backend: &Backend, endings: &[&Ending], most: usize) -> Result<(Vec<Settled>, Taken), Error> {
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("EVAL").arg(TAKE).arg(self.queues.len() + 3);
-        pipeline.arg(keys::BINDS).arg(keys::LEASES).arg(keys::DELIVERIES).arg(&self.queues);
-        pipeline.arg(&self.bind.identity).arg(&stored).arg(keys::TASK_PREFIX).arg(self.claims.lease().as_secs());
-        pipeline.arg(most).arg(TAKE_BYTES).arg(keys::ANALYSIS_PREFIX);
-        let (reply,): (Vec<Option<Vec<u8>>>,) = self.connection.run(&pipeline).await?;
+        let mut command = redis::cmd("EVAL");
+        command.arg(TAKE).arg(self.queues.len() + 3);
+        command.arg(keys::BINDS).arg(keys::LEASES).arg(keys::DELIVERIES).arg(&self.queues);
+        command.arg(&self.bind.identity).arg(&stored).arg(keys::TASK_PREFIX).arg(self.claims.lease().as_secs());
+        command.arg(most).arg(TAKE_BYTES).arg(keys::ANALYSIS_PREFIX);
+        let (settled, reply) = backend.settle_and(endings, &command).await?;
+        Ok((settled, self.taken(reply)))
+    }
+
+    fn taken(&self, reply: Vec<Option<Vec<u8>>>) -> Taken {
         let mut reply = reply.into_iter();
         if reply.next().flatten().as_deref() == Some(b"bind") {
-            let Some(text) = reply.next().flatten() else { return Ok(Taken::BindMissing) };
+            let Some(text) = reply.next().flatten() else { return Taken::BindMissing };
             let theirs = crate::backend::readable_bind(&self.bind.identity, &text);
             if theirs.is_none_or(|theirs| theirs != self.bind) {
-                return Ok(Taken::BindReplaced);
+                return Taken::BindReplaced;
             }
             *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = String::from_utf8_lossy(&text).into_owned();
-            return Ok(Taken::Tasks(Vec::new()));
+            return Taken::Tasks(Vec::new());
         }
         let mut tasks = Vec::new();
         while let (Some(uid), Some(started), Some(record)) = (reply.next().flatten(), reply.next().flatten(), reply.next()) {
             tasks.push(Claimed { uid, record, started: !started.is_empty() });
         }
-        Ok(Taken::Tasks(tasks))
+        Taken::Tasks(tasks)
     }
 }

@@ -1,14 +1,17 @@
 //! The loop of a consumer: registers its bind, takes tasks while there is room, and stops cleanly.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Consumer, RetryPolicy,
     claims::Claims,
+    ends::{Ended, Ends},
     queue::{Queue, Taken},
 };
 use crate::{
@@ -45,7 +48,12 @@ const MOST_TASKS: usize = 10_000;
 const LEASE: Duration = Duration::from_secs(30);
 
 /// No more tasks than this are taken in one turn, however many may run.
-const MOST_AT_ONCE: u32 = 64;
+const MOST_AT_ONCE: usize = 64;
+
+/// The right to run one task. Shared with a blocking handler, which keeps it until it has really ended.
+pub(super) type Slot = Arc<OwnedSemaphorePermit>;
+
+type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 /// How often a consumer that tries tasks again looks for those whose wait is over: the broker does so
 /// too, unless it is one that knows nothing of waits.
@@ -64,6 +72,7 @@ pub(super) struct Running {
     /// Cancelled when running tasks must let go.
     pub(super) hand_back: CancellationToken,
     pub(super) queue: Queue,
+    pub(super) ends: Ends,
     /// All tasks in our hands, until what became of them is written.
     pub(super) work: TaskTracker,
     bind: Bind,
@@ -94,6 +103,7 @@ impl Consumer {
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
             queue: Queue::new(config, bind.clone(), Claims::new(lease.map_or(LEASE, Duration::from_secs)))?,
+            ends: Ends::new(),
             work: TaskTracker::new(),
             bind,
             backend,
@@ -140,10 +150,17 @@ impl Running {
         Ok(())
     }
 
+    /// Turn by turn: writes what has ended and takes as many tasks as there is room for.
     async fn take_tasks(self: &Arc<Self>, slots: &Arc<Semaphore>, shutdown: &CancellationToken) -> StopReason {
         let mut outage = Outage::default();
         let mut registered = false;
-        while !shutdown.is_cancelled() {
+        let mut ended = Vec::new();
+        // It outlives a turn: dropped, it might swallow the sign of a task.
+        let mut sign: Option<Waiting<'_>> = None;
+        let reason = loop {
+            if shutdown.is_cancelled() {
+                break StopReason::Shutdown;
+            }
             if !registered {
                 match self.register().await {
                     Ok(()) => registered = true,
@@ -153,34 +170,70 @@ impl Running {
                     }
                 }
             }
-            // Slots first: nothing is taken that cannot start. The semaphore is never closed.
-            let slot = tokio::select! {
-                slot = Arc::clone(slots).acquire_owned() => slot,
-                () = shutdown.cancelled() => break,
-            };
-            let Ok(slot) = slot else { break };
-            let mut room = vec![slot];
-            let more = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX).min(MOST_AT_ONCE - 1);
-            room.extend((0..more).map_while(|_| Arc::clone(slots).try_acquire_owned().ok()));
-            match self.queue.take(room.len()).await {
-                Ok(Taken::Tasks(tasks)) => {
+            self.ends.drain(&mut ended).await;
+            let mut room = self.room(slots, &mut ended);
+            if ended.is_empty() && room.is_empty() {
+                tokio::select! {
+                    end = self.ends.next() => ended.push(end),
+                    // Of a blocking handler that nobody waited for. The semaphore is never closed.
+                    slot = Arc::clone(slots).acquire_owned() => room.extend(slot.ok()),
+                    () = shutdown.cancelled() => continue,
+                }
+                room.extend(self.room(slots, &mut ended));
+            }
+            let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
+            let taken = match self.queue.turn(&self.backend, &endings, room.len()).await {
+                Ok((settled, taken)) => {
                     outage.over();
+                    self.settled(std::mem::take(&mut ended), settled);
+                    taken
+                }
+                // What stands there afterwards decides: a replica that took over meanwhile is the newer one.
+                Err(error) => {
+                    self.settle_alone(std::mem::take(&mut ended));
+                    drop(room);
+                    outage.wait(&error, shutdown).await;
+                    continue;
+                }
+            };
+            match taken {
+                Taken::Tasks(tasks) if tasks.is_empty() => {
+                    drop(room);
+                    let waiting = sign.get_or_insert_with(|| Box::pin(self.queue.wait()));
+                    tokio::select! {
+                        outcome = waiting => {
+                            sign = None;
+                            if let Err(error) = outcome {
+                                outage.wait(&error, shutdown).await;
+                            }
+                        }
+                        end = self.ends.next() => ended.push(end),
+                        () = shutdown.cancelled() => {}
+                    }
+                }
+                Taken::Tasks(tasks) => {
                     let stopping = shutdown.is_cancelled();
-                    tasks.into_iter().zip(room).for_each(|(task, slot)| self.start(task, slot, stopping));
+                    tasks.into_iter().zip(room).for_each(|(task, slot)| self.start(task, Arc::new(slot), stopping));
                 }
-                Ok(Taken::BindReplaced) => {
+                Taken::BindReplaced => {
                     tracing::info!("Binds changed, shutting down: a replica with another bind took over");
-                    return StopReason::BindReplaced;
+                    break StopReason::BindReplaced;
                 }
-                Ok(Taken::BindMissing) => {
+                Taken::BindMissing => {
                     tracing::warn!("bind was deleted, registering it again");
                     registered = false;
                 }
-                // What stands there afterwards decides: a replica that took over meanwhile is the newer one.
-                Err(error) => outage.wait(&error, shutdown).await,
             }
-        }
-        StopReason::Shutdown
+        };
+        self.settle_alone(ended);
+        reason
+    }
+
+    /// Free slots, first those of what has ended.
+    fn room(&self, slots: &Arc<Semaphore>, ended: &mut [Ended]) -> Vec<OwnedSemaphorePermit> {
+        let of_ended = ended.iter_mut().filter_map(|ended| Arc::into_inner(ended.slot.take()?));
+        let free = std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok());
+        of_ended.chain(free).take(MOST_AT_ONCE).collect()
     }
 
     /// Queues tasks whose wait is over, for ever.
@@ -194,12 +247,29 @@ impl Running {
     }
 
     /// Waits for the tasks in our hands, and makes those that take too long go back.
-    async fn drain(&self, patience: Duration) {
+    async fn drain(self: &Arc<Self>, patience: Duration) {
         self.work.close();
-        if tokio::time::timeout(patience, self.work.wait()).await.is_err() {
+        if tokio::time::timeout(patience, self.wait_for_work()).await.is_err() {
             self.hand_back.cancel();
             // Handing back is a write to Redis, which gives up by itself.
-            self.work.wait().await;
+            self.wait_for_work().await;
+        }
+    }
+
+    /// Waits until nothing is in our hands, and what has ended is written.
+    async fn wait_for_work(self: &Arc<Self>) {
+        let mut ended = Vec::new();
+        loop {
+            tokio::select! {
+                end = self.ends.next() => ended.push(end),
+                () = self.work.wait() => {}
+            }
+            // What ends last is handed over before its work counts as done.
+            self.ends.drain(&mut ended).await;
+            if ended.is_empty() {
+                return;
+            }
+            self.settle_alone(std::mem::take(&mut ended));
         }
     }
 }

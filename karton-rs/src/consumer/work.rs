@@ -6,17 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
     HandBack,
+    ends::Ended,
     handler::{caught, error_lines},
     queue::Claimed,
-    run::Running,
+    run::{Running, Slot},
 };
 use crate::{
-    backend::{Seen, Settled, Settlement, keys::Metric, read_task},
+    backend::{Ending, Seen, Settled, Settlement, keys::Metric, read_task},
     error::Error,
     json::Value,
     logs,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A claimed task; while this lives its claim is renewed.
-struct Held {
+pub(super) struct Held {
     running: Arc<Running>,
     uid: String,
 }
@@ -37,13 +37,13 @@ impl Drop for Held {
 
 impl Running {
     /// Starts the work on what was claimed; with `stopping` a readable task goes straight back.
-    pub(super) fn start(self: &Arc<Self>, claimed: Claimed, slot: OwnedSemaphorePermit, stopping: bool) {
+    pub(super) fn start(self: &Arc<Self>, claimed: Claimed, slot: Slot, stopping: bool) {
         let running = Arc::clone(self);
         // Several services may live in one process: the span tells which one speaks.
         self.work.spawn(async move { running.account_for(claimed, slot, stopping).await }.in_current_span());
     }
 
-    async fn account_for(self: Arc<Self>, claimed: Claimed, slot: OwnedSemaphorePermit, stopping: bool) {
+    async fn account_for(self: Arc<Self>, claimed: Claimed, slot: Slot, stopping: bool) {
         let Ok(uid) = String::from_utf8(claimed.uid.clone()) else {
             tracing::error!("queue holds something that is no uid, put into quarantine");
             return report(self.backend.drop_claim(&claimed.uid, Some("uid is not UTF-8 text")).await, "quarantine");
@@ -68,11 +68,15 @@ impl Running {
             return at_work.give_back().await;
         }
         let (publisher, current) = (running.publisher.clone(), Arc::clone(&at_work.task));
-        Box::pin(logs::scope(publisher, Some(current), at_work.process(claimed.started, slot))).await;
+        let work = at_work.process(claimed.started, Slot::clone(&slot));
+        let ending = Box::pin(logs::scope(publisher, Some(current), work)).await;
+        if let Some(ending) = ending {
+            Arc::clone(&held.running).ends.send(Ended { ending, slot: Some(slot), held });
+        }
     }
 
     /// Runs the handler, for as long as it may take and the service goes on.
-    async fn handle(&self, task: &Arc<Task>, slot: OwnedSemaphorePermit) -> anyhow::Result<()> {
+    async fn handle(&self, task: &Arc<Task>, slot: Slot) -> anyhow::Result<()> {
         let karton = self.karton.for_task(Arc::clone(task));
         let work = self.consumer.handler.run(karton, Task::clone(task), slot);
         let Some(limit) = self.task_timeout else {
@@ -106,6 +110,15 @@ impl Running {
         }
     }
 
+    /// Somebody has changed or deleted a task while it was ours: theirs stands.
+    pub(super) async fn left_alone(&self, task: &Task) {
+        match self.backend.let_go_if_done(task.uid()).await {
+            Ok(true) => tracing::info!("task {} was cancelled meanwhile", task.task_uid()),
+            Ok(false) => tracing::warn!("task {} is in other hands now: the claim on it had lapsed", task.task_uid()),
+            Err(error) => report(Err(error), "let go of"),
+        }
+    }
+
     /// Tells signal listeners that work on a task begins or ends, when `[signaling] status` is set.
     async fn signal(&self, task: &Task, status: &str) {
         if !self.signaling {
@@ -130,28 +143,30 @@ struct AtWork<'a> {
 }
 
 impl AtWork<'_> {
-    /// From claimed to its end; `started` when the record says so already.
-    async fn process(&mut self, started: bool, slot: OwnedSemaphorePermit) {
+    /// From claimed to its end, which is given when it is still to be written; `started` when the
+    /// record says so already.
+    async fn process(&mut self, started: bool, slot: Slot) -> Option<Ending> {
         let running = self.running;
         let uid = self.task.uid().to_owned();
         if !self.task.status().is_pending() {
             tracing::info!("task {} was cancelled, or is done already", self.task.task_uid());
-            return report(running.backend.drop_claim(uid.as_bytes(), None).await, "let go of");
+            report(running.backend.drop_claim(uid.as_bytes(), None).await, "let go of");
+            return None;
         }
         match running.filters.matches(self.task.headers()) {
             Ok(true) => {}
             Ok(false) => {
                 tracing::info!("Task rejected because binds are no longer valid");
-                return self.end(TaskState::Finished, Vec::new(), &[]).await;
+                return Some(self.end(TaskState::Finished, Vec::new(), &[]));
             }
             Err(error) => {
                 tracing::error!("filters cannot be evaluated: {error}");
-                return self.end(TaskState::Crashed, vec![format!("{error}\n")], &[Metric::Crashed, Metric::Consumed]).await;
+                return Some(self.end(TaskState::Crashed, vec![format!("{error}\n")], &[Metric::Crashed, Metric::Consumed]));
             }
         }
         tracing::info!("Received new task - {uid}");
         if !started && !self.mark_started().await {
-            return;
+            return None;
         }
         running.before(&self.task).await;
         let outcome = running.handle(&self.task, slot).await.map_err(Arc::new);
@@ -159,19 +174,21 @@ impl AtWork<'_> {
         match outcome {
             Ok(()) => {
                 tracing::info!("Task done - {uid}");
-                self.end(TaskState::Finished, Vec::new(), &[Metric::Consumed]).await;
+                Some(self.end(TaskState::Finished, Vec::new(), &[Metric::Consumed]))
             }
             Err(error) if error.is::<HandBack>() => {
                 tracing::info!("task {} goes back to its queue: {error}", self.task.task_uid());
                 self.give_back().await;
+                None
             }
             Err(error) => {
                 if let Some(wait) = self.wait_before_retry(&error).await {
                     tracing::warn!("Failed to process task - {uid}: {error:#}; trying again in {} s", wait.as_secs_f64());
-                    return self.settle(|task| task.set_status(TaskState::Spawned), Settlement::Later(wait)).await;
+                    self.settle(|task| task.set_status(TaskState::Spawned), Settlement::Later(wait)).await;
+                    return None;
                 }
                 tracing::error!("Failed to process task - {uid}: {error:#}");
-                self.end(TaskState::Crashed, error_lines(&error), &[Metric::Crashed, Metric::Consumed]).await;
+                Some(self.end(TaskState::Crashed, error_lines(&error), &[Metric::Crashed, Metric::Consumed]))
             }
         }
     }
@@ -198,10 +215,14 @@ impl AtWork<'_> {
         }
     }
 
-    async fn end(&mut self, status: TaskState, error: Vec<String>, metrics: &[Metric]) {
-        let retried = self.running.retry.is_some();
-        let change = |task: &mut Task| if status == TaskState::Crashed { task.crash(error) } else { task.set_status(status) };
-        self.settle(change, Settlement::End { metrics, retried }).await;
+    fn end(&self, status: TaskState, error: Vec<String>, metrics: &'static [Metric]) -> Ending {
+        let mut task = Task::clone(&self.task);
+        if status == TaskState::Crashed {
+            task.crash(error);
+        } else {
+            task.set_status(status);
+        }
+        Ending { task, seen: self.seen.clone(), metrics, retried: self.running.retry.is_some() }
     }
 
     async fn give_back(&mut self) {
@@ -218,13 +239,8 @@ impl AtWork<'_> {
         }
     }
 
-    /// Somebody has changed or deleted the task while it was ours: theirs stands.
     async fn left_alone(&self) {
-        match self.running.backend.let_go_if_done(self.task.uid()).await {
-            Ok(true) => tracing::info!("task {} was cancelled meanwhile", self.task.task_uid()),
-            Ok(false) => tracing::warn!("task {} is in other hands now: the claim on it had lapsed", self.task.task_uid()),
-            Err(error) => report(Err(error), "let go of"),
-        }
+        self.running.left_alone(&self.task).await;
     }
 
     /// When to try again after `error`; none for now or never.
@@ -242,7 +258,7 @@ impl AtWork<'_> {
 }
 
 /// A failure to account for a task: nothing more can be done than to say so.
-fn report(outcome: Result<(), Error>, action: &str) {
+pub(super) fn report(outcome: Result<(), Error>, action: &str) {
     if let Err(error) = outcome {
         tracing::error!("cannot {action} the task: {error}");
     }
