@@ -136,10 +136,13 @@ impl ConsumerArgs {
 ///
 /// SIGINT and SIGTERM cancel the token once; a second SIGINT ends the process at once. An error is
 /// logged, and is code 1, or 2 when it is one of configuration.
+///
+/// The service runs on the threads of the runtime, beside its connections: on the main thread each
+/// answer would have to wake another thread.
 pub fn run_main<F, S>(config: Result<Config, ConfigError>, service: S) -> ExitCode
 where
     S: FnOnce(Config, CancellationToken) -> F,
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     start_logging(config.as_ref().ok());
     install_crypto();
@@ -148,7 +151,7 @@ where
         let outcome = runtime.block_on(async {
             let shutdown = CancellationToken::new();
             cancel_on_signal(shutdown.clone());
-            service(config, shutdown).await
+            tokio::spawn(service(config, shutdown)).await?
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         outcome
