@@ -21,6 +21,8 @@ pub(crate) const ROUTERS: &str = "karton.rs.routers";
 pub(crate) const ROUTER_PREFIX: &str = "karton.rs.router:";
 /// uids that a router has taken and not finished, one list for each router.
 pub(crate) const IN_FLIGHT_PREFIX: &str = "karton.rs.inflight:";
+/// Name of the connections by which a broker looks at all tasks: that of no identity.
+pub(crate) const HOUSEKEEPING: &str = "karton.rs.housekeeping";
 /// Held by the one collector that runs.
 pub(crate) const COLLECTOR_LOCK: &str = "karton.rs.collector";
 
@@ -62,6 +64,11 @@ pub(crate) fn task(uid: &str) -> String {
 pub(crate) fn write_task(out: &mut String, uid: &str) {
     out.push_str(TASK_PREFIX);
     out.push_str(uid);
+}
+
+/// Matches the records that stand under a root uid.
+pub(crate) fn tasks_of(root_uid: &str) -> String {
+    format!("{TASK_PREFIX}{{{}}}:*", escape_glob(root_uid))
 }
 
 /// Routed queue of an identity.

@@ -9,6 +9,7 @@ mod args;
 mod bind;
 mod connection;
 mod delayed;
+mod glimpse;
 pub(crate) mod keys;
 mod names;
 mod places;
@@ -19,17 +20,18 @@ mod settle;
 #[cfg(test)]
 pub(crate) mod vectors;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 pub(crate) use actions::Acted;
 pub use analysis::{AnalysisEnded, TaskHistory};
-pub(crate) use analysis::{Index, Outline};
+pub(crate) use analysis::{Found, Index, Outline};
 pub(crate) use args::Args;
 pub use bind::Bind;
 pub(crate) use connection::{Connection, is_outage};
+pub(crate) use glimpse::{Glimpse, resources};
 pub use names::{KARTON_VERSION, ServiceInfo};
 pub(crate) use places::Places;
 pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
@@ -61,6 +63,14 @@ impl Backend {
             storage: Storage::new(&S3Settings::from_config(config)?)?,
             identity: identity.into(),
         })
+    }
+
+    /// The same access over a connection of its own, which ends with it: for what is long at work, and
+    /// would keep others waiting.
+    pub(crate) fn beside(&self, config: &Config) -> Result<Self, Error> {
+        let settings = RedisSettings::from_config(config)?;
+        let redis = Arc::new(Connection::new(&settings, keys::HOUSEKEEPING, settings.socket_timeout)?);
+        Ok(Self { redis, ..self.clone() })
     }
 
     pub(crate) fn redis(&self) -> &Connection {
@@ -137,11 +147,12 @@ impl Backend {
             self.redis.run(redis::pipe().cmd("CLIENT").arg("LIST").cmd("TIME")).await?;
         let now = f64::from(seconds) + f64::from(microseconds) / 1e6;
         let connection = |line| OpenConnection {
-            id: client_field(line, "id").to_owned(),
+            id: client_field(line, "id").parse().unwrap_or_default(),
             name: client_field(line, "name").to_owned(),
             // The age is in whole seconds.
             since: now - client_field(line, "age").parse().unwrap_or(f64::INFINITY) - 1.0,
             waits: client_field(line, "flags").contains('b') && client_field(line, "cmd") == "blpop",
+            listens: client_field(line, "flags").contains('P'),
         };
         Ok(list.lines().map(connection).collect())
     }
@@ -167,56 +178,24 @@ impl Backend {
         Ok(records)
     }
 
-    /// One slice of all task records: the next cursor (0: done) and `(uid, record)` pairs.
-    pub(crate) async fn scan_records(&self, cursor: u64, pattern: &str) -> Result<(u64, Vec<(String, Vec<u8>)>), Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
-        let ((next, found),): ((u64, Vec<Vec<u8>>),) = self.redis.run(&pipeline).await?;
-        if found.is_empty() {
-            return Ok((next, Vec::new()));
-        }
-        let (records,): (Vec<Option<Vec<u8>>>,) = self.redis.run(redis::pipe().cmd("MGET").arg(&found)).await?;
-        let uids = found.iter().map(|key| String::from_utf8_lossy(key.strip_prefix(keys::TASK_PREFIX.as_bytes()).unwrap_or(key)));
-        Ok((next, uids.zip(records).filter_map(|(uid, record)| Some((uid.into_owned(), record?))).collect()))
-    }
-
-    /// uids in a list; what is no text is no uid of ours, and comes out changed.
-    pub(crate) async fn uids(&self, list: &str) -> Result<Vec<String>, Error> {
-        let (uids,): (Vec<Vec<u8>>,) = self.redis.run(redis::pipe().lrange(list, 0, -1)).await?;
-        Ok(uids.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect())
-    }
-
-    /// uids that wait to be routed, those in the hands of a router included.
+    /// All uids that wait to be routed, those in the hands of a router included.
     pub(crate) async fn unrouted_uids(&self) -> Result<Vec<String>, Error> {
-        let mut uids = self.uids(keys::TASKS).await?;
-        let (routers,): (Vec<String>,) = self.redis.run(redis::pipe().smembers(keys::ROUTERS)).await?;
-        for router in routers {
-            uids.extend(self.uids(&keys::in_flight(&router)).await?);
+        let mut uids = Vec::new();
+        let mut lists = self.unrouted();
+        while let Some(found) = lists.next().await? {
+            // What is no text is no uid of ours, and comes out changed.
+            uids.extend(found.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()));
         }
-        // One may have been put back from the hands of a router between the two looks.
-        uids.extend(self.uids(keys::TASKS).await?);
         Ok(uids)
     }
 
-    /// The names of all queues of consumers; an identity is the name of its oldest one, if it has that.
-    async fn queues(&self) -> Result<HashSet<String>, Error> {
-        let mut queues: HashSet<String> = self.binds_raw().await?.into_keys().collect();
-        let mut cursor = 0_u64;
-        loop {
-            let mut pipeline = redis::pipe();
-            pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys::EVERY_QUEUE).arg("COUNT").arg(1000).arg("TYPE").arg("list");
-            let ((next, found),): ((u64, Vec<Vec<u8>>),) = self.redis.run(&pipeline).await?;
-            queues.extend(found.into_iter().filter_map(|key| String::from_utf8(key).ok()));
-            cursor = next;
-            if cursor == 0 {
-                return Ok(queues);
-            }
+    /// Puts what cannot be read aside for an operator: names and reasons.
+    pub(crate) async fn quarantine(&self, found: &[(String, String)]) -> Result<(), Error> {
+        if found.is_empty() {
+            return Ok(());
         }
-    }
-
-    /// Puts what cannot be read aside for an operator, with the reason.
-    pub(crate) async fn quarantine(&self, what: &str, reason: &str) -> Result<(), Error> {
-        self.redis.run(redis::pipe().hset(keys::QUARANTINE, what, quarantine_entry(reason)).ignore()).await
+        let entries: Vec<(&str, String)> = found.iter().map(|(what, reason)| (what.as_str(), quarantine_entry(reason))).collect();
+        self.redis.run(redis::pipe().hset_multiple(keys::QUARANTINE, &entries).ignore()).await
     }
 
     /// Ends the claim on what was taken and is no task, and puts it into quarantine when there is a reason.
@@ -233,12 +212,14 @@ impl Backend {
 
 /// A connection to Redis, of whomever.
 pub(crate) struct OpenConnection {
-    pub(crate) id: String,
+    pub(crate) id: u64,
     pub(crate) name: String,
     /// When it was opened at the earliest, by the clock of Redis.
     pub(crate) since: f64,
     /// It waits for a list to have something.
     pub(crate) waits: bool,
+    /// It waits for what is published, and does nothing else.
+    pub(crate) listens: bool,
 }
 
 /// How many connection names belong to each identity.

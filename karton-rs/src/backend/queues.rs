@@ -58,20 +58,23 @@ impl Backend {
 
     /// The identities that have a routed queue, whether or not they have a bind.
     pub(crate) async fn queue_owners(&self) -> Result<BTreeSet<String>, Error> {
-        let mut owners = BTreeSet::new();
+        let owner =
+            |key: &String| TaskPriority::ALL.iter().find_map(|priority| key.strip_prefix(&keys::queue(*priority, ""))).map(str::to_owned);
+        Ok(self.queues().await?.iter().filter_map(owner).collect())
+    }
+
+    /// The names of all routed queues.
+    pub(super) async fn queues(&self) -> Result<BTreeSet<String>, Error> {
+        let mut queues = BTreeSet::new();
         let mut cursor = 0_u64;
         loop {
             let mut pipeline = redis::pipe();
             pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys::EVERY_QUEUE).arg("COUNT").arg(1000).arg("TYPE").arg("list");
             let ((next, found),): ((u64, Vec<Vec<u8>>),) = self.redis().run(&pipeline).await?;
-            for key in found {
-                let key = String::from_utf8_lossy(&key);
-                let owner = TaskPriority::ALL.iter().find_map(|priority| key.strip_prefix(&keys::queue(*priority, "")));
-                owners.extend(owner.map(str::to_owned));
-            }
+            queues.extend(found.into_iter().filter_map(|key| String::from_utf8(key).ok()));
             cursor = next;
             if cursor == 0 {
-                return Ok(owners);
+                return Ok(queues);
             }
         }
     }
@@ -97,6 +100,18 @@ impl Backend {
             Err(error) if error.is_temporary() => Err(error),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether Redis says that it closes no connection for being idle.
+    pub(crate) async fn idle_connections_stay(&self) -> Result<bool, Error> {
+        Ok(self.setting("timeout").await?.as_deref() == Some("0"))
+    }
+
+    /// When Redis was started, by its own clock.
+    pub(crate) async fn server_start(&self) -> Result<f64, Error> {
+        let info = self.info("server").await?;
+        let uptime = info.get("uptime_in_seconds").and_then(|seconds| seconds.trim().parse::<f64>().ok());
+        Ok(self.server_time().await? - uptime.unwrap_or(0.0))
     }
 
     /// Ids of the routers of ours that may have taken something: whether each gives signs of life, and

@@ -1,6 +1,7 @@
 //! All task records, a bounded piece at a time.
 //!
-//! The one rule: however many records there are and however large they are, one piece is in memory.
+//! The one rule: however many records there are and however large they are, one piece is in memory,
+//! and no command keeps Redis from others for more than some milliseconds.
 
 use std::collections::{HashSet, VecDeque, hash_map::RandomState};
 use std::hash::BuildHasher;
@@ -9,40 +10,50 @@ use super::{Backend, keys};
 use crate::error::Error;
 
 /// Bytes of records that are read at once, when it is more than one record.
-const PIECE_BYTES: usize = 8 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 /// Records that are read at once.
 const PIECE: usize = 500;
+/// Keys that are looked at by one command.
+const KEYS: usize = 1000;
+/// Keys that are remembered, twice.
+const REMEMBERED: usize = 1 << 14;
 
-/// Goes through all records; each once, though Redis may name a key twice.
+/// uids with their records; what does not exist is left out.
+pub(crate) type Piece = Vec<(String, Vec<u8>)>;
+
+/// Goes through all records.
 pub(crate) struct RecordScan<'a> {
     backend: &'a Backend,
     pattern: String,
-    cursor: u64,
-    started: bool,
-    /// Keys that were named and not read yet, with the sizes of their records.
-    keys: VecDeque<(Vec<u8>, usize)>,
-    /// Hashes of the keys that were named.
-    seen: HashSet<u64>,
-    hasher: RandomState,
+    /// Where to go on; nothing when all keys were named.
+    cursor: Option<u64>,
+    waiting: Waiting,
+    named: Recent,
 }
 
 impl Backend {
-    /// All records whose key matches a glob of Redis.
+    /// All records whose key matches a glob of Redis; each once, unless Redis shrinks its table by
+    /// very much meanwhile.
     pub(crate) fn scan(&self, pattern: &str) -> RecordScan<'_> {
-        RecordScan {
-            backend: self,
-            pattern: pattern.to_owned(),
-            cursor: 0,
-            started: false,
-            keys: VecDeque::new(),
-            seen: HashSet::new(),
-            hasher: RandomState::new(),
+        let (waiting, named) = (Waiting::default(), Recent::default());
+        RecordScan { backend: self, pattern: pattern.to_owned(), cursor: Some(0), waiting, named }
+    }
+
+    /// Calls `each` with the records of these tasks, of which a piece is in memory.
+    pub(crate) async fn each_record(&self, uids: &[String], mut each: impl FnMut(&str, &[u8])) -> Result<(), Error> {
+        for uids in uids.chunks(KEYS) {
+            let mut waiting = Waiting::default();
+            waiting.add(self, uids.iter().map(|uid| keys::task(uid).into_bytes()).collect()).await?;
+            while !waiting.is_empty() {
+                waiting.next(self).await?.iter().for_each(|(uid, record)| each(uid, record));
+            }
         }
+        Ok(())
     }
 
     /// Whether a record stands under a root uid.
     pub(crate) async fn has_analysis(&self, root_uid: &str) -> Result<bool, Error> {
-        let mut scan = self.scan(&format!("{}{{{}}}:*", keys::TASK_PREFIX, keys::escape_glob(root_uid)));
+        let mut scan = self.scan(&keys::tasks_of(root_uid));
         while let Some(records) = scan.next().await? {
             if !records.is_empty() {
                 return Ok(true);
@@ -65,46 +76,107 @@ impl Backend {
 
 impl RecordScan<'_> {
     /// The next piece, which may be empty; nothing when all were given.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<(String, Vec<u8>)>>, Error> {
-        if self.keys.is_empty() {
-            if self.started && self.cursor == 0 {
-                return Ok(None);
-            }
-            self.name_keys().await?;
+    pub(crate) async fn next(&mut self) -> Result<Option<Piece>, Error> {
+        self.next_of(|_| true).await
+    }
+
+    /// The next piece of the records whose uid is wanted; those of the others are not read.
+    pub(crate) async fn next_of(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Option<Piece>, Error> {
+        if self.waiting.is_empty() {
+            let Some(cursor) = self.cursor else { return Ok(None) };
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(KEYS).arg("TYPE").arg("string");
+            let ((next, mut found),): ((u64, Vec<Vec<u8>>),) = self.backend.redis().run(&pipeline).await?;
+            self.cursor = (next != 0).then_some(next);
+            found.retain(|key| self.named.insert(key) && wanted(&uid_of(key)));
+            self.waiting.add(self.backend, found).await?;
         }
+        self.waiting.next(self.backend).await.map(Some)
+    }
+}
+
+fn uid_of(key: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(key.strip_prefix(keys::TASK_PREFIX.as_bytes()).unwrap_or(key))
+}
+
+/// Keys whose records were not read yet, with their sizes.
+#[derive(Default)]
+struct Waiting(VecDeque<(Vec<u8>, usize)>);
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    async fn add(&mut self, backend: &Backend, keys: Vec<Vec<u8>>) -> Result<(), Error> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = redis::pipe();
+        for key in &keys {
+            pipeline.cmd("STRLEN").arg(key);
+        }
+        let sizes: Vec<usize> = backend.redis().run(&pipeline).await?;
+        self.0.extend(keys.into_iter().zip(sizes));
+        Ok(())
+    }
+
+    /// Reads as many as fit into one piece.
+    async fn next(&mut self, backend: &Backend) -> Result<Piece, Error> {
         let mut bytes = 0;
         let mut piece = Vec::new();
-        while let Some((_, size)) = self.keys.front() {
+        while let Some((_, size)) = self.0.front() {
             bytes += size;
             if piece.len() >= PIECE || (!piece.is_empty() && bytes > PIECE_BYTES) {
                 break;
             }
-            piece.extend(self.keys.pop_front().map(|(key, _)| key));
+            piece.extend(self.0.pop_front().map(|(key, _)| key));
         }
         if piece.is_empty() {
-            return Ok(Some(Vec::new()));
+            return Ok(Vec::new());
         }
-        let (records,): (Vec<Option<Vec<u8>>>,) = self.backend.redis().run(redis::pipe().cmd("MGET").arg(&piece)).await?;
-        let uids = piece.iter().map(|key| String::from_utf8_lossy(key.strip_prefix(keys::TASK_PREFIX.as_bytes()).unwrap_or(key)));
-        Ok(Some(uids.zip(records).filter_map(|(uid, record)| Some((uid.into_owned(), record?))).collect()))
+        let (records,): (Vec<Option<Vec<u8>>>,) = backend.redis().run(redis::pipe().cmd("MGET").arg(&piece)).await?;
+        Ok(piece.iter().zip(records).filter_map(|(key, record)| Some((uid_of(key).into_owned(), record?))).collect())
     }
+}
 
-    async fn name_keys(&mut self) -> Result<(), Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("SCAN").arg(self.cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(1000).arg("TYPE").arg("string");
-        let ((next, mut found),): ((u64, Vec<Vec<u8>>),) = self.backend.redis().run(&pipeline).await?;
-        self.started = true;
-        self.cursor = next;
-        found.retain(|key| self.seen.insert(self.hasher.hash_one(key)));
-        if found.is_empty() {
-            return Ok(());
+/// The keys that were named last. Redis names one twice only when it makes its table smaller while it
+/// is gone through, and then soon after the first time.
+#[derive(Default)]
+struct Recent {
+    newer: HashSet<u64>,
+    older: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Recent {
+    /// False when it is one of them.
+    fn insert(&mut self, key: &[u8]) -> bool {
+        let hash = self.hasher.hash_one(key);
+        if self.older.contains(&hash) || !self.newer.insert(hash) {
+            return false;
         }
-        let mut pipeline = redis::pipe();
-        for key in &found {
-            pipeline.cmd("STRLEN").arg(key);
+        if self.newer.len() >= REMEMBERED {
+            std::mem::swap(&mut self.newer, &mut self.older);
+            self.newer.clear();
         }
-        let sizes: Vec<usize> = self.backend.redis().run(&pipeline).await?;
-        self.keys.extend(found.into_iter().zip(sizes));
-        Ok(())
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_were_named_lately_are_known_and_the_memory_for_them_is_bounded() {
+        let mut recent = Recent::default();
+        for number in 0..4 * REMEMBERED {
+            assert!(recent.insert(number.to_string().as_bytes()));
+            if number >= 100 {
+                assert!(!recent.insert((number - 100).to_string().as_bytes()), "{number}");
+            }
+        }
+        assert!(recent.newer.len() + recent.older.len() <= 2 * REMEMBERED);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     values::{self, HeaderTest},
 };
 use crate::{
-    backend::{Backend, keys, read_task},
+    backend::{Backend, Glimpse, keys, read_task},
     json::{Map, Value},
     task::{Task, TaskState, now},
 };
@@ -66,21 +66,40 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// False when a glimpse of the record is enough to tell that it is none of them.
+    pub(super) fn may_hold(&self, record: &[u8], now: f64) -> bool {
+        let Some(glimpse) = Glimpse::of_readable(record) else { return true };
+        let age = glimpse.last_update.map(|time| now - time);
+        (self.status.is_empty() || self.status.contains(&glimpse.status))
+            && !age.is_some_and(|age| self.older.is_some_and(|older| age < older.as_secs_f64()))
+            && !age.is_some_and(|age| self.newer.is_some_and(|newer| age > newer.as_secs_f64()))
+            && (self.identity.is_empty() || glimpse.receiver().is_some_and(|receiver| self.identity.contains(&receiver)))
+    }
+}
+
 /// What a look at all records has come across beside what was asked for.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Seen {
+    pub(super) total: u64,
     pub(super) unreadable: u64,
 }
 
-/// Calls `each` with every record, read or with the reason why it is no task, until it says stop.
+/// Calls `each` with every record that is wanted, read or with the reason why it is no task, until it
+/// says stop.
 pub(super) async fn each_task(
     backend: &Backend,
+    wanted: impl Fn(&[u8]) -> bool,
     mut each: impl FnMut(&str, Result<Task, String>) -> std::io::Result<bool>,
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     let mut scan = backend.scan(keys::EVERY_TASK);
     while let Some(records) = scan.next().await? {
         for (uid, record) in records {
+            seen.total += 1;
+            if !wanted(&record) {
+                continue;
+            }
             let task = read_task(&uid, &record);
             seen.unreadable += u64::from(task.is_err());
             if !each(&uid, task)? {
@@ -94,7 +113,8 @@ pub(super) async fn each_task(
 /// The uids of all tasks that are asked for.
 pub(super) async fn matching(backend: &Backend, selection: &Selection) -> anyhow::Result<Vec<String>> {
     let (mut uids, now) = (Vec::new(), now());
-    each_task(backend, |uid, task| {
+    let wanted = |record: &[u8]| selection.may_hold(record, now);
+    each_task(backend, wanted, |uid, task| {
         if task.is_ok_and(|task| selection.holds(&task, now)) {
             uids.push(uid.to_owned());
         }

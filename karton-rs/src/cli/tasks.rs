@@ -83,7 +83,8 @@ async fn look(
 ) -> anyhow::Result<u64> {
     let mut best: BinaryHeap<Ranked> = BinaryHeap::new();
     let sorted = args.newest || args.oldest;
-    let seen = each_task(backend, |uid, task| {
+    let wanted = |record: &[u8]| args.selection.may_hold(record, now);
+    let seen = each_task(backend, wanted, |uid, task| {
         match task {
             Err(reason) if args.unreadable => {
                 *shown += 1;

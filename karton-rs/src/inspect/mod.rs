@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::Instant;
 
 use crate::{
-    backend::{AnalysisEnded, Backend, Bind, Index, ServiceInfo, TaskHistory, keys, read_task},
+    backend::{AnalysisEnded, Backend, Bind, Glimpse, Index, ServiceInfo, TaskHistory, keys, read_task},
     config::{Config, ServiceSettings},
     error::Error,
     task::{Task, TaskState},
@@ -187,32 +187,38 @@ impl Inspect {
 
     /// Children have the uid of their own until they are routed; they are found in the broker's queues.
     async fn add_unrouted(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
-        let mut uids = self.backend.unrouted_uids().await?;
         let prefix = format!("{{{root_uid}}}:");
-        uids.retain(|uid| !uid.starts_with(&prefix));
-        let records = self.backend.records(&uids).await?;
-        let found = uids.iter().zip(&records).filter_map(|(uid, record)| read_task(uid, record.as_ref()?).ok());
-        tasks.extend(found.filter(|task| task.root_uid() == root_uid).map(|task| (task.uid().to_owned(), task)));
+        let mut lists = self.backend.unrouted();
+        while let Some(found) = lists.next().await? {
+            let uids = found.iter().map(|uid| String::from_utf8_lossy(uid).into_owned());
+            let uids: Vec<String> = uids.filter(|uid| !uid.starts_with(&prefix)).collect();
+            self.backend.each_record(&uids, |uid, record| tasks.extend(task_of(root_uid, uid, record))).await?;
+        }
         Ok(())
     }
 
     async fn add_routed(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
-        for (pattern, any_root) in
-            [(format!("karton.task:{{{}}}:*", keys::escape_glob(root_uid)), true), ("karton.task:[^{]*".to_owned(), false)]
-        {
-            let mut cursor = 0;
-            loop {
-                let (next, records) = self.backend.scan_records(cursor, &pattern).await?;
-                let found = records.iter().filter_map(|(uid, record)| read_task(uid, record).ok());
-                tasks.extend(found.filter(|task| any_root || task.root_uid() == root_uid).map(|task| (task.uid().to_owned(), task)));
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
+        let mut scan = self.backend.scan(&keys::tasks_of(root_uid));
+        while let Some(records) = scan.next().await? {
+            let found = records.iter().filter_map(|(uid, record)| read_task(uid, record).ok());
+            tasks.extend(found.map(|task| (task.uid().to_owned(), task)));
+        }
+        let mut scan = self.backend.scan("karton.task:[^{]*");
+        while let Some(records) = scan.next().await? {
+            tasks.extend(records.iter().filter_map(|(uid, record)| task_of(root_uid, uid, record)));
         }
         Ok(())
     }
+}
+
+/// A record as a task, if it is one of the analysis.
+fn task_of(root_uid: &str, uid: &str, record: &[u8]) -> Option<(String, Task)> {
+    // Most are not, which a glimpse tells.
+    if Glimpse::read(record).and_then(|glimpse| glimpse.root_uid()).is_some_and(|root| root != root_uid) {
+        return None;
+    }
+    let task = read_task(uid, record).ok().filter(|task| task.root_uid() == root_uid)?;
+    Some((task.uid().to_owned(), task))
 }
 
 /// The tasks of one analysis.

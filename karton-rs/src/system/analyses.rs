@@ -13,9 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{AnalysisEnded, Backend, Outline, analysis::URGENT, keys},
+    backend::{AnalysisEnded, Backend, Glimpse, Outline, analysis::URGENT, keys, read_task},
     error::Error,
-    json::{RawObject, Value},
     task::TaskState,
 };
 
@@ -133,9 +132,9 @@ async fn pending(backend: &Backend, outlines: &[Outline]) -> Result<Vec<Option<u
         }
         for chunk in uids.chunks(RECORDS) {
             let records = backend.records(&chunk.iter().map(|(_, uid)| uid.clone()).collect::<Vec<_>>()).await?;
-            for ((place, _), record) in chunk.iter().zip(records) {
+            for ((place, uid), record) in chunk.iter().zip(records) {
                 // One that is gone was collected, so it had ended; one that cannot be read will never go on.
-                let Some(status) = record.and_then(|record| status(&record)) else { continue };
+                let Some(status) = record.and_then(|record| status(uid, &record)) else { continue };
                 crashed[*place] = match crashed[*place] {
                     Some(count) if !status.is_pending() => Some(count + usize::from(status == TaskState::Crashed)),
                     _ => None,
@@ -146,10 +145,9 @@ async fn pending(backend: &Backend, outlines: &[Outline]) -> Result<Vec<Option<u
     }
 }
 
-/// The status in a record, which is not built for that.
-fn status(record: &[u8]) -> Option<TaskState> {
-    let fields = RawObject::parse(std::str::from_utf8(record).ok()?).ok()?;
-    fields.get("status")?.trim_matches('"').parse().ok()
+fn status(uid: &str, record: &[u8]) -> Option<TaskState> {
+    let status = Glimpse::read(record).map(|glimpse| glimpse.status);
+    status.or_else(|| Some(read_task(uid, record).ok()?.status()))
 }
 
 /// Which analyses the tasks belong to that wait for the router. Their uids do not tell: a task sent
@@ -169,22 +167,23 @@ impl Unrouted {
         }
         let mut known = std::mem::take(&mut self.roots);
         let mut new = Vec::new();
-        for uid in backend.unrouted_uids().await? {
-            match known.remove_entry(&uid) {
-                Some((uid, root)) => drop(self.roots.insert(uid, root)),
-                None if self.roots.contains_key(&uid) => {}
-                None => new.push(uid),
+        let mut lists = backend.unrouted();
+        while let Some(found) = lists.next().await? {
+            for uid in found {
+                let uid = String::from_utf8_lossy(&uid).into_owned();
+                match known.remove_entry(&uid) {
+                    Some((uid, root)) => drop(self.roots.insert(uid, root)),
+                    None if self.roots.contains_key(&uid) => {}
+                    None => new.push(uid),
+                }
             }
         }
-        for uids in new.chunks(RECORDS) {
-            let records = backend.records(uids).await?;
-            self.roots.extend(uids.iter().cloned().zip(records.into_iter().map(|record| root_uid(&record?))));
-        }
+        backend.each_record(&new, |uid, record| drop(self.roots.insert(uid.to_owned(), root_uid(uid, record)))).await?;
         Ok(Some(self.roots.values().flatten().map(String::as_str).collect()))
     }
 }
 
-fn root_uid(record: &[u8]) -> Option<String> {
-    let fields = RawObject::parse(std::str::from_utf8(record).ok()?).ok()?;
-    Value::parse(fields.get("root_uid")?).ok()?.as_str().map(str::to_owned)
+fn root_uid(uid: &str, record: &[u8]) -> Option<String> {
+    let root_uid = Glimpse::read(record).and_then(|glimpse| glimpse.root_uid());
+    root_uid.or_else(|| Some(read_task(uid, record).ok()?.root_uid().to_owned()))
 }

@@ -58,8 +58,9 @@ async fn sweep(backend: &Backend, settings: &SystemSettings) -> Result<(), Error
     }
     let (deliveries,): (Vec<Option<u64>>,) = backend.redis().run(redis::pipe().cmd("HMGET").arg(keys::DELIVERIES).arg(&lapsed)).await?;
     let uids: Vec<String> = lapsed.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect();
-    let records = backend.records(&uids).await?;
-    for (((raw, uid), record), deliveries) in lapsed.iter().zip(&uids).zip(records).zip(deliveries) {
+    for ((raw, uid), deliveries) in lapsed.iter().zip(&uids).zip(deliveries) {
+        // One at a time: a record may be large.
+        let record = backend.records(std::slice::from_ref(uid)).await?.into_iter().flatten().next();
         let task = record.as_deref().and_then(|record| read_task(uid, record).ok()).filter(|task| task.status().is_pending());
         match (task, record) {
             (Some(task), Some(record)) => {

@@ -1,6 +1,7 @@
 //! The broker: routes tasks to the consumers whose filters match, and collects what is done with.
 //!
-//! Router and collector run side by side on connections of their own, so neither waits for the other.
+//! Router and collector run side by side on connections of their own, so neither waits for the other;
+//! what looks at all tasks takes turns, and rests for many times as long as it has worked.
 //! The one rule: bad data never stops them, and what was taken is always put somewhere before it
 //! leaves the place it came from. See Karton protocol §12.
 
@@ -20,13 +21,14 @@ pub(crate) mod vectors;
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use router::operation;
 pub use settings::{SystemArgs, SystemSettings};
 
 use crate::{
-    backend::{Backend, ServiceInfo},
+    backend::{Backend, ServiceInfo, keys},
     config::{Config, ServiceSettings},
     error::Error,
     logs::{self, Publisher},
@@ -56,7 +58,7 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
     let settings = Arc::new(SystemSettings::from_config(&config)?);
     let name = ServiceInfo::new(&service.identity, Some(env!("CARGO_PKG_VERSION"))).to_name();
     // Dashboards count connections as replicas: only the one that is never idle carries the name.
-    let backend = Backend::new(&config, &service.identity, if settings.enable_router { "" } else { &name })?;
+    let backend = Backend::new(&config, &service.identity, if settings.enable_router { keys::HOUSEKEEPING } else { &name })?;
     let publisher = Publisher::start(&backend, &service);
     let work = async {
         tracing::info!(?settings, "{} starting", service.identity);
@@ -68,31 +70,64 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
             }
         }
         outage.over();
-        // A broken part must stop the other one too.
-        let both = shutdown.child_token();
+        // A broken part must stop the others too.
+        let all = shutdown.child_token();
+        let mut keeping = keeping(&config, &backend, &settings, setup_bucket, publisher.as_ref(), &all);
+        let kept = async {
+            let mut kept = Ok(());
+            while let Some(ended) = keeping.join_next().await {
+                // A panic goes on here.
+                let ended = ended.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
+                if ended.is_err() {
+                    all.cancel();
+                    kept = ended;
+                }
+            }
+            kept
+        };
         let routing = async {
-            let outcome = if settings.enable_router { router::run(&config, &name, &settings, &both).await } else { Ok(()) };
+            let outcome = if settings.enable_router { router::run(&config, &name, &settings, &all).await } else { Ok(()) };
             if outcome.is_err() {
-                both.cancel();
+                all.cancel();
             }
             outcome
         };
-        let collecting = async {
-            let outcome = collector::run(&backend, &settings, setup_bucket, &both).await;
-            if outcome.is_err() {
-                both.cancel();
-            }
-            outcome
-        };
-        let lapsed = leases::run(&backend, &settings, &both);
-        let lost = orphans::run(&backend, &settings, &both);
-        let waits = delayed::run(&backend, &both);
-        let ended = analyses::run(&backend, &both);
-        let (routed, collected, (), (), (), ()) = tokio::join!(routing, collecting, lapsed, lost, waits, ended);
+        let (routed, kept) = tokio::join!(routing, kept);
         tracing::info!("Service {} stopped", service.identity);
-        routed.and(collected)
+        routed.and(kept)
     };
-    Box::pin(logs::scope(publisher, None, work)).await
+    Box::pin(logs::scope(publisher.clone(), None, work)).await
+}
+
+/// Whose turn it is to look at all tasks: one at a time is enough for memory and for Redis.
+type Turn = tokio::sync::Mutex<()>;
+
+/// Starts all that goes on beside routing. Each part runs by itself, so that one which is busy with
+/// large records keeps neither the router nor another part waiting.
+fn keeping(
+    config: &Config,
+    backend: &Backend,
+    settings: &Arc<SystemSettings>,
+    setup_bucket: bool,
+    publisher: Option<&Publisher>,
+    shutdown: &CancellationToken,
+) -> JoinSet<Result<(), Error>> {
+    let mut parts = JoinSet::new();
+    let turn = Arc::new(Turn::default());
+    macro_rules! start {
+        (|$backend:ident, $settings:ident, $shutdown:ident| $part:expr) => {{
+            let ($backend, $settings, $shutdown) = (backend.clone(), Arc::clone(settings), shutdown.clone());
+            parts.spawn(logs::scope(publisher.cloned(), None, async move { $part }));
+        }};
+    }
+    let (own_config, own_turn) = (config.clone(), Arc::clone(&turn));
+    start!(|backend, settings, shutdown| collector::run(&backend, &own_config, &settings, setup_bucket, &own_turn, &shutdown).await);
+    let own_config = config.clone();
+    start!(|backend, settings, shutdown| Ok(orphans::run(&backend, &own_config, &settings, &turn, &shutdown).await));
+    start!(|backend, settings, shutdown| Ok(leases::run(&backend, &settings, &shutdown).await));
+    start!(|backend, _settings, shutdown| Ok(delayed::run(&backend, &shutdown).await));
+    start!(|backend, _settings, shutdown| Ok(analyses::run(&backend, &shutdown).await));
+    parts
 }
 
 /// Before anything is routed: whether Redis answers, and that what was routed without this broker may

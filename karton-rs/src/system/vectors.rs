@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{SystemSettings, collector, matcher::Matcher, plan::Plan, router::operation};
 use crate::{
     Config,
-    backend::{Bind, keys},
+    backend::{Bind, Places, keys},
     json::Value,
     task::Task,
     vectors::{Case, at, cases, commands, text},
@@ -134,7 +134,8 @@ fn tasks_are_collected_by_the_rules_of_the_reference() {
             .map(|bind| bind.identity)
             .collect();
         assert_eq!(gone, commands(&case, "HDEL").iter().map(|args| string(&args[1])).collect(), "{}", case.id);
-        let queued: HashSet<String> = list(&case, "unrouted_uids").into_iter().map(string).collect();
+        let mut queued = Places::default();
+        list(&case, "unrouted_uids").into_iter().for_each(|uid| queued.insert(string(uid).as_bytes()));
         let mut slice = collector::Slice::default();
         let mut unreadable = 0;
         for record in list(&case, "tasks") {

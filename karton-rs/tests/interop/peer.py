@@ -7,6 +7,7 @@ consume          a consumer of {type: to-python}; prints a JSON line for each ta
 async-consume    the same as an asyncio service
 replica          a consumer whose bind equals that of the Rust one under test
 stuck            a consumer of {type: to-stuck} that never ends
+stuck-elsewhere  the same under another name
 logs             prints each log record as a JSON line
 """
 
@@ -71,6 +72,11 @@ class Stuck(Consumer):
         time.sleep(3600)
 
 
+class StuckElsewhere(Stuck):
+    identity = "karton.stuck-elsewhere"
+    filters = [{"type": "to-stuck-elsewhere"}]
+
+
 class Logs(LogConsumer):
     identity = "karton.py-logs"
 
@@ -91,7 +97,7 @@ def produce(count: int) -> None:
 
 
 if __name__ == "__main__":
-    roles = {"consume": Sync, "async-consume": Async, "replica": Replica, "stuck": Stuck, "logs": Logs}
+    roles = {"consume": Sync, "async-consume": Async, "replica": Replica, "stuck": Stuck, "stuck-elsewhere": StuckElsewhere, "logs": Logs}
     if sys.argv[2] == "produce":
         produce(int(sys.argv[3]))
     elif sys.argv[2] == "async-consume":

@@ -268,6 +268,36 @@ async fn a_task_that_a_python_consumer_took_to_its_grave_is_processed_by_another
 }
 
 #[tokio::test]
+async fn a_task_of_a_python_consumer_that_died_before_the_broker_came_is_processed_and_that_of_a_living_one_is_left_alone() {
+    let Some(python) = interpreter() else { return };
+    let bed = Bed::start().await;
+    let first = bed.broker();
+    let theirs = Peer::start(&python, &bed, &["stuck"]);
+    bound(&bed, "karton.stuck").await;
+    let producer = bed.producer().await;
+    let sent = producer.send_task(Task::new(json!({"type": "to-stuck"}))).await.unwrap();
+    bed.reached(&sent, "karton.stuck", TaskState::Started).await;
+    first.stop().await.unwrap();
+    // Under another name: the same record, whose consumer is at work.
+    let alive = Peer::start(&python, &bed, &["stuck-elsewhere"]);
+    bound(&bed, "karton.stuck-elsewhere").await;
+    let first = bed.broker();
+    let worked_on = producer.send_task(Task::new(json!({"type": "to-stuck-elsewhere"}))).await.unwrap();
+    bed.reached(&worked_on, "karton.stuck-elsewhere", TaskState::Started).await;
+    first.stop().await.unwrap();
+    drop(theirs);
+    let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
+    let _: Task = within(Duration::from_secs(30), "the task to be queued again", || async {
+        let analysis = bed.analysis(&sent).await;
+        analysis.tasks().iter().find(|task| task.header_str("receiver").is_some() && task.status() == TaskState::Spawned).cloned()
+    })
+    .await;
+    bed.reached(&worked_on, "karton.stuck-elsewhere", TaskState::Started).await;
+    assert!(!bed.command::<bool>(&["EXISTS", "karton.queue.normal:karton.stuck-elsewhere"]).await);
+    drop(alive);
+}
+
+#[tokio::test]
 async fn log_records_go_both_ways() {
     let Some(python) = interpreter() else { return };
     let bed = Bed::start().await;

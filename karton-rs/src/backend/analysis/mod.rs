@@ -65,6 +65,20 @@ if added == 1 then
 end
 ";
 
+/// A routed task that is pending, which the index may know or not.
+pub(crate) struct Found<'a> {
+    pub(crate) uid: &'a str,
+    pub(crate) root_uid: String,
+    pub(crate) orig_uid: Option<String>,
+    pub(crate) record: &'a [u8],
+}
+
+/// Whether a task has a field of its own, or is named in that of the task it was made from.
+fn is_among(fields: redis::Value, uid: &str) -> bool {
+    let (own, orig): (Option<Vec<u8>>, Option<Vec<u8>>) = redis::from_redis_value(fields).unwrap_or_default();
+    own.is_some() || orig.is_some_and(|orig| names(&orig, uid))
+}
+
 impl Backend {
     /// What is known of an analysis; empty when nothing is.
     pub(crate) async fn analysis_index(&self, root_uid: &str) -> Result<Index, Error> {
@@ -142,33 +156,49 @@ impl Backend {
         self.redis.run(pipeline.ignore()).await
     }
 
-    /// Puts pending tasks into the index that others have routed.
-    pub(crate) async fn index_found(&self, tasks: &[Task], ttl: std::time::Duration) -> Result<(), Error> {
-        if tasks.is_empty() {
-            return Ok(());
+    /// How many analyses the index may take up beside those that it knows.
+    pub(crate) async fn room_for_analyses(&self, limit: u64) -> Result<u64, Error> {
+        let (count,): (u64,) = self.redis.run(redis::pipe().zcard(keys::ANALYSES)).await?;
+        Ok(limit.saturating_sub(count))
+    }
+
+    /// Puts pending tasks into the index that others have routed, while there is room for their
+    /// analyses; false when there was none for some.
+    pub(crate) async fn index_found(&self, found: &[Found<'_>], ttl: std::time::Duration, room: &mut u64) -> Result<bool, Error> {
+        if found.is_empty() {
+            return Ok(true);
         }
         let now = self.server_time().await?;
-        for tasks in tasks.chunks(1000) {
+        let mut all = true;
+        for found in found.chunks(1000) {
             let mut pipeline = redis::pipe();
-            for task in tasks {
+            for Found { uid, root_uid, orig_uid, .. } in found {
+                let key = keys::analysis(root_uid);
                 // A copy is named in the field of the task it was made from.
-                pipeline.cmd("HMGET").arg(keys::analysis(task.root_uid())).arg(task.uid()).arg(task.orig_uid().unwrap_or(task.uid()));
+                pipeline.exists(&key).cmd("HMGET").arg(&key).arg(uid).arg(orig_uid.as_deref().unwrap_or(uid));
             }
-            let fields: Result<Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>, _> = self.redis.run(&pipeline).await;
+            let known: Result<Vec<redis::Value>, _> = self.redis.run(&pipeline).await;
             // Something else may stand there: the script leaves it alone.
-            let fields = fields.unwrap_or_else(|_| vec![(None, None); tasks.len()]);
-            let known =
-                tasks.iter().zip(fields).map(|(task, (own, orig))| own.is_some() || orig.is_some_and(|orig| names(&orig, task.uid())));
+            let mut known = known.unwrap_or_default().into_iter();
             let mut pipeline = redis::pipe();
             pipeline.cmd("PING").ignore();
-            for task in tasks.iter().zip(known).filter(|(_, known)| !known).map(|(task, _)| task) {
-                let root = task.root_uid();
-                pipeline.cmd("EVAL").arg(FOUND).arg(3).arg(keys::analysis(root)).arg(keys::ANALYSES).arg(keys::OPEN_ANALYSES);
-                pipeline.arg(task.uid()).arg(found_entry(task)).arg(ttl.as_secs()).arg(now).arg(root).ignore();
+            for Found { uid, root_uid, record, .. } in found {
+                let (analysis, fields) = (known.next().is_some_and(|count| count == redis::Value::Int(1)), known.next());
+                if fields.is_some_and(|fields| is_among(fields, uid)) {
+                    continue;
+                }
+                if !analysis && *room == 0 {
+                    all = false;
+                    continue;
+                }
+                let Ok(task) = super::read_task(uid, record) else { continue };
+                *room -= u64::from(!analysis);
+                pipeline.cmd("EVAL").arg(FOUND).arg(3).arg(keys::analysis(root_uid)).arg(keys::ANALYSES).arg(keys::OPEN_ANALYSES);
+                pipeline.arg(uid).arg(found_entry(&task)).arg(ttl.as_secs()).arg(now).arg(root_uid).ignore();
             }
             self.redis.run::<()>(&pipeline).await?;
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Forgets analyses beyond `limit`, the oldest first, and those whose time is over.
@@ -187,7 +217,7 @@ impl Backend {
             }
             let mut pipeline = redis::pipe();
             for (root, _) in &oldest {
-                pipeline.del(keys::analysis(&String::from_utf8_lossy(root))).ignore();
+                pipeline.unlink(keys::analysis(&String::from_utf8_lossy(root))).ignore();
                 pipeline.cmd("ZREM").arg(keys::OPEN_ANALYSES).arg(root).ignore();
             }
             self.redis.run::<()>(&pipeline).await?;

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Report, values};
-use crate::{Inspect, Task, TaskState, backend::Places, cli::select::each_task};
+use crate::{
+    Inspect, Task, TaskState,
+    backend::{Glimpse, Places},
+    cli::select::each_task,
+};
 
 /// Seconds in which a task may be on its way.
 const ON_ITS_WAY: f64 = 60.0;
@@ -38,9 +42,12 @@ pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut
         now: backend.server_time().await?,
     };
     let mut troubles: BTreeMap<Trouble, (u64, Vec<String>)> = BTreeMap::new();
-    let mut total = 0_u64;
-    let seen = each_task(backend, |uid, task| {
-        total += 1;
+    // What has ended, or has changed a moment ago, is not stuck.
+    let wanted = |record: &[u8]| {
+        Glimpse::of_readable(record)
+            .is_none_or(|glimpse| glimpse.status.is_pending() && glimpse.last_update.is_some_and(|time| held.now - time >= ON_ITS_WAY))
+    };
+    let seen = each_task(backend, wanted, |uid, task| {
         if let Some(trouble) = task.ok().and_then(|task| trouble(&task, &held, stuck_after)) {
             let (count, uids) = troubles.entry(trouble).or_default();
             *count += 1;
@@ -85,7 +92,7 @@ pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut
         )?;
     }
     if troubles.is_empty() && seen.unreadable == 0 {
-        report.fine("tasks", format!("{total}, none is stuck"))?;
+        report.fine("tasks", format!("{}, none is stuck", seen.total))?;
     }
     Ok(())
 }

@@ -1,0 +1,211 @@
+//! Brings back what brokers and consumers that are not ours have lost.
+//!
+//! They pop a task and tell nobody, so a task may be in no queue and in nobody's hands. The one rule:
+//! nothing is touched before two looks, `orphan_grace` apart, agree on it; what they go by is told in
+//! [`suspects`]. A look reads only what may be lost, remembers a bounded part of it, and the time
+//! between two looks is many times what one takes.
+
+mod suspects;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::suspects::{Oldest, Sighting, Suspects, Witness, workers};
+use super::{SystemSettings, Turn};
+use crate::{
+    backend::{Backend, Found, Glimpse, Places, keys, keys::Metric, read_task},
+    config::Config,
+    error::Error,
+    task::{Task, TaskState},
+};
+
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// The time between two looks is at least this many times what one takes.
+const REST: u32 = 30;
+/// After so many looks the tasks that are done are looked at again: one may have been mistaken for done.
+const LOOKS: u32 = 16;
+
+/// Writes the record if nobody has claimed the task and it is unchanged; then queues it again and
+/// counts that, or counts it as crashed.
+const SETTLE: &str = r"
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[2], ARGV[3])
+if ARGV[4] == '' then
+    redis.call('LPUSH', KEYS[3], ARGV[1])
+    redis.call('HINCRBY', KEYS[4], ARGV[1], 1)
+else
+    redis.call('HDEL', KEYS[4], ARGV[1])
+    redis.call('HINCRBY', KEYS[5], ARGV[4], 1)
+end
+return 1
+";
+
+/// Queues an unrouted task again if it is unchanged. It may be routed twice when it was not lost.
+const ROUTE_AGAIN: &str = r"
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
+redis.call('LPUSH', KEYS[2], ARGV[1])
+return 1
+";
+
+/// What is remembered from look to look.
+#[derive(Default)]
+struct Memory {
+    suspects: Suspects,
+    /// Tasks that have ended.
+    done: Places,
+    looks: u32,
+    /// The index has no room for analyses that others have routed.
+    full: bool,
+}
+
+/// Looks for orphans every `orphan_grace`.
+pub(super) async fn run(backend: &Backend, config: &Config, settings: &SystemSettings, turn: &Turn, shutdown: &CancellationToken) {
+    let mut memory = Memory::default();
+    // The first look also finds what was routed before this broker was there.
+    let mut pause = FIRST_LOOK.min(settings.orphan_grace);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
+        }
+        let work = async {
+            let _turn = turn.lock().await;
+            let began = Instant::now();
+            let outcome = match backend.beside(config) {
+                Ok(backend) => look(&backend, settings, &mut memory).await,
+                Err(error) => Err(error),
+            };
+            (outcome, began.elapsed())
+        };
+        let (outcome, took) = tokio::select! {
+            worked = work => worked,
+            () = shutdown.cancelled() => return,
+        };
+        if let Err(error) = outcome {
+            tracing::debug!("cannot look for lost tasks: {error}");
+        }
+        pause = settings.orphan_grace.max(took * REST);
+    }
+}
+
+async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory) -> Result<(), Error> {
+    let completes = settings.keeps_history() && backend.can_complete_index().await?;
+    // Before the records: what is sent or popped in between is as new to the next look.
+    let places = backend.all_places().await?;
+    let mut room = backend.room_for_analyses(settings.history_limit).await?;
+    let indexes = settings.keeps_history() && !(memory.full && room == 0);
+    let partial = completes && backend.index_may_be_partial().await?;
+    let open = if !indexes || partial { Places::default() } else { backend.open_analyses().await? };
+    memory.full &= !indexes;
+    if memory.looks % LOOKS == 0 {
+        memory.done = Places::default();
+    }
+    memory.looks = memory.looks.wrapping_add(1);
+    let mut found = Oldest::default();
+    let mut scan = backend.scan(keys::EVERY_TASK);
+    let is_indexed = |uid: &str| !indexes || root_in(uid).is_some_and(|root| open.contains(root));
+    while let Some(records) = scan.next_of(|uid| !memory.done.contains(uid) && !(places.contains(uid) && is_indexed(uid))).await? {
+        let mut unknown = Vec::new();
+        for (uid, record) in &records {
+            let Some(glimpse) = Glimpse::read(record) else {
+                // Unusual, so it is read whole.
+                if let Some(task) = read_task(uid, record).ok().filter(|task| task.status().is_pending()) {
+                    if !places.contains(uid) {
+                        found.extend(Sighting::of(&task));
+                    }
+                    if indexes && task.status() != TaskState::Declared {
+                        let (root_uid, orig_uid) = (task.root_uid().to_owned(), task.orig_uid().map(str::to_owned));
+                        unknown.push(Found { uid, root_uid, orig_uid, record });
+                    }
+                }
+                continue;
+            };
+            if !glimpse.status.is_pending() {
+                memory.done.insert(uid.as_bytes());
+                continue;
+            }
+            // The index has all that our broker has routed: others may have woken an analysis that had ended.
+            if indexes
+                && glimpse.status != TaskState::Declared
+                && let Some(root_uid) = glimpse.root_uid().filter(|root| !open.contains(root))
+            {
+                unknown.push(Found { uid, root_uid, orig_uid: glimpse.orig_uid(), record });
+            }
+            if !places.contains(uid)
+                && let Ok(task) = read_task(uid, record)
+            {
+                found.extend(Sighting::of(&task));
+            }
+        }
+        memory.full |= !backend.index_found(&unknown, settings.history_ttl, &mut room).await?;
+    }
+    if memory.full {
+        backend.index_may_lack_tasks().await?;
+    } else if completes && backend.brokers_are_ours().await? {
+        backend.index_is_completed().await?;
+    }
+    let connections = backend.connections().await?;
+    let witness = Witness {
+        now: backend.server_time().await?,
+        patience: settings.orphan_grace.as_secs_f64(),
+        tells: backend.idle_connections_stay().await?,
+        started: backend.server_start().await?,
+    };
+    let workers = workers(connections, &backend.binds().await?);
+    for uid in memory.suspects.judge(found.into_vec(), &workers, &witness) {
+        let Some(record) = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next() else { continue };
+        match read_task(&uid, &record) {
+            Ok(task) if task.status() == TaskState::Declared => route_again(backend, &task, &record).await?,
+            Ok(task) if task.status().is_pending() => bring_back(backend, settings, task, &record).await?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The root that a routed task has in its uid.
+fn root_in(uid: &str) -> Option<&str> {
+    uid.strip_prefix('{')?.split_once("}:").map(|(root, _)| root)
+}
+
+/// For a task that its broker has lost; one whose files are not there is still being sent, or never was.
+async fn route_again(backend: &Backend, task: &Task, record: &[u8]) -> Result<(), Error> {
+    for resource in task.resources() {
+        // Foreign buckets may not be ours to look into.
+        if resource.bucket.as_deref() == Some(backend.storage().bucket()?) && !backend.storage().exists(&resource).await? {
+            return Ok(());
+        }
+    }
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("EVAL").arg(ROUTE_AGAIN).arg(2).arg(keys::task(task.uid())).arg(keys::TASKS).arg(task.uid()).arg(record);
+    let (done,): (bool,) = backend.redis().run(&pipeline).await?;
+    if done {
+        tracing::warn!(task = task.uid(), "lost by its broker: to be routed again");
+    }
+    Ok(())
+}
+
+async fn bring_back(backend: &Backend, settings: &SystemSettings, mut task: Task, record: &[u8]) -> Result<(), Error> {
+    let Some(receiver) = task.header_str("receiver").map(str::to_owned) else { return Ok(()) };
+    let (deliveries,): (Option<u64>,) = backend.redis().run(redis::pipe().hget(keys::DELIVERIES, task.uid())).await?;
+    let deliveries = deliveries.unwrap_or(0) + 1;
+    let crashed_in = if deliveries >= settings.max_deliveries {
+        task.crash(vec![format!("Task was handed out {deliveries} times, and each time its consumer was gone before it was done\n")]);
+        receiver.as_str()
+    } else {
+        task.set_status(TaskState::Spawned);
+        ""
+    };
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("EVAL").arg(SETTLE).arg(5).arg(keys::LEASES).arg(keys::task(task.uid())).arg(keys::queue(task.priority(), &receiver));
+    pipeline.arg(keys::DELIVERIES).arg(Metric::Crashed.key());
+    pipeline.arg(task.uid()).arg(record).arg(task.to_json()).arg(crashed_in);
+    let (done,): (bool,) = backend.redis().run(&pipeline).await?;
+    if done {
+        tracing::warn!(task = task.uid(), "lost by its consumer in {receiver}: now {}", task.status());
+    }
+    Ok(())
+}
