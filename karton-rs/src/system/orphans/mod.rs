@@ -22,8 +22,10 @@ use crate::{
 };
 
 const FIRST_LOOK: Duration = Duration::from_secs(1);
-/// The time between two looks is at least this many times what one takes.
+/// The time between two looks is at least this many times what one takes beyond [`SHORT`].
 const REST: u32 = 30;
+/// A look that takes no longer is no burden, at whatever interval.
+const SHORT: Duration = Duration::from_secs(1);
 /// After so many looks the tasks that are done are looked at again: one may have been mistaken for done.
 const LOOKS: u32 = 16;
 
@@ -87,7 +89,7 @@ pub(super) async fn run(backend: &Backend, config: &Config, settings: &SystemSet
         if let Err(error) = outcome {
             tracing::debug!("cannot look for lost tasks: {error}");
         }
-        pause = settings.orphan_grace.max(took * REST);
+        pause = settings.orphan_grace.max(took.saturating_sub(SHORT) * REST);
     }
 }
 
