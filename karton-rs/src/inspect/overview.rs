@@ -54,15 +54,13 @@ impl Inspect {
         while let Some(records) = scan.next().await? {
             for (uid, record) in records {
                 // Most are told by a glimpse; the others are read whole.
-                let (status, receiver) = match Glimpse::of_readable(&record) {
-                    Some(glimpse) => (glimpse.status, matters(glimpse.status).then(|| glimpse.receiver()).flatten()),
-                    None => match read_task(&uid, &record) {
-                        Ok(task) => (task.status(), task.header_str("receiver").map(str::to_owned)),
-                        Err(_) => {
-                            overview.unreadable += 1;
-                            continue;
-                        }
-                    },
+                let (status, receiver) = if let Some(glimpse) = Glimpse::of_readable(&record) {
+                    (glimpse.status, matters(glimpse.status).then(|| glimpse.receiver()).flatten())
+                } else if let Ok(task) = read_task(&uid, &record) {
+                    (task.status(), task.header_str("receiver").map(str::to_owned))
+                } else {
+                    overview.unreadable += 1;
+                    continue;
                 };
                 let Some(receiver) = receiver.filter(|_| matters(status)) else { continue };
                 let (started, crashed) = counts.entry(receiver).or_default();

@@ -114,19 +114,22 @@ fn keeping(
 ) -> JoinSet<Result<(), Error>> {
     let mut parts = JoinSet::new();
     let turn = Arc::new(Turn::default());
-    macro_rules! start {
-        (|$backend:ident, $settings:ident, $shutdown:ident| $part:expr) => {{
-            let ($backend, $settings, $shutdown) = (backend.clone(), Arc::clone(settings), shutdown.clone());
-            parts.spawn(logs::scope(publisher.cloned(), None, async move { $part }));
-        }};
-    }
-    let (own_config, own_turn) = (config.clone(), Arc::clone(&turn));
-    start!(|backend, settings, shutdown| collector::run(&backend, &own_config, &settings, setup_bucket, &own_turn, &shutdown).await);
-    let own_config = config.clone();
-    start!(|backend, settings, shutdown| Ok(orphans::run(&backend, &own_config, &settings, &turn, &shutdown).await));
-    start!(|backend, settings, shutdown| Ok(leases::run(&backend, &settings, &shutdown).await));
-    start!(|backend, _settings, shutdown| Ok(delayed::run(&backend, &shutdown).await));
-    start!(|backend, _settings, shutdown| Ok(analyses::run(&backend, &shutdown).await));
+    let own = || (backend.clone(), Arc::clone(settings), config.clone(), Arc::clone(&turn), shutdown.clone());
+    let (backend, settings, config, turn, shutdown) = own();
+    parts.spawn(logs::scope(publisher.cloned(), None, async move {
+        collector::run(&backend, &config, &settings, setup_bucket, &turn, &shutdown).await
+    }));
+    let (backend, settings, config, turn, shutdown) = own();
+    parts.spawn(logs::scope(publisher.cloned(), None, async move {
+        orphans::run(&backend, &config, &settings, &turn, &shutdown).await;
+        Ok(())
+    }));
+    let (backend, settings, _, _, shutdown) = own();
+    parts.spawn(logs::scope(publisher.cloned(), None, async move {
+        let (lapsed, waits) = (leases::run(&backend, &settings, &shutdown), delayed::run(&backend, &shutdown));
+        tokio::join!(lapsed, waits, analyses::run(&backend, &shutdown));
+        Ok(())
+    }));
     parts
 }
 

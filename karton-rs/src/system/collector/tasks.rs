@@ -18,6 +18,9 @@ use crate::{
 /// Entries that are looked at by one command.
 const ENTRIES: usize = 1000;
 
+/// The next cursor, and fields with their values.
+type ScannedHash = (u64, Vec<(Vec<u8>, Vec<u8>)>);
+
 impl Collector<'_> {
     pub(super) async fn collect_tasks(&mut self) -> Result<usize, Error> {
         let backend = self.backend.clone();
@@ -188,7 +191,7 @@ async fn forget_first_seen(backend: &Backend) -> Result<(), Error> {
     loop {
         let mut pipeline = redis::pipe();
         pipeline.cmd("HSCAN").arg(keys::FIRST_SEEN).arg(cursor).arg("COUNT").arg(ENTRIES);
-        let ((next, entries),): ((u64, Vec<(Vec<u8>, Vec<u8>)>),) = backend.redis().run(&pipeline).await?;
+        let ((next, entries),): (ScannedHash,) = backend.redis().run(&pipeline).await?;
         if !entries.is_empty() {
             let mut pipeline = redis::pipe();
             for (uid, _) in &entries {

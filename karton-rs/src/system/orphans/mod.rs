@@ -102,14 +102,17 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
     let partial = completes && backend.index_may_be_partial().await?;
     let open = if !indexes || partial { Places::default() } else { backend.open_analyses().await? };
     memory.full &= !indexes;
-    if memory.looks % LOOKS == 0 {
+    if memory.looks.is_multiple_of(LOOKS) {
         memory.done = Places::default();
     }
     memory.looks = memory.looks.wrapping_add(1);
     let mut found = Oldest::default();
     let mut scan = backend.scan(keys::EVERY_TASK);
+    // A task that is somewhere, and known to the index, is looked at by neither.
     let is_indexed = |uid: &str| !indexes || root_in(uid).is_some_and(|root| open.contains(root));
-    while let Some(records) = scan.next_of(|uid| !memory.done.contains(uid) && !(places.contains(uid) && is_indexed(uid))).await? {
+    loop {
+        let settled = |uid: &str| memory.done.contains(uid) || (places.contains(uid) && is_indexed(uid));
+        let Some(records) = scan.next_of(|uid| !settled(uid)).await? else { break };
         let mut unknown = Vec::new();
         for (uid, record) in &records {
             let Some(glimpse) = Glimpse::read(record) else {
