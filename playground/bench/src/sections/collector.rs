@@ -32,25 +32,24 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
 async fn measure(plan: &Plan, report: &mut Report, who: Who, stored: u64) -> anyhow::Result<()> {
     let mut bed = Bed::start(stored, "gc_interval = 5\n").await?;
     let queues = bed.bind(1, 1).await?;
-    let kept: usize = bed.command(&["DBSIZE"]).await?;
     let finished: Vec<_> = (0..TASKS).map(|_| tasks::in_state("Finished", None)).collect();
     bed.write(&finished).await?;
     Process::ours(&["peer-put", &bed.s3_url, &OBJECTS.to_string(), "16"], bed.folder())?.line().await?;
     let Some(broker) = bed.broker(plan, who)? else { return Ok(()) };
     router::single(&mut bed, &queues[0]).await?;
     // Routing goes on meanwhile; the longest of these waits is the pause.
-    let looks = scans(&mut bed).await?;
+    let looks = signs(&mut bed, who).await?;
     let mut began: Option<Instant> = None;
     let (mut tasks_gone, mut pause) = (None, Duration::ZERO);
     let deadline = Instant::now() + Duration::from_mins(5);
     loop {
         let wait = router::single(&mut bed, &queues[0]).await?;
-        if began.is_none() && scans(&mut bed).await? > looks {
+        if began.is_none() && signs(&mut bed, who).await? > looks {
             began = Some(Instant::now().checked_sub(wait).unwrap_or_else(Instant::now));
         }
         let Some(began) = began else { continue };
         pause = pause.max(wait);
-        if tasks_gone.is_none() && bed.command::<usize>(&["DBSIZE"]).await? <= kept + 10 {
+        if tasks_gone.is_none() && collected(&mut bed).await? >= TASKS {
             tasks_gone = Some(began.elapsed());
         }
         if let (Some(tasks_gone), 0) = (tasks_gone, dead_objects(&bed.objects())) {
@@ -67,11 +66,20 @@ async fn measure(plan: &Plan, report: &mut Report, who: Who, stored: u64) -> any
     }
 }
 
-/// How often records were looked for: that is how each collection begins.
-async fn scans(bed: &mut Bed) -> anyhow::Result<u64> {
+/// Grows when a collection begins: ours then takes a lock, and the reference looks for records.
+async fn signs(bed: &mut Bed, who: Who) -> anyhow::Result<u64> {
+    if who == Who::Ours {
+        return bed.command(&["EXISTS", "karton.rs.collector"]).await;
+    }
     let stats: String = bed.command(&["INFO", "commandstats"]).await?;
     let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_scan:calls=")?.split(',').next()?.parse().ok());
     Ok(calls.unwrap_or(0))
+}
+
+/// How many tasks were collected that no service had; both brokers count them when they are gone.
+async fn collected(bed: &mut Bed) -> anyhow::Result<usize> {
+    let count: Option<usize> = bed.command(&["HGET", "karton.metrics.garbage-collected", "unknown"]).await?;
+    Ok(count.unwrap_or(0))
 }
 
 fn dead_objects(folder: &Path) -> usize {

@@ -89,9 +89,9 @@ pub(super) async fn single(bed: &mut Bed, queue: &str) -> anyhow::Result<Duratio
     bed.write(&task).await?;
     let started = Instant::now();
     bed.push("karton.tasks", &task).await?;
-    let popped: Option<(String, String)> = bed.command(&["BLPOP", queue, "20"]).await?;
+    let popped: Option<(String, String)> = bed.command(&["BLPOP", queue, "120"]).await?;
     let wait = started.elapsed();
-    let (_, uid) = popped.context("a task was not routed in 20 s")?;
+    let (_, uid) = popped.context("a task was not routed in two minutes")?;
     // Neither of the two is looked at again.
     let () = bed.command(&["UNLINK", &format!("karton.task:{uid}"), &format!("karton.task:{}", task[0].0)]).await?;
     Ok(wait)
