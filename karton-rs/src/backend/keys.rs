@@ -17,6 +17,7 @@ pub(crate) const TASK_PREFIX: &str = "karton.task:";
 pub(crate) const QUARANTINE: &str = "karton.rs.quarantine";
 /// Ids of all routers that may have taken something.
 pub(crate) const ROUTERS: &str = "karton.rs.routers";
+const SECOND_LOOP: &str = "+";
 /// Sign of life of a router, with a time to live.
 pub(crate) const ROUTER_PREFIX: &str = "karton.rs.router:";
 /// uids that a router has taken and not finished, one list for each router.
@@ -116,6 +117,16 @@ pub(crate) fn log_channel(level: &str, logger: &str) -> String {
 /// Sign of life of a router.
 pub(crate) fn router(id: &str) -> String {
     format!("{ROUTER_PREFIX}{id}")
+}
+
+/// A router is two loops, which hold what they have taken under ids of their own.
+pub(crate) fn second_loop(id: &str) -> String {
+    format!("{id}{SECOND_LOOP}")
+}
+
+/// The router that a loop belongs to.
+pub(crate) fn router_of(id: &str) -> &str {
+    id.strip_suffix(SECOND_LOOP).unwrap_or(id)
 }
 
 /// What a router has taken.

@@ -118,14 +118,15 @@ impl Backend {
     /// what it has in flight.
     pub(crate) async fn routers(&self) -> Result<Vec<(String, bool, u64)>, Error> {
         let (ids,): (Vec<String>,) = self.redis().run(redis::pipe().smembers(keys::ROUTERS)).await?;
-        let mut routers = Vec::with_capacity(ids.len());
+        let mut routers = BTreeMap::new();
         for id in ids {
             let mut pipeline = redis::pipe();
             pipeline.exists(keys::router(&id)).llen(keys::in_flight(&id));
             let (alive, in_flight): (bool, u64) = self.redis().run(&pipeline).await?;
-            routers.push((id, alive, in_flight));
+            let router: &mut (bool, u64) = routers.entry(keys::router_of(&id).to_owned()).or_default();
+            *router = (router.0 || alive, router.1 + in_flight);
         }
-        Ok(routers)
+        Ok(routers.into_iter().map(|(id, (alive, in_flight))| (id, alive, in_flight)).collect())
     }
 
     /// When the claim on a task lapses, by the clock of Redis, and how often it was handed out.

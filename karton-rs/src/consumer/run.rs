@@ -171,18 +171,18 @@ impl Running {
                 }
             }
             self.ends.drain(&mut ended).await;
-            let mut room = self.room(slots, &mut ended);
-            if ended.is_empty() && room.is_empty() {
+            let mut free = room(slots, &mut ended);
+            if ended.is_empty() && free.is_empty() {
                 tokio::select! {
                     end = self.ends.next() => ended.push(end),
                     // Of a blocking handler that nobody waited for. The semaphore is never closed.
-                    slot = Arc::clone(slots).acquire_owned() => room.extend(slot.ok()),
+                    slot = Arc::clone(slots).acquire_owned() => free.extend(slot.ok()),
                     () = shutdown.cancelled() => continue,
                 }
-                room.extend(self.room(slots, &mut ended));
+                free.extend(room(slots, &mut ended));
             }
             let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
-            let taken = match self.queue.turn(&self.backend, &endings, room.len()).await {
+            let taken = match self.queue.turn(&self.backend, &endings, free.len()).await {
                 Ok((settled, taken)) => {
                     outage.over();
                     self.settled(std::mem::take(&mut ended), settled);
@@ -191,14 +191,14 @@ impl Running {
                 // What stands there afterwards decides: a replica that took over meanwhile is the newer one.
                 Err(error) => {
                     self.settle_alone(std::mem::take(&mut ended));
-                    drop(room);
+                    drop(free);
                     outage.wait(&error, shutdown).await;
                     continue;
                 }
             };
             match taken {
                 Taken::Tasks(tasks) if tasks.is_empty() => {
-                    drop(room);
+                    drop(free);
                     let waiting = sign.get_or_insert_with(|| Box::pin(self.queue.wait()));
                     tokio::select! {
                         outcome = waiting => {
@@ -213,7 +213,7 @@ impl Running {
                 }
                 Taken::Tasks(tasks) => {
                     let stopping = shutdown.is_cancelled();
-                    tasks.into_iter().zip(room).for_each(|(task, slot)| self.start(task, Arc::new(slot), stopping));
+                    tasks.into_iter().zip(free).for_each(|(task, slot)| self.start(task, Arc::new(slot), stopping));
                 }
                 Taken::BindReplaced => {
                     tracing::info!("Binds changed, shutting down: a replica with another bind took over");
@@ -227,13 +227,6 @@ impl Running {
         };
         self.settle_alone(ended);
         reason
-    }
-
-    /// Free slots, first those of what has ended.
-    fn room(&self, slots: &Arc<Semaphore>, ended: &mut [Ended]) -> Vec<OwnedSemaphorePermit> {
-        let of_ended = ended.iter_mut().filter_map(|ended| Arc::into_inner(ended.slot.take()?));
-        let free = std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok());
-        of_ended.chain(free).take(MOST_AT_ONCE).collect()
     }
 
     /// Queues tasks whose wait is over, for ever.
@@ -272,4 +265,11 @@ impl Running {
             self.settle_alone(std::mem::take(&mut ended));
         }
     }
+}
+
+/// Free slots, first those of what has ended.
+fn room(slots: &Arc<Semaphore>, ended: &mut [Ended]) -> Vec<OwnedSemaphorePermit> {
+    let of_ended = ended.iter_mut().filter_map(|ended| Arc::into_inner(ended.slot.take()?));
+    let free = std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok());
+    of_ended.chain(free).take(MOST_AT_ONCE).collect()
 }

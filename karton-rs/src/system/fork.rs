@@ -73,7 +73,7 @@ impl<'a> Unrouted<'a> {
         } else {
             AroundReceiver { json: None, at, last }
         };
-        Self { headers_json, around_receiver, headers, status, parts }
+        Self { headers, status, headers_json, around_receiver, parts }
     }
 
     pub(super) fn root_uid(&self) -> &str {
@@ -147,6 +147,7 @@ impl<'a> Unrouted<'a> {
 }
 
 /// Which task a record names as the one it was made from.
+#[derive(Clone, Copy)]
 enum Orig {
     /// The task itself.
     Of,

@@ -4,12 +4,17 @@
 //! that list only in the transaction that writes everything that routing them means. Whatever fails
 //! in between is done again from the list; when the process dies, [`sweep`](super::sweep) puts the
 //! list back.
+//!
+//! Two such loops take turns, so that one plans while Redis writes what the other has planned. Tasks
+//! stay in their order: a batch is written after the one that was taken before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use redis::Pipeline;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -27,7 +32,7 @@ use crate::{
 };
 
 /// How many tasks are routed in one transaction.
-const BATCH: usize = 250;
+const BATCH: usize = 125;
 /// How many bytes of records are routed in one transaction, if it is more than one.
 const BATCH_BYTES: usize = 16 << 20;
 /// How many status changes of old consumers are applied at once.
@@ -68,47 +73,72 @@ struct Router<'a> {
     id: String,
     in_flight: String,
     settings: &'a SystemSettings,
+    order: &'a Order,
     matcher: Matcher,
 }
 
+/// In which order the two loops do what they do.
+#[derive(Default)]
+struct Order {
+    /// Held from taking a batch until its turn to be written.
+    planning: Mutex<Planned>,
+    /// Held while a batch is written.
+    writing: Mutex<()>,
+}
+
+/// The batch that was planned last, which may not be written yet.
+#[derive(Default)]
+struct Planned {
+    by: String,
+    uids: Arc<HashSet<String>>,
+}
+
 pub(super) async fn run(config: &Config, name: &str, settings: &SystemSettings, shutdown: &CancellationToken) -> Result<(), Error> {
-    let id = new_uid();
     let redis = RedisSettings::from_config(config)?;
-    let mut router = Router {
-        connection: Connection::new(&redis, name, redis.patient_timeout())?,
-        in_flight: keys::in_flight(&id),
-        id,
-        settings,
-        matcher: Matcher::default(),
+    let order = Order::default();
+    let router = |name: &str, id: String| {
+        let (connection, in_flight) = (Connection::new(&redis, name, redis.patient_timeout())?, keys::in_flight(&id));
+        Ok::<_, Error>(Router { connection, in_flight, id, settings, order: &order, matcher: Matcher::default() })
     };
-    let mut outage = Outage::default();
-    let mut swept: Option<tokio::time::Instant> = None;
-    while !shutdown.is_cancelled() {
-        let turn = async {
-            if swept.is_none_or(|at| at.elapsed() > SWEEP_INTERVAL) {
-                sweep::take_over(&router.connection, &router.id).await?;
-                swept = Some(tokio::time::Instant::now());
-            }
-            router.step().await
-        };
-        match turn.await {
-            Ok(()) => outage.over(),
-            Err(error) if error.is_temporary() => outage.wait(&error, shutdown).await,
-            Err(error) => {
-                // A refused command: the batch stays in flight and is tried again.
-                tracing::error!("routing failed: {error}");
-                outage.wait(&error, shutdown).await;
-            }
-        }
-    }
-    if let Err(error) = sweep::leave(&router.connection, &router.id).await {
-        tracing::warn!("cannot put back what is in flight, another router will: {error}");
-    }
+    let id = new_uid();
+    // Dashboards count connections as replicas: one of the two carries the name.
+    let (mut second, mut first) = (router(keys::HOUSEKEEPING, keys::second_loop(&id))?, router(name, id)?);
+    tokio::join!(first.run(shutdown), second.run(shutdown));
     Ok(())
 }
 
 impl Router<'_> {
-    async fn step(&mut self) -> Result<(), Error> {
+    async fn run(&mut self, shutdown: &CancellationToken) {
+        let mut outage = Outage::default();
+        let mut swept: Option<tokio::time::Instant> = None;
+        while !shutdown.is_cancelled() {
+            let turn = async {
+                if swept.is_none_or(|at| at.elapsed() > SWEEP_INTERVAL) {
+                    sweep::take_over(&self.connection, &self.id).await?;
+                    swept = Some(tokio::time::Instant::now());
+                }
+                self.step(shutdown).await
+            };
+            match turn.await {
+                Ok(()) => outage.over(),
+                Err(error) if error.is_temporary() => outage.wait(&error, shutdown).await,
+                Err(error) => {
+                    // A refused command: the batch stays in flight and is tried again.
+                    tracing::error!("routing failed: {error}");
+                    outage.wait(&error, shutdown).await;
+                }
+            }
+        }
+        if let Err(error) = sweep::leave(&self.connection, &self.id).await {
+            tracing::warn!("cannot put back what is in flight, another router will: {error}");
+        }
+    }
+
+    async fn step(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let planned = tokio::select! {
+            planned = self.order.planning.lock() => planned,
+            () = shutdown.cancelled() => return Ok(()),
+        };
         let (operations, mut uids) = self.take().await?;
         if !operations.is_empty() {
             self.apply_operations(&operations).await?;
@@ -116,7 +146,7 @@ impl Router<'_> {
         if uids.is_empty() && operations.is_empty() && self.wait().await? {
             (_, uids) = self.take().await?;
         }
-        if uids.is_empty() { Ok(()) } else { self.route(&uids).await }
+        if uids.is_empty() { Ok(()) } else { self.route(&uids, planned).await }
     }
 
     /// Shows that this router lives, reads what old consumers ask for, and takes the next batch.
@@ -138,40 +168,51 @@ impl Router<'_> {
         Ok(moved.is_some())
     }
 
-    /// Routes everything in flight in one transaction.
-    async fn route(&mut self, uids: &[String]) -> Result<(), Error> {
-        loop {
-            let Some((records, binds)) = self.read(uids).await? else {
-                tracing::warn!("another router took over: this one was still for too long");
-                return Ok(());
-            };
-            let mut unusable = self.matcher.update(binds);
-            let mut plan = Plan::new();
-            let mut seen = BTreeSet::new();
-            let mut signed = tokio::time::Instant::now();
-            for (uid, record) in uids.iter().zip(&records) {
-                if signed.elapsed() > SIGN_INTERVAL {
-                    sweep::sign_of_life(&self.connection, &self.id).await?;
-                    signed = tokio::time::Instant::now();
-                }
-                // A uid may be pushed twice when a producer tried again.
-                if let (Some(record), true) = (record, seen.insert(uid)) {
-                    plan.add(&mut self.matcher, uid, record, &mut unusable);
-                }
-            }
-            for Unusable { identity, reason } in unusable {
-                tracing::error!(identity, "bind cannot be used, it gets no tasks: {reason}");
-                plan.quarantine(format!("bind:{identity}"), reason);
-            }
-            let pipeline = plan.transaction(self.settings, &self.in_flight);
-            let outcome: Option<redis::Value> = self.connection.run(&pipeline).await?;
-            if outcome.is_some() {
-                plan.log();
-                return Ok(());
-            }
+    /// Routes everything in flight in one transaction, when what was taken before is written.
+    async fn route(&mut self, uids: &[String], mut planned: MutexGuard<'_, Planned>) -> Result<(), Error> {
+        // A uid may be pushed twice when a producer tried again: one that the other loop may be writing
+        // now is that loop's.
+        let own = uids.iter().filter(|uid| planned.by == self.id || !planned.uids.contains(*uid));
+        let own: Arc<HashSet<String>> = Arc::new(own.cloned().collect());
+        let Some(mut plan) = self.plan(uids, &own).await? else { return Ok(()) };
+        *planned = Planned { by: self.id.clone(), uids: Arc::clone(&own) };
+        let writing = self.order.writing.lock().await;
+        drop(planned);
+        while self.connection.run::<Option<redis::Value>>(&plan.transaction(self.settings, &self.in_flight)).await?.is_none() {
             // A bind changed since it was read: match again.
             tracing::debug!("binds changed while routing");
+            let Some(again) = self.plan(uids, &own).await? else { return Ok(()) };
+            plan = again;
         }
+        drop(writing);
+        plan.log();
+        Ok(())
+    }
+
+    /// Plans the routing of what is our own of what is in flight. None: that is not in our hands any more.
+    async fn plan(&mut self, uids: &[String], own: &HashSet<String>) -> Result<Option<Plan>, Error> {
+        let Some((records, binds)) = self.read(uids).await? else {
+            tracing::warn!("another router took over: this one was still for too long");
+            return Ok(None);
+        };
+        let mut unusable = self.matcher.update(binds);
+        let mut plan = Plan::new();
+        let mut seen = HashSet::new();
+        let mut signed = tokio::time::Instant::now();
+        for (uid, record) in uids.iter().zip(&records) {
+            if signed.elapsed() > SIGN_INTERVAL {
+                sweep::sign_of_life(&self.connection, &self.id).await?;
+                signed = tokio::time::Instant::now();
+            }
+            if let (Some(record), true) = (record, own.contains(uid) && seen.insert(uid)) {
+                plan.add(&mut self.matcher, uid, record, &mut unusable);
+            }
+        }
+        for Unusable { identity, reason } in unusable {
+            tracing::error!(identity, "bind cannot be used, it gets no tasks: {reason}");
+            plan.quarantine(format!("bind:{identity}"), reason);
+        }
+        Ok(Some(plan))
     }
 
     /// Records and binds in one round trip. From here on a change of the binds, or of what is in

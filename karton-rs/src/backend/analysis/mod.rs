@@ -112,7 +112,8 @@ impl Backend {
     pub(crate) async fn brokers_are_ours(&self) -> Result<bool, Error> {
         let mut pipeline = redis::pipe();
         pipeline.smembers(keys::ROUTERS).cmd("CLIENT").arg("LIST");
-        let (routers, clients): (Vec<String>, String) = self.redis.run(&pipeline).await?;
+        let (mut routers, clients): (Vec<String>, String) = self.redis.run(&pipeline).await?;
+        routers.retain(|id| keys::router_of(id) == id);
         if routers.is_empty() {
             return Ok(false);
         }
