@@ -144,6 +144,16 @@ impl Bed {
         }
     }
 
+    /// Waits until a command answers with so much.
+    pub(crate) async fn reached(&mut self, command: &[&str], value: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_mins(5);
+        while self.command::<Option<usize>>(command).await?.unwrap_or(0) < value {
+            anyhow::ensure!(Instant::now() < deadline, "waited five minutes for {command:?} to be {value}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
     /// The broker of ours or of the reference.
     pub(crate) fn broker(&self, plan: &Plan, who: Who) -> anyhow::Result<Option<Process>> {
         let ini = self.ini();

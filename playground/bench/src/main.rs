@@ -10,6 +10,7 @@ mod bed;
 mod peer;
 mod process;
 mod report;
+mod samples;
 mod sections;
 mod tasks;
 
@@ -63,7 +64,15 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     karton_rs::service::install_crypto();
-    let plan = Plan { stored: args.stored, runs: args.runs.max(1), python: args.python };
+    // Processes are started in folders of their own.
+    let python = match args.python.map(std::path::absolute).transpose() {
+        Ok(python) => python,
+        Err(error) => {
+            eprintln!("--python: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let plan = Plan { stored: args.stored, runs: args.runs.max(1), python };
     if plan.python.is_none() {
         eprintln!("without --python or KARTON_PEERS_PYTHON there is no reference to compare with; `make bench` prepares one");
     }

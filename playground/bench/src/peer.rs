@@ -12,11 +12,13 @@ use aws_sdk_s3::{
     primitives::ByteStream,
 };
 use clap::Subcommand;
+use classifier::magic::{Detector as _, LibMagic};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use karton_rs::{Config, Consumer, Karton, LocalResource, service::run_main, system};
+use karton_rs::{Config, Consumer, Karton, LocalResource, config::ConfigError, service::run_main, system};
+use serde::Deserialize;
 use serde_json::json;
 
-use crate::{process::Usage, tasks};
+use crate::{process::Usage, samples, tasks};
 
 /// Bytes of a resource that is sent.
 pub(crate) const RESOURCE: usize = 10 << 10;
@@ -31,6 +33,14 @@ pub(crate) enum Role {
     PeerRouter { ini: PathBuf },
     /// A consumer that does nothing
     PeerConsume { ini: PathBuf, concurrency: usize },
+    /// The classifier, so many samples at once
+    PeerClassifier { ini: PathBuf, concurrency: usize },
+    /// Looks at the samples with libmagic, so many times, and does nothing else
+    PeerDetect { count: usize },
+    /// The reporter, so many tasks at once
+    PeerReporter { ini: PathBuf, concurrency: usize },
+    /// An MWDB in this folder, for reporters
+    PeerRepository { folder: PathBuf },
     /// A producer: so many tasks, so many at once, with a resource or without
     PeerProduce {
         ini: PathBuf,
@@ -57,6 +67,21 @@ impl Role {
                 consumer.run(&config, shutdown).await?;
                 Ok(())
             }),
+            Self::PeerClassifier { ini, concurrency } => run_main(at_once(&ini, concurrency), classifier::run),
+            Self::PeerDetect { count } => run_main(Config::from_parts(&[("-", MINIMAL)], []), move |_, _| async move {
+                measured(|| std::future::ready(detect(count))).await
+            }),
+            Self::PeerReporter { ini, concurrency } => run_main(at_once(&ini, concurrency), reporter::run),
+            Self::PeerRepository { folder } => run_main(Config::from_parts(&[("-", MINIMAL)], []), move |_, shutdown| async move {
+                let config = mwdb_lite::Config {
+                    port: 0,
+                    sqlite_path: folder.join("mwdb.sqlite"),
+                    uploads_folder: folder.join("uploads"),
+                    admin_password: Some("admin".to_owned()),
+                    ..mwdb_lite::Config::default()
+                };
+                mwdb_lite::serve(config, shutdown, |address| print(&format!("http://{address}/api/"))).await
+            }),
             Self::PeerProduce { ini, count, at_once, resource } => run_main(Config::load(Some(&ini)), move |config, _| async move {
                 let karton = Karton::connect(&config, "karton.bench-producer", None).await?;
                 measured(|| produce(&karton, count, at_once, resource)).await
@@ -77,7 +102,33 @@ impl Role {
     }
 }
 
+/// The configuration of a service that has so many tasks in hand at once.
+fn at_once(ini: &Path, concurrency: usize) -> Result<Config, ConfigError> {
+    let mut config = Config::load(Some(ini))?;
+    config.set("karton", "concurrency_limit", concurrency.to_string());
+    Ok(config)
+}
+
 const MINIMAL: &str = "[redis]\nhost = 127.0.0.1\n[s3]\naddress = http://127.0.0.1\n";
+
+/// What a process has measured itself.
+#[derive(Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) seconds: f64,
+    pub(crate) cpu: f64,
+    pub(crate) peak: f64,
+}
+
+impl Measured {
+    pub(crate) fn parse(line: &str) -> anyhow::Result<Self> {
+        serde_json::from_str(line).with_context(|| format!("a process printed `{}`", line.trim()))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    pub(crate) fn rate(&self, count: usize) -> f64 {
+        count as f64 / self.seconds
+    }
+}
 
 #[expect(clippy::print_stdout, reason = "how the parent gets to know it")]
 fn print(line: &str) {
@@ -110,6 +161,16 @@ async fn produce(karton: &Karton, count: usize, at_once: usize, resource: bool) 
         }
     });
     sends.buffer_unordered(at_once).try_collect().await
+}
+
+fn detect(count: usize) -> anyhow::Result<()> {
+    let samples = samples::kinds()?;
+    let libmagic = LibMagic::open()?;
+    for (_, content) in samples.iter().cycle().take(count) {
+        // What is said about them is compared elsewhere.
+        let _ = (libmagic.description(content)?, libmagic.mime(content)?);
+    }
+    Ok(())
 }
 
 async fn put(url: &str, count: usize, at_once: usize) -> anyhow::Result<()> {

@@ -29,7 +29,11 @@ pub(crate) fn unrouted() -> (String, String) {
 
 /// uid and record of a sample in another state; with a receiver as the router leaves it.
 pub(crate) fn in_state(status: &str, receiver: Option<&str>) -> (String, String) {
-    let task = sample();
+    record(&sample(), status, receiver)
+}
+
+/// uid and record of any task in another state.
+pub(crate) fn record(task: &Task, status: &str, receiver: Option<&str>) -> (String, String) {
     let mut record = Value::parse(&task.to_json()).unwrap_or_default();
     if let Some(fields) = record.as_object_mut() {
         fields.insert("status".to_owned(), status.into());

@@ -1,8 +1,8 @@
 //! A consumer whose handler does nothing: what remains is the library's own cost.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::short;
+use super::{service::Service, short};
 use crate::{
     Plan,
     bed::Bed,
@@ -13,6 +13,7 @@ use crate::{
 
 pub(crate) const NAME: &str = "consumer";
 const IDENTITY: &str = "karton.bench0";
+const SERVICE: Service = Service { section: NAME, identity: IDENTITY, units: ("tasks/s", "us/task") };
 const QUEUE: &str = "karton.queue.normal:karton.bench0";
 /// What a client that works in batches has in one round trip.
 const FLOOR_BATCH: usize = 100;
@@ -26,10 +27,10 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
                 // The reference has one at a time: it is the same figure.
                 if let Some(python) = &plan.python {
                     let start = |bed: &Bed| Process::reference(python, &["consume", &bed.ini()], bed.folder());
-                    measure(report, &mut bed, Who::Reference, &what, 2_000, start).await?;
+                    measure(report, &mut bed, (Who::Reference, &what), 2_000, start).await?;
                 }
                 let start = |bed: &Bed| Process::ours(&["peer-consume", &bed.ini(), &concurrency.to_string()], bed.folder());
-                measure(report, &mut bed, Who::Ours, &what, 20_000, start).await?;
+                measure(report, &mut bed, (Who::Ours, &what), 20_000, start).await?;
                 let speed = floor(&mut bed, 20_000, if concurrency == 1 { 1 } else { FLOOR_BATCH }).await?;
                 report.add(Figure::new(NAME, &what, "tasks/s", Better::Higher), Who::Floor, speed);
             }
@@ -41,40 +42,13 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
 async fn measure(
     report: &mut Report,
     bed: &mut Bed,
-    who: Who,
-    what: &str,
+    who: (Who, &str),
     count: usize,
-    start: impl Fn(&Bed) -> anyhow::Result<Process>,
+    start: impl FnOnce(&Bed) -> anyhow::Result<Process>,
 ) -> anyhow::Result<()> {
-    let () = bed.command(&["DEL", "karton.binds", "karton.metrics.consumed"]).await?;
-    let started = Instant::now();
-    let process = start(bed)?;
-    wait_for(bed, &["HEXISTS", "karton.binds", IDENTITY], 1).await?;
-    report.add(Figure::new(NAME, format!("{what}: start to ready"), "ms", Better::Lower), who, started.elapsed().as_secs_f64() * 1e3);
-    // It has looked into its queue, and waits.
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let records: Vec<_> = (0..count).map(|_| tasks::in_state("Spawned", Some(IDENTITY))).collect();
-    bed.write(&records).await?;
-    let (before, started) = (process.usage()?, Instant::now());
-    bed.push(QUEUE, &records).await?;
-    wait_for(bed, &["HGET", "karton.metrics.consumed", IDENTITY], count).await?;
-    let (seconds, after) = (started.elapsed().as_secs_f64(), process.usage()?);
-    #[expect(clippy::cast_precision_loss, reason = "thousands")]
-    let tasks = count as f64;
-    report.add(Figure::new(NAME, what, "tasks/s", Better::Higher), who, tasks / seconds);
-    report.add(Figure::new(NAME, format!("{what}: CPU"), "us/task", Better::Lower), who, (after.cpu - before.cpu) / tasks * 1e6);
-    report.add(Figure::new(NAME, format!("{what}: memory"), "MiB", Better::Lower), who, after.peak);
-    drop(process);
+    SERVICE.measure(bed, report, who, &records, start).await?;
     bed.clear(&[], &records).await
-}
-
-async fn wait_for(bed: &mut Bed, command: &[&str], value: usize) -> anyhow::Result<()> {
-    let deadline = Instant::now() + Duration::from_mins(5);
-    while bed.command::<Option<usize>>(command).await?.unwrap_or(0) < value {
-        anyhow::ensure!(Instant::now() < deadline, "waited five minutes for {command:?} to be {value}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    Ok(())
 }
 
 /// The commands of consuming, by a client that knows beforehand what it will get.

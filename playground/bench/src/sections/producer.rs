@@ -2,12 +2,10 @@
 
 use std::time::Instant;
 
-use anyhow::Context as _;
-use serde::Deserialize;
-
 use crate::{
     Plan,
     bed::Bed,
+    peer::Measured,
     process::Process,
     report::{Better, Figure, Report, Who},
     tasks,
@@ -16,14 +14,6 @@ use crate::{
 pub(crate) const NAME: &str = "producer";
 /// What a client that sends batches has in one round trip.
 const FLOOR_BATCH: usize = 100;
-
-/// What a producer has measured itself.
-#[derive(Deserialize)]
-struct Measured {
-    seconds: f64,
-    cpu: f64,
-    peak: f64,
-}
 
 pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let mut bed = Bed::start(0, "").await?;
@@ -48,8 +38,8 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
             if resource {
                 let arguments = ["peer-put", &bed.s3_url, &count.to_string(), &at_once.to_string()];
                 let mut process = Process::ours(&arguments, bed.folder())?;
-                let measured = parse(&process.line().await?)?;
-                report.add(Figure::new(NAME, what, "tasks/s", Better::Higher), Who::Floor, rate(count, measured.seconds));
+                let speed = Measured::parse(&process.line().await?)?.rate(count);
+                report.add(Figure::new(NAME, what, "tasks/s", Better::Higher), Who::Floor, speed);
             } else {
                 let speed = floor(&mut bed, count, if at_once == 1 { 1 } else { FLOOR_BATCH }).await?;
                 report.add(Figure::new(NAME, what, "tasks/s", Better::Higher), Who::Floor, speed);
@@ -61,20 +51,13 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
 }
 
 async fn add(report: &mut Report, who: Who, what: &str, count: usize, mut process: Process) -> anyhow::Result<()> {
-    let Measured { seconds, cpu, peak } = parse(&process.line().await?)?;
-    report.add(Figure::new(NAME, what, "tasks/s", Better::Higher), who, rate(count, seconds));
-    report.add(Figure::new(NAME, format!("{what}: CPU"), "us/task", Better::Lower), who, 1e6 / rate(count, cpu));
-    report.add(Figure::new(NAME, format!("{what}: memory"), "MiB", Better::Lower), who, peak);
+    let measured = Measured::parse(&process.line().await?)?;
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    let cpu = measured.cpu / count as f64 * 1e6;
+    report.add(Figure::new(NAME, what, "tasks/s", Better::Higher), who, measured.rate(count));
+    report.add(Figure::new(NAME, format!("{what}: CPU"), "us/task", Better::Lower), who, cpu);
+    report.add(Figure::new(NAME, format!("{what}: memory"), "MiB", Better::Lower), who, measured.peak);
     Ok(())
-}
-
-fn parse(line: &str) -> anyhow::Result<Measured> {
-    serde_json::from_str(line).with_context(|| format!("a producer printed `{}`", line.trim()))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "thousands")]
-fn rate(count: usize, seconds: f64) -> f64 {
-    count as f64 / seconds
 }
 
 async fn floor(bed: &mut Bed, count: usize, batch: usize) -> anyhow::Result<f64> {
@@ -89,5 +72,7 @@ async fn floor(bed: &mut Bed, count: usize, batch: usize) -> anyhow::Result<f64>
         }
         bed.run::<()>(&pipeline).await?;
     }
-    Ok(rate(count, started.elapsed().as_secs_f64()))
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    let speed = count as f64 / started.elapsed().as_secs_f64();
+    Ok(speed)
 }
