@@ -10,6 +10,7 @@ pub mod magic;
 mod rules;
 mod service;
 pub mod task;
+mod workers;
 pub mod yara;
 pub mod zip;
 

@@ -70,11 +70,8 @@ pub fn detect(detector: &impl Detector, content: &[u8], fallback: Fallback<'_>) 
 
 /// libmagic of the system, with its default database (or those named by the variable `MAGIC`).
 ///
-/// Not shareable between threads: see [`with_libmagic`].
-pub struct LibMagic {
-    description: Cookie<cookie::Load>,
-    mime: Cookie<cookie::Load>,
-}
+/// Not shareable between threads. It has one database for both texts, as each one loaded costs its size in memory.
+pub struct LibMagic(Cookie<cookie::Load>);
 
 impl LibMagic {
     /// Loads the database. Cheap: it is mapped, not read.
@@ -82,15 +79,15 @@ impl LibMagic {
     /// # Errors
     /// When there is no usable database.
     pub fn open() -> Result<Self, DetectError> {
-        Ok(Self { description: load(cookie::Flags::default())?, mime: load(cookie::Flags::MIME_TYPE)? })
+        let cookie = Cookie::open(cookie::Flags::default()).map_err(|error| DetectError(format!("cannot start libmagic: {error}")))?;
+        let loaded = cookie.load(&cookie::DatabasePaths::default());
+        loaded.map(Self).map_err(|error| DetectError(format!("cannot load the libmagic database: {}", reason(&error))))
     }
-}
 
-fn load(flags: cookie::Flags) -> Result<Cookie<cookie::Load>, DetectError> {
-    let cookie = Cookie::open(flags).map_err(|error| DetectError(format!("cannot start libmagic: {error}")))?;
-    cookie
-        .load(&cookie::DatabasePaths::default())
-        .map_err(|error| DetectError(format!("cannot load the libmagic database: {}", reason(&error))))
+    fn answer(&self, flags: cookie::Flags, content: &[u8]) -> Result<String, String> {
+        self.0.set_flags(flags).map_err(|error| reason(&error))?;
+        self.0.buffer(content).map_err(|error| reason(&error))
+    }
 }
 
 /// The binding's own message only names the function; the reason is its source.
@@ -100,13 +97,12 @@ fn reason(error: &dyn std::error::Error) -> String {
 
 impl Detector for LibMagic {
     fn description(&self, content: &[u8]) -> Result<String, DetectError> {
-        self.description.buffer(content).map_err(|error| DetectError(reason(&error)))
+        self.answer(cookie::Flags::default(), content).map_err(DetectError)
     }
 
     fn mime(&self, content: &[u8]) -> Result<String, DetectError> {
-        self.mime.buffer(content).or_else(|error| {
+        self.answer(cookie::Flags::MIME_TYPE, content).or_else(|reason| {
             // Some texts have a description and no type; libmagic then answers nothing, without an error.
-            let reason = reason(&error);
             if reason.contains("did not set last error") { Ok("application/octet-stream".to_owned()) } else { Err(DetectError(reason)) }
         })
     }

@@ -1,20 +1,21 @@
 //! The Karton service around the classifier.
 //!
-//! The one rule: libmagic and the rules run on a blocking thread, and everything that is logged about a task is
-//! logged outside of it, where the record gets into Karton's log channels.
+//! The one rule: libmagic and the rules run on the [`workers`](crate::workers), and everything that is logged about
+//! a task is logged outside of them, where the record gets into Karton's log channels.
 
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use karton_rs::{Config, Consumer, Karton, Task};
+use karton_rs::{Config, Consumer, Karton, ServiceSettings, Task};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     classify::{Classification, classify, extension},
     content::{Content, Need},
-    magic::{Detection, Detector as _, LibMagic, detect, with_libmagic},
+    magic::{Detection, LibMagic, detect},
     task::{self, Answer},
+    workers::Workers,
     yara::{Rules, RulesError, YaraClass},
 };
 
@@ -48,7 +49,8 @@ impl Classifier {
     /// # Errors
     /// When the configuration cannot be used, or libmagic has no database.
     pub async fn run(self, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-        LibMagic::open()?.description(b"")?;
+        let at_once = ServiceSettings::from_config(&config, IDENTITY)?.concurrency.unwrap_or(1);
+        let workers = Arc::new(Workers::start(at_once)?);
         if let Some(rules) = &self.rules {
             tracing::info!("Loaded {} yara classifier rules", rules.count());
         }
@@ -57,7 +59,7 @@ impl Classifier {
             .version(VERSION)
             .info(INFO)
             .filters(json!([{"type": "sample", "kind": "raw"}]))
-            .process(move |karton, task| process(karton, task, rules.clone()))
+            .process(move |karton, task| process(karton, task, Arc::clone(&workers), rules.clone()))
             .run(&config, shutdown)
             .await?;
         Ok(())
@@ -73,7 +75,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     classifier?.run(config, shutdown).await
 }
 
-/// What was found out on the blocking thread.
+/// What was found out on a worker.
 struct Findings {
     detection: Detection,
     /// In the order of sending: what the YARA rules say, then the decision list.
@@ -82,7 +84,7 @@ struct Findings {
     sha256: Option<String>,
 }
 
-async fn process(karton: Karton, task: Task, rules: Option<Arc<Rules>>) -> anyhow::Result<()> {
+async fn process(karton: Karton, task: Task, workers: Arc<Workers>, rules: Option<Arc<Rules>>) -> anyhow::Result<()> {
     let sample = task.resource(task::SAMPLE)?;
     let need = if rules.is_some() || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
     let content = Content::fetch(&karton, &sample, need).await?;
@@ -91,9 +93,7 @@ async fn process(karton: Karton, task: Task, rules: Option<Arc<Rules>>) -> anyho
     let task = Arc::new(task);
     let findings = {
         let (task, name, wants_sha256) = (Arc::clone(&task), name.clone(), task::lacks_sha256(&sample));
-        tokio::task::spawn_blocking(move || find_out(&task, &name, &content, rules.as_deref(), wants_sha256))
-            .await
-            .context("classification stopped")??
+        workers.run(move |libmagic| find_out(libmagic, &task, &name, &content, rules.as_deref(), wants_sha256)).await??
     };
     report(&name, &findings);
 
@@ -106,10 +106,17 @@ async fn process(karton: Karton, task: Task, rules: Option<Arc<Rules>>) -> anyho
     Ok(())
 }
 
-fn find_out(task: &Task, name: &str, content: &Content, rules: Option<&Rules>, wants_sha256: bool) -> anyhow::Result<Findings> {
+fn find_out(
+    libmagic: &LibMagic,
+    task: &Task,
+    name: &str,
+    content: &Content,
+    rules: Option<&Rules>,
+    wants_sha256: bool,
+) -> anyhow::Result<Findings> {
     let scan = |rules: &Rules| -> anyhow::Result<Vec<YaraClass>> { Ok(rules.scan(&content.whole()?)?) };
     let matches = rules.map(scan).transpose().with_context(|| format!("cannot scan `{name}`"))?;
-    let detection = with_libmagic(|libmagic| detect(libmagic, content.unpadded(), task::fallback(task)))?;
+    let detection = detect(libmagic, content.unpadded(), task::fallback(task));
     let outcome = classify(name, content, &detection);
     let classes: Vec<Classification> = matches.into_iter().flatten().map(Classification::from).chain(outcome.class).collect();
     let sha256 = (wants_sha256 && !classes.is_empty()).then(|| content.sha256()).transpose().context("cannot hash the sample")?;
