@@ -3,7 +3,7 @@
 //! The one rule: a scan is **bounded**: by time, and in memory by stopping at the first match of every string of
 //! which a condition asks no more than whether it is there.
 
-use std::{collections::HashMap, fmt, path::Path};
+use std::{collections::HashMap, fmt, path::Path, time::Duration};
 
 use yara_x::{Compiler, MetaValue, Rule, Scanner, SourceCode};
 
@@ -57,10 +57,18 @@ impl Rules {
     /// # Errors
     /// When it takes too long, or the engine fails.
     pub fn scan(&self, content: &[u8]) -> Result<Vec<YaraClass>, ScanError> {
+        self.scan_within(content, SCAN_TIMEOUT)
+    }
+
+    /// As [`Rules::scan`], with another limit of time. The engine looks at the clock once a second.
+    ///
+    /// # Errors
+    /// When it takes too long, or the engine fails.
+    pub fn scan_within(&self, content: &[u8], limit: Duration) -> Result<Vec<YaraClass>, ScanError> {
         let mut scanner = Scanner::new(&self.compiled);
-        scanner.set_timeout(SCAN_TIMEOUT).max_matches_per_pattern(MAX_MATCHES).fast_scan(true);
+        scanner.set_timeout(limit).max_matches_per_pattern(MAX_MATCHES).fast_scan(true);
         let results = scanner.scan(content).map_err(|error| match error {
-            yara_x::ScanError::Timeout => ScanError::Timeout,
+            yara_x::ScanError::Timeout => ScanError::Timeout(limit),
             error => ScanError::Failed(error.to_string()),
         })?;
         let position = |rule: Rule<'_, '_>| self.index.get(&(rule.namespace().to_owned(), rule.identifier().to_owned())).copied();

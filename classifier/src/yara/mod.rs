@@ -64,9 +64,9 @@ impl std::fmt::Display for Defects {
 /// A scan that gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// It took longer than [`SCAN_TIMEOUT`].
-    #[error("the YARA rules took longer than {} s", SCAN_TIMEOUT.as_secs())]
-    Timeout,
+    /// It took longer than it may, which is [`SCAN_TIMEOUT`] in the service.
+    #[error("the YARA rules took longer than {} s", .0.as_secs())]
+    Timeout(Duration),
     /// The engine gave up.
     #[error("the YARA rules failed: {0}")]
     Failed(String),

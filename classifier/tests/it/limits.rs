@@ -14,7 +14,10 @@ use classifier::{
 };
 use karton_rs::Task;
 
-use crate::{bed::Bed, vectors::file};
+use crate::{
+    bed::Bed,
+    vectors::{file, file_names},
+};
 
 /// Memory of its own that the program may have, in KiB.
 const MEMORY: u32 = 64 << 10;
@@ -46,12 +49,13 @@ impl Corpus {
     }
 }
 
-/// Runs the program on a file; gives the line that it prints.
-fn classify(path: &Path) -> String {
+/// Runs the program on files, all of them within the limits for one; gives the lines that it prints.
+fn classify<P: AsRef<Path>>(paths: &[P]) -> String {
     let limited = format!("ulimit -c 0; ulimit -d {MEMORY}; ulimit -t {SECONDS}; exec \"$@\"");
-    let output =
-        Command::new("sh").args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_karton-classifier"), "classify"]).arg(path).output().unwrap();
-    assert!(output.status.success(), "{}: {output:?}", path.display());
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_karton-classifier"), "classify"]);
+    let output = command.args(paths.iter().map(AsRef::as_ref)).output().unwrap();
+    assert!(output.status.success(), "{}: {output:?}", paths[0].as_ref().display());
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -163,7 +167,7 @@ fn large_and_hostile_files_take_a_second_and_little_memory() {
     assert!(corpus.files.len() > 50);
     let libmagic = LibMagic::open().unwrap();
     for (path, tag) in &corpus.files {
-        let line = classify(path);
+        let line = classify(&[path]);
         // Of a large file also the pages count that were only looked at.
         if fs::metadata(path).unwrap().len() > 30 << 20 {
             let content = Content::open(path).unwrap();
@@ -177,6 +181,27 @@ fn large_and_hostile_files_take_a_second_and_little_memory() {
         }
         fs::remove_file(path).unwrap();
     }
+}
+
+/// Archives, documents and programs that end too early, or with numbers in them that mean nothing.
+#[test]
+fn hundreds_of_broken_files_take_together_what_one_may_take() {
+    const FORMATS: [&str; 8] = ["zip-", "jar-", "ooxml-", "cfb-", "msi-", "pe-", "arc-", "dmg-"];
+    let mut corpus = Corpus { folder: tempfile::tempdir().unwrap(), files: Vec::new() };
+    for name in file_names().iter().filter(|name| FORMATS.iter().any(|format| name.starts_with(format))) {
+        let whole = file(name);
+        for eighth in 1..8 {
+            corpus.add(&format!("{name}-cut-{eighth}"), None, &whole[..whole.len() * eighth / 8]);
+        }
+        for fill in [0x00, 0x01, 0x7f, 0xff] {
+            let mut damaged = whole.clone();
+            damaged.iter_mut().skip(8).step_by(61).for_each(|byte| *byte = fill);
+            corpus.add(&format!("{name}-damaged-{fill:x}"), None, &damaged);
+        }
+    }
+    let paths: Vec<&PathBuf> = corpus.files.iter().map(|(path, _)| path).collect();
+    assert!(paths.len() > 400, "{}", paths.len());
+    assert_eq!(classify(&paths).lines().count(), paths.len());
 }
 
 /// The files without holes above the size from which on parts are seen: what is said about them is what is said about

@@ -1,8 +1,14 @@
 //! YARA rules: what a folder may hold, what its errors say, and what its rules give.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::FileExt as _,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use classifier::yara::{Rules, RulesError, YaraClass};
+use classifier::yara::{Rules, RulesError, ScanError, YaraClass};
 use karton_rs::Task;
 use tempfile::TempDir;
 
@@ -10,6 +16,11 @@ use crate::{
     bed::Bed,
     vectors::{file, path},
 };
+
+/// Size of a sample that is scanned from its file.
+const HUGE: u64 = 128 << 20;
+/// Memory of its own that the program may have for it: less than the sample, and what a million matches take.
+const SCAN_MEMORY: u64 = 96 << 20;
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -108,6 +119,42 @@ fn global_rules_hold_for_their_file_and_the_last_metadata_wins() {
     let classes = rules.scan(b"abcd").unwrap();
     assert_eq!(names(&classes), ["a.yar:gate", "a.yar:behind", "b.yar:free"]);
     assert_eq!((classes[1].kind.as_str(), &classes[1].platform), ("b", &None));
+}
+
+#[test]
+fn a_rule_that_takes_too_long_is_ended() {
+    let folder = folder(&[(
+        "slow.yar",
+        "rule slow { meta: kind = \"k\" condition: for all i in (0..1000000) : (for all j in (0..1000000) : (uint8(i % 7) + j >= 0)) }",
+    )]);
+    let (rules, limit, started) = (Rules::load(folder.path()).unwrap(), Duration::from_secs(1), Instant::now());
+    let error = rules.scan_within(&[7; 4096], limit).unwrap_err();
+    assert!(matches!(error, ScanError::Timeout(after) if after == limit), "{error}");
+    assert_eq!(error.to_string(), "the YARA rules took longer than 1 s");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    // The engine is fit for the next sample.
+    assert!(rules.scan_within(&[7; 4096], limit).is_err());
+}
+
+#[test]
+fn a_scan_of_a_huge_sample_with_endless_matches_stays_in_bounds() {
+    let rules = folder(&[(
+        "many.yar",
+        "rule many { meta: kind = \"many\" strings: $a = \"a\" condition: #a > 1000 and @a[1000] > 0 }\n\
+         rule large { meta: kind = \"large\" strings: $b = { 00 00 00 00 } condition: $b and filesize > 100MB }",
+    )]);
+    let sample = rules.path().join("sample");
+    let file = fs::File::create(&sample).unwrap();
+    file.write_all_at(&vec![b'a'; 4 << 20], 0).unwrap();
+    file.set_len(HUGE).unwrap();
+    let limited = format!("ulimit -c 0; ulimit -d {}; exec \"$@\"", SCAN_MEMORY >> 10);
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_karton-classifier"), "classify", "--json", "--yara-rules"]);
+    let output = command.arg(rules.path()).arg(&sample).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kinds: Vec<&str> = object["tasks"].as_array().unwrap().iter().filter_map(|task| task["headers"]["kind"].as_str()).collect();
+    assert_eq!(kinds[..2], ["many", "large"], "{object}");
 }
 
 #[test]
