@@ -18,7 +18,7 @@ use cli::ClassifyArguments;
 
 /// Says what kind of file a raw sample is, so that the services for that kind receive it
 #[derive(Parser)]
-#[command(name = "karton-classifier", version = classifier::VERSION, args_conflicts_with_subcommands = true)]
+#[command(name = "karton-classifier", version = classifier::VERSION, args_conflicts_with_subcommands = true, infer_long_args = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

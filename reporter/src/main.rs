@@ -12,7 +12,7 @@ use reporter::{Settings, dry_run};
 
 /// Puts samples, configs and blobs that a pipeline has found into MWDB
 #[derive(Parser)]
-#[command(name = "karton-mwdb-reporter", version = reporter::VERSION)]
+#[command(name = "karton-mwdb-reporter", version = reporter::VERSION, infer_long_args = true)]
 struct Arguments {
     #[command(flatten)]
     consumer: ConsumerArgs,

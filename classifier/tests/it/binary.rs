@@ -61,6 +61,15 @@ fn yara_rules_that_cannot_be_used_are_code_two_with_file_and_line() {
 }
 
 #[test]
+fn flags_may_be_shortened_as_in_python() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("other.ini"), INI).unwrap();
+    let (code, _, stderr) = output(program(folder.path()).args(["--config", "other.ini", "--log", "INFO", "--yara", "no-such-folder"]));
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("[classifier] yara_rules is `no-such-folder`"), "{stderr}");
+}
+
+#[test]
 fn a_missing_configuration_is_code_two() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, stderr) = output(&mut program(folder.path()));

@@ -47,6 +47,14 @@ fn environment_and_flags_win_over_the_file() {
 }
 
 #[test]
+fn flags_may_be_shortened_as_in_python() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = "[mwdb]\nverify_ssl = maybe\n[mwdb-reporter]\nreport_unrecognized = perhaps\n";
+    let output = program(folder.path(), wrong).args(["--report", "--non", "--log", "INFO"]).output().unwrap();
+    assert!(stderr(&output).contains("[mwdb] verify_ssl"), "{}", stderr(&output));
+}
+
+#[test]
 fn the_version_is_that_of_the_service() {
     let output = Command::new(env!("CARGO_BIN_EXE_karton-mwdb-reporter")).arg("--version").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "karton-mwdb-reporter 1.3.0\n");
