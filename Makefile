@@ -2,7 +2,7 @@
 
 PEERS := $(CURDIR)/target/peers
 
-.PHONY: bench chaos compare-classifier fuzz playground test
+.PHONY: bench chaos compare-classifier compare-reporter fuzz playground test
 
 # Everything on this machine. Flags: make playground ARGS="--data elsewhere"
 playground:
@@ -32,6 +32,11 @@ compare-classifier:
 	scripts/setup system peers
 	cargo build --workspace --bin karton-classifier
 	$(PEERS)/karton/bin/python scripts/compare-classifier $(ARGS)
+
+# The Python reporter and ours side by side on MWDB Core, which is installed for it.
+compare-reporter:
+	scripts/setup system peers core
+	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python scripts/compare-reporter
 
 # Hostile input for the readers: make fuzz TARGET=task SECONDS=600
 fuzz:

@@ -17,7 +17,8 @@ pub struct Mwdb {
     stop: CancellationToken,
     http: reqwest::Client,
     token: String,
-    _folder: tempfile::TempDir,
+    /// Of mwdb-lite.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Drop for Mwdb {
@@ -45,10 +46,20 @@ impl Mwdb {
         let (tell, told) = tokio::sync::oneshot::channel();
         tokio::spawn(mwdb_lite::serve(config, stop.clone(), move |address| tell.send(address).unwrap()));
         let api = format!("http://{}/api/", told.await.expect("mwdb-lite starts"));
+        Self::at(&api, stop, Some(folder)).await
+    }
+
+    /// One that somebody else has started, with our account.
+    pub async fn attach(api: &str) -> Self {
+        karton_rs::service::install_crypto();
+        Self::at(api, CancellationToken::new(), None).await
+    }
+
+    async fn at(api: &str, stop: CancellationToken, folder: Option<tempfile::TempDir>) -> Self {
         let http = reqwest::Client::new();
         let login = http.post(format!("{api}auth/login")).json(&json!({"login": ACCOUNT.0, "password": ACCOUNT.1}));
         let token = login.send().await.unwrap().json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
-        Self { api, stop, http, token, _folder: folder }
+        Self { api: api.to_owned(), stop, http, token, _folder: folder }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Value {
@@ -68,10 +79,11 @@ impl Mwdb {
         self.send(self.http.post(format!("{}attribute", self.api)).json(&body)).await;
     }
 
-    /// Uploads a file as somebody else would.
+    /// Uploads a file as somebody else would, as part of an analysis.
     pub async fn upload(&self, name: &str, content: &'static str) -> String {
+        let options = json!({"karton_id": "6fb91d1a-0000-4000-9000-000000000000"}).to_string();
         let part = reqwest::multipart::Part::text(content).file_name(name.to_owned());
-        let form = reqwest::multipart::Form::new().part("file", part).text("options", "{}");
+        let form = reqwest::multipart::Form::new().part("file", part).text("options", options);
         let file = self.send(self.http.post(format!("{}file", self.api)).multipart(form)).await;
         file["id"].as_str().unwrap().to_owned()
     }

@@ -1,5 +1,5 @@
 //! The reference beside ours: the same tasks go through the Python reporter and through this one, each
-//! with an MWDB of its own, and afterwards both hold the same.
+//! with an MWDB of its own, and afterwards both hold the same. `make compare-reporter` does it with MWDB Core.
 //!
 //! The one rule: where we differ on purpose, the case says how, and the dump of the reference is
 //! corrected by that and nothing else.
@@ -43,9 +43,14 @@ struct Side {
 }
 
 impl Side {
-    async fn start(s3: &Server) -> Self {
+    /// With a new mwdb-lite, or the MWDB Core that answers at an address.
+    async fn start(s3: &Server, core: Option<&str>) -> Self {
         let largest = u64::try_from(LARGEST).unwrap();
-        let (redis, mwdb) = (RedisServer::start().await, Mwdb::start(Some(largest)).await);
+        let mwdb = match core {
+            Some(api) => Mwdb::attach(api).await,
+            None => Mwdb::start(Some(largest)).await,
+        };
+        let redis = RedisServer::start().await;
         let ini = format!(
             "[redis]\nhost = 127.0.0.1\nport = {}\n[s3]\naddress = {}\naccess_key = key\nsecret_key = secret\nbucket = karton\n[mwdb]\napi_url = {}\nusername = {}\npassword = {}\n",
             redis.port(),
@@ -337,7 +342,9 @@ async fn both_reporters_leave_the_same_behind() {
     let folder = tempfile::tempdir().unwrap();
     let s3 = Server::start(&folder.path().join("s3"), "127.0.0.1:0".parse().unwrap(), "key", "secret").await.unwrap();
     s3.ensure_bucket("karton").await.unwrap();
-    let (python_side, our_side) = (Side::start(&s3).await, Side::start(&s3).await);
+    let cores = std::env::var("MWDB_CORES").unwrap_or_default();
+    let mut cores = cores.split_whitespace();
+    let (python_side, our_side) = (Side::start(&s3, cores.next()).await, Side::start(&s3, cores.next()).await);
     let mut known = String::new();
     for side in [&python_side, &our_side] {
         side.mwdb.define_attribute("k").await;
