@@ -42,6 +42,29 @@ pub fn fuzz_query(query: &str) {
     search::exercise(query);
 }
 
+/// Adds objects to a database that [`setup`] made, without their content: for measurements.
+///
+/// # Errors
+/// When the database cannot be written.
+#[doc(hidden)]
+pub async fn fill_database(config: &Config, objects: u32) -> anyhow::Result<()> {
+    const AT_ONCE: i64 = 50_000;
+    let db = db::Db::open(&config.sqlite_path, None)?;
+    let login = config.admin_login.clone();
+    let owners = db.read(move |c| Ok(db::filling::owners(c, &login)?)).await?;
+    for first in (1..=i64::from(objects)).step_by(usize::try_from(AT_ONCE)?) {
+        let last = (first + AT_ONCE - 1).min(i64::from(objects));
+        db.write(move |c| Ok(db::filling::fill(c, first, last, owners)?)).await?;
+    }
+    Ok(())
+}
+
+/// The SHA-256 of an object that [`fill_database`] has added; most are files.
+#[doc(hidden)]
+pub fn filled_hash(object: u32) -> String {
+    format!("{object:064x}")
+}
+
 /// Log directives that silence Rocket's own lines, also those it logs in the name of our handlers: it
 /// calls every 404 an error, and every visitor who is not logged in a warning.
 pub const QUIET: &str = "rocket=off,mwdb_lite::api=off,mwdb_lite::web=off";

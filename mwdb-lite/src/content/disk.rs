@@ -30,26 +30,33 @@ impl Disk {
         if first.exists() { first } else { paths.find(|path| path.exists()).unwrap_or(first) }
     }
 
-    /// Brings a staged file to its place. Blocks.
-    pub(super) fn put(&self, staged: TempPath, size: u64, sha256: &str) -> Result<(), StoreError> {
+    /// Brings a staged file to its place; the disk has it then. Blocks. What is there already is taken
+    /// for the same bytes unless that is `doubtful`.
+    pub(super) fn put(&self, staged: TempPath, size: u64, sha256: &str, doubtful: bool) -> Result<(), StoreError> {
         let path = self.path(sha256);
-        // The same bytes are there already, unless a full disk or a crash cut them short.
-        if fs::metadata(&path).is_ok_and(|there| there.len() == size) {
+        // A full disk or a crash may have cut them short.
+        if !doubtful && fs::metadata(&path).is_ok_and(|there| there.len() == size) {
             return Ok(());
         }
         let folder = path.parent().unwrap_or(&self.folder);
-        self.make_folders(folder).map_err(StoreError::disk("make the folder", folder))?;
-        staged.persist(&path).map_err(|error| StoreError::disk("put content into", &path)(error.error))?;
-        sync(folder).map_err(StoreError::disk("write the folder", folder))
+        let mut changed = self.make_folders(folder).map_err(StoreError::disk("make the folder", folder))?;
+        changed.push(folder);
+        // An empty place is taken first: then the disk gets bytes and folders at once. What others may
+        // rely on is replaced only by what the disk has.
+        if let Err(taken) = staged.persist_noclobber(&path) {
+            sync(&taken.path).map_err(StoreError::disk("write", &taken.path))?;
+            taken.path.persist(&path).map_err(|error| StoreError::disk("put content into", &path)(error.error))?;
+        }
+        sync_together(&path, &changed).map_err(StoreError::disk("write", &path))
     }
 
-    /// Makes the folders of a path; new ones are on disk before content is put into them.
-    fn make_folders(&self, folder: &Path) -> io::Result<()> {
+    /// Makes the folders of a path; gives those that have changed.
+    fn make_folders<'a>(&self, folder: &'a Path) -> io::Result<Vec<&'a Path>> {
         if folder.is_dir() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         fs::create_dir_all(folder)?;
-        folder.ancestors().skip(1).take_while(|parent| parent.starts_with(&self.folder)).try_for_each(sync)
+        Ok(folder.ancestors().skip(1).take_while(|parent| parent.starts_with(&self.folder)).collect())
     }
 
     /// Opens content; nothing when it is missing.
@@ -119,7 +126,16 @@ impl Disk {
     }
 }
 
-/// Makes what a folder lists durable.
-fn sync(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
+/// Makes what a file holds or a folder lists durable.
+fn sync(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+/// Makes a file and folders durable: all waits for the disk at the same time.
+fn sync_together(file: &Path, folders: &[&Path]) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let waits: Vec<_> = folders.iter().map(|folder| scope.spawn(move || sync(folder))).collect();
+        let panicked = |_| Err(io::Error::other("waiting for the disk panicked"));
+        waits.into_iter().fold(sync(file), |outcome, wait| outcome.and(wait.join().unwrap_or_else(panicked)))
+    })
 }

@@ -60,7 +60,6 @@ impl Staging {
                     None => return Ok(None),
                 }
             }
-            file.as_file().sync_data()?;
             Ok(Some(Staged { size: hasher.size(), digests: hasher.finish(), path: file.into_temp_path() }))
         });
         Self { pieces, worker }
@@ -74,7 +73,7 @@ impl Staging {
         }
     }
 
-    /// Ends the upload: the bytes are on disk.
+    /// Ends the upload: the bytes are written. The disk has them once they are in their place.
     pub(crate) async fn finish(mut self) -> std::io::Result<Staged> {
         if self.pieces.send(Piece::End).await.is_err() {
             return Err(self.failure().await);

@@ -129,10 +129,15 @@ impl Store {
         self.staging.join(format!("{sha256}{DOUBT}"))
     }
 
-    /// Notes that content may be left without a row, before it can come to that.
-    pub(crate) fn doubt(&self, sha256: &str) -> Result<(), StoreError> {
+    /// Notes that content may be left without a row, before it can come to that. Tells whether that was
+    /// noted already: somebody else is at it, or a crash has left who knows what.
+    pub(crate) fn doubt(&self, sha256: &str) -> Result<bool, StoreError> {
         let path = self.doubt_path(sha256);
-        fs::File::create(&path).map(drop).map_err(StoreError::disk("make", &path))
+        match fs::File::create_new(&path) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
+            Err(error) => Err(StoreError::disk("make", &path)(error)),
+        }
     }
 
     pub(crate) fn is_in_doubt(&self, sha256: &str) -> bool {
@@ -157,11 +162,11 @@ impl Store {
     pub(crate) async fn keep(&self, staged: Staged) -> Result<Kept, StoreError> {
         let Staged { path, size, digests } = staged;
         let kept = Kept(self.locks.shared(&digests.sha256).await);
-        self.doubt(&digests.sha256)?;
+        let doubtful = self.doubt(&digests.sha256)?;
         match &self.place {
             Place::Disk(disk) => {
                 let disk = disk.clone();
-                let put = tokio::task::spawn_blocking(move || disk.put(path, size, &digests.sha256));
+                let put = tokio::task::spawn_blocking(move || disk.put(path, size, &digests.sha256, doubtful));
                 put.await.map_err(|error| StoreError::Refused(format!("putting content into its place: {error}")))??;
             }
             Place::S3(bucket) => bucket.put(&path, size, &digests.sha256).await?,

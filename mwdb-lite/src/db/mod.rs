@@ -7,6 +7,7 @@ pub(crate) mod accounts;
 pub(crate) mod analyses;
 pub(crate) mod attributes;
 pub(crate) mod deadline;
+pub(crate) mod filling;
 pub(crate) mod metadata;
 mod migrate;
 pub(crate) mod objects;
@@ -57,7 +58,8 @@ impl Db {
         let mut connection = Connection::open(path).with_context(|| format!("open the database `{}`", path.display()))?;
         prepare(&connection).with_context(|| format!("open the database `{}`", path.display()))?;
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "normal")?;
+        // A commit is acknowledged once it is on disk.
+        connection.pragma_update(None, "synchronous", "full")?;
         migrate::migrate(&mut connection).with_context(|| format!("migrate the database `{}`", path.display()))?;
         let readers = r2d2::Pool::builder()
             .max_size(READERS)
@@ -123,6 +125,19 @@ impl Db {
         F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
     {
         self.writer.run(work).await
+    }
+
+    /// Like [`Db::write`], without waiting for the disk: for what the next start finds out again when a
+    /// power cut takes it away.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub(crate) async fn write_lazily<T, F>(&self, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
+        self.writer.run_lazily(work).await
     }
 }
 

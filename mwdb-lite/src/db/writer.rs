@@ -2,8 +2,10 @@
 //!
 //! Requests that arrive while a commit is running are committed together by the next one, each in a
 //! savepoint: one that fails takes nothing with it. The one rule: **nobody hears of success before
-//! the commit**.
+//! the commit**, and a commit is on disk, power cut or not. Only what the next start would find out
+//! again anyway may be lost with the power: see [`Writer::run_lazily`].
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 
@@ -21,6 +23,8 @@ pub(super) struct Writer {
 }
 
 trait Job: Send {
+    /// Whether its commit must be on disk.
+    fn is_durable(&self) -> bool;
     fn run(&mut self, connection: &Connection);
     /// Takes the work back: the transaction it was part of is gone.
     fn lose(&mut self, reason: &str);
@@ -28,6 +32,7 @@ trait Job: Send {
 }
 
 struct Work<F, T> {
+    durable: bool,
     work: Option<F>,
     outcome: Option<ApiResult<T>>,
     reply: oneshot::Sender<ApiResult<T>>,
@@ -38,6 +43,10 @@ where
     F: FnOnce(&Connection) -> ApiResult<T> + Send,
     T: Send,
 {
+    fn is_durable(&self) -> bool {
+        self.durable
+    }
+
     fn run(&mut self, connection: &Connection) {
         if let Some(work) = self.work.take() {
             self.outcome = Some(in_savepoint(connection, work));
@@ -77,8 +86,9 @@ impl Writer {
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel::<Box<dyn Job>>();
         std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || {
+            let mut synchronous = Synchronous::Full;
             while let Ok(first) = inbox.recv() {
-                run_batch(&connection, first, &inbox);
+                run_batch(&connection, first, &inbox, &mut synchronous);
             }
         })?;
         Ok(Self { jobs })
@@ -89,19 +99,58 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
     {
+        self.put(work, true).await
+    }
+
+    /// Does not wait for the disk, unless others in its batch do. A crash of the server loses nothing
+    /// of it either; a power cut may lose the newest.
+    pub(super) async fn run_lazily<T, F>(&self, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
+        self.put(work, false).await
+    }
+
+    async fn put<T, F>(&self, work: F, durable: bool) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Work { work: Some(work), outcome: None, reply });
+        let job = Box::new(Work { durable, work: Some(work), outcome: None, reply });
         let gone = || ApiError::from(anyhow!("the database writer has stopped"));
         self.jobs.send(job).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
 
-fn run_batch(connection: &Connection, first: Box<dyn Job>, inbox: &mpsc::Receiver<Box<dyn Job>>) {
+/// What the connection was told to do at a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Synchronous {
+    Normal,
+    Full,
+}
+
+impl Synchronous {
+    /// Takes effect at the next transaction.
+    fn set(&mut self, connection: &Connection, wanted: Self) -> rusqlite::Result<()> {
+        if *self != wanted {
+            let name = if wanted == Self::Full { "full" } else { "normal" };
+            connection.pragma_update(None, "synchronous", name)?;
+            *self = wanted;
+        }
+        Ok(())
+    }
+}
+
+fn run_batch(connection: &Connection, first: Box<dyn Job>, inbox: &mpsc::Receiver<Box<dyn Job>>, synchronous: &mut Synchronous) {
+    let mut waiting: VecDeque<Box<dyn Job>> = std::iter::once(first).chain(inbox.try_iter().take(LARGEST_BATCH - 1)).collect();
+    let durable = waiting.iter().any(|job| job.is_durable());
+    let wanted = if durable { Synchronous::Full } else { Synchronous::Normal };
     let mut batch: Vec<Box<dyn Job>> = Vec::new();
-    let mut next = Some(first);
-    let mut begun = connection.execute_batch("BEGIN IMMEDIATE");
-    while let Some(mut job) = next {
+    let mut begun = synchronous.set(connection, wanted).and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
+    while let Some(mut job) = waiting.pop_front() {
         match &begun {
             Ok(()) => job.run(connection),
             Err(error) => job.lose(&error.to_string()),
@@ -112,7 +161,10 @@ fn run_batch(connection: &Connection, first: Box<dyn Job>, inbox: &mpsc::Receive
             begun = connection.execute_batch("BEGIN IMMEDIATE");
         }
         batch.push(job);
-        next = if batch.len() < LARGEST_BATCH { inbox.try_recv().ok() } else { None };
+        // What came meanwhile; a commit that does not wait for the disk takes none that must.
+        if waiting.is_empty() && durable && batch.len() < LARGEST_BATCH {
+            waiting.extend(inbox.try_recv());
+        }
     }
     if begun.is_ok()
         && let Err(error) = connection.execute_batch("COMMIT")

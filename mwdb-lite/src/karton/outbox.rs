@@ -123,7 +123,8 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
 async fn attempt(app: &App, connected: &Connected, row: OutboxRow) -> bool {
     let id = row.id;
     let outcome = match announce(app, connected, &row).await {
-        Ok(()) => app.db.write(move |c| Ok(db::announced(c, id)?)).await,
+        // A row that comes back after a power cut is for a task that Karton knows.
+        Ok(()) => app.db.write_lazily(move |c| Ok(db::announced(c, id)?)).await,
         // Deleted meanwhile, and the announcement with it.
         Err(ApiError::NotFound(_)) => Ok(()),
         Err(error) => Err(error),
@@ -135,7 +136,7 @@ async fn attempt(app: &App, connected: &Connected, row: OutboxRow) -> bool {
     } else {
         tracing::debug!(analysis = row.analysis_id, attempts = row.attempts, "{text}");
     }
-    if let Err(error) = app.db.write(move |c| Ok(db::attempt_failed(c, id, &text)?)).await {
+    if let Err(error) = app.db.write_lazily(move |c| Ok(db::attempt_failed(c, id, &text)?)).await {
         tracing::error!("a failed announcement cannot be noted: {}", cause(&error));
     }
     false

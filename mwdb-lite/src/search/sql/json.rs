@@ -104,20 +104,31 @@ pub(crate) fn attribute(key: &str, condition: &Condition) -> Part {
         && let Test::Equals(text) = &condition.test
     {
         let scalars = [Some(Value::String(text.clone())), literal(text)];
-        let mut sources: Vec<Source> = scalars
+        let sources: Vec<Source> = scalars
             .into_iter()
             .flatten()
             .map(|value| source(sql("s.key = ? AND s.digest = ?", [key(), Param::Blob(digest(&value).to_vec())])))
             .collect();
-        sources.push(source(sql(containers, [key()])));
-        return part.way(sources);
+        if let Some(grams) = grams(condition) {
+            let mut few = sources.clone();
+            few.extend(indexed_values(&grams, &format!("f.attribute_fts MATCH ? AND {containers}"), key()));
+            part = part.way(few);
+        }
+        let mut all = sources;
+        all.push(source(sql(containers, [key()])));
+        return part.way(all);
     }
     if let Some(grams) = grams(condition) {
-        let cond = sql("f.attribute_fts MATCH ? AND s.key = ?", [grams.expression("value").into(), key()]);
-        let found = Source::new("attribute_fts f CROSS JOIN attribute s ON s.id = f.rowid", "s.object_id", cond);
-        let unindexed = source(sql(&format!("s.key = ? AND octet_length(s.value) > {LONGEST_INDEXED}"), [key()]));
-        part = part.way(vec![found.unordered().repeating(), unindexed]);
+        part = part.way(indexed_values(&grams, "f.attribute_fts MATCH ? AND s.key = ?", key()).into());
     }
     let all = if condition.steps.is_empty() { "s.key = ?" } else { containers };
     part.way(vec![source(sql(all, [key()]))])
+}
+
+/// Values that hold these trigrams, and those that are too long for the index.
+fn indexed_values(grams: &Grams, found: &str, key: Param) -> [Source; 2] {
+    let cond = sql(found, [grams.expression("value").into(), key.clone()]);
+    let found = Source::new("attribute_fts f CROSS JOIN attribute s ON s.id = f.rowid", "s.object_id", cond).unordered().repeating();
+    let long = sql(&format!("s.key = ? AND octet_length(s.value) > {LONGEST_INDEXED}"), [key]);
+    [found, Source::new("attribute s", "s.object_id", long).repeating()]
 }

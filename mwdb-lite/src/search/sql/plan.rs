@@ -21,6 +21,8 @@ use crate::{
 /// Counting stops here: sources with more are all alike. Those whose rows must be sorted first are not
 /// used beyond it: then matches are frequent among the newest objects.
 const MANY: u64 = 5000;
+/// A way that names no more than this is taken without a look at others.
+const FEW: u64 = 100;
 /// Parts that are counted at most.
 const MOST_COUNTED: usize = 40;
 /// Relatives that are looked up first; those of more are found from the other side.
@@ -127,6 +129,9 @@ impl Planner<'_> {
     fn best_of(&mut self, part: &Part) -> Result<Option<Way>> {
         let mut best: Option<Way> = None;
         for sources in &part.ways {
+            if best.as_ref().is_some_and(|best| best.count <= FEW) {
+                break;
+            }
             if let Some(way) = self.measure(sources.clone())?
                 && best.as_ref().is_none_or(|best| way.count < best.count)
             {

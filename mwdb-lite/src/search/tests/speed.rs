@@ -5,37 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-
-use super::bed::World;
+use super::bed::{TEAM, World};
 use crate::{
     auth::Caller,
+    db::filling::{self, Owners},
     objects::{Kind, access, views},
     search,
 };
-
-/// Fills the database with files: every tenth in the team, a thousand families of names, a rare tag.
-fn fill(c: &Connection, count: i64) {
-    c.execute_batch("BEGIN; INSERT INTO tag (tag) VALUES ('common'), ('rare'), ('absent'); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO tag (tag) SELECT 'family:' || i FROM n;").unwrap();
-    let series = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)";
-    for statement in [
-        "INSERT INTO object (id, type, dhash, upload_time, share_3rd_party) SELECT i, CASE WHEN i % 10 = 3 THEN 2 WHEN i % 10 = 4 THEN 3 ELSE 1 END, printf('%064x', i), i * 1000000, 1 FROM n",
-        "INSERT INTO file SELECT i, printf('sample_%d_%x.exe', i % 1000, i * 2654435761), i % 100000, 'PE32 executable (GUI) Intel 80386, ' || (i % 9) || ' sections', printf('%032x', i), printf('%040x', i), printf('%0128x', i), printf('%08x', i), NULL FROM n WHERE i % 10 NOT IN (3, 4)",
-        "INSERT INTO file_name (object_id, name) SELECT i, printf('sample_%d_%x.exe', i % 1000, i * 2654435761) FROM n WHERE i % 10 NOT IN (3, 4)",
-        "INSERT INTO config SELECT i, 'family' || (i % 300), 'static', printf('{\"c2\": [\"http://host%d.example:%d/gate\"], \"id\": %d, \"key\": \"%x\"}', i % 5000, i % 60000, i, i * 2654435761) FROM n WHERE i % 10 = 3",
-        "INSERT INTO blob SELECT i, 'strings', 'raw', 40, i * 1000000, printf('some text %x with %d words', i * 2654435761, i) FROM n WHERE i % 10 = 4",
-        "INSERT INTO object_tag (object_id, tag_id) SELECT i, (SELECT id FROM tag WHERE tag = 'common') FROM n WHERE i % 2 = 0",
-        "INSERT INTO object_tag (object_id, tag_id) SELECT i, (SELECT min(id) FROM tag WHERE tag LIKE 'family:%') + i % 2000 FROM n",
-        "INSERT INTO object_tag (object_id, tag_id) SELECT i, (SELECT id FROM tag WHERE tag = 'rare') FROM n WHERE i IN (5, 77)",
-        "INSERT INTO permission SELECT i, 4, CASE WHEN i % 10 = 3 THEN 2 WHEN i % 10 = 4 THEN 3 ELSE 1 END, 'added', i, 4, 0 FROM n",
-        "INSERT INTO permission SELECT i, 5, CASE WHEN i % 10 = 3 THEN 2 WHEN i % 10 = 4 THEN 3 ELSE 1 END, 'shared', i, 4, 0 FROM n WHERE i % 3 = 0",
-        "INSERT INTO attribute (object_id, key, value, digest) SELECT i, 'open', printf('\"value %d\"', i), randomblob(32) FROM n WHERE i % 5 = 0",
-        "INSERT INTO relation (parent_id, child_id, creation_time) SELECT i, i + 1, 0 FROM n WHERE i % 10 = 2",
-    ] {
-        c.execute(&format!("{series} {statement}"), [count]).unwrap();
-    }
-    c.execute_batch("COMMIT; ANALYZE").unwrap();
-}
 
 fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     times.sort_unstable();
@@ -49,7 +25,9 @@ fn searches_in_a_large_database() {
     let count: i64 = std::env::var("MWDB_SPEED_OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let world = World::new(1, 0);
     let start = Instant::now();
-    fill(&world.c, count);
+    world.c.execute_batch("BEGIN").unwrap();
+    filling::fill(&world.c, 1, count, Owners { user: 4, own: 4, other: TEAM }).unwrap();
+    world.c.execute_batch("COMMIT").unwrap();
     println!("{count} objects in {:.1} s", start.elapsed().as_secs_f64());
     let queries = [
         "",
@@ -77,6 +55,7 @@ fn searches_in_a_large_database() {
         "tag:rare AND tag:common",
         "attribute.open:\"value 500\"",
         "attribute.open:\"*lue 5*\"",
+        "attribute.open.host:\"host75.example\"",
         "parent:(tag:rare)",
         "parent:(file.name:*_77_*)",
         "upload_count:1",
