@@ -44,6 +44,10 @@ fuzz:
 	scripts/fuzz $(or $(TARGET),all) $(or $(SECONDS),60)
 
 # Speed and memory beside the Python reference. Flags: make bench ARGS="--stored 1000,1000000 --json"
+# Without MWDB Core, which needs PostgreSQL, its column stays empty.
 bench:
 	scripts/setup system peers
-	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python cargo run --release --package playground-bench -- $(ARGS)
+	scripts/setup reference-mwdb || echo "going on without MWDB Core" >&2
+	cargo build --release --workspace --bin playground-bench --bin mwdb-lite
+	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python MWDB_PEERS_PYTHON=$(PEERS)/mwdb/bin/python \
+	$(or $(CARGO_TARGET_DIR),target)/release/playground-bench $(ARGS)

@@ -15,7 +15,7 @@ const STORED_FOR: &str = "karton.stored";
 const CHUNK: u64 = 1_000;
 
 pub(crate) struct Bed {
-    _redis: RedisServer,
+    redis: RedisServer,
     pub(crate) connection: MultiplexedConnection,
     pub(crate) ini: PathBuf,
     pub(crate) s3_url: String,
@@ -38,7 +38,7 @@ impl Bed {
             redis.port()
         );
         std::fs::write(&ini, text)?;
-        let mut bed = Self { connection: redis.connection().await, _redis: redis, ini, s3_url, folder, _s3: s3 };
+        let mut bed = Self { connection: redis.connection().await, redis, ini, s3_url, folder, _s3: s3 };
         bed.store(stored).await?;
         Ok(bed)
     }
@@ -49,6 +49,10 @@ impl Bed {
 
     pub(crate) fn objects(&self) -> PathBuf {
         self.folder.path().join("objects").join("karton")
+    }
+
+    pub(crate) fn redis_port(&self) -> u16 {
+        self.redis.port()
     }
 
     pub(crate) fn ini(&self) -> String {

@@ -32,6 +32,9 @@ struct Args {
     /// How many tasks Redis holds besides those that are measured
     #[arg(long, value_name = "TASKS,...", value_delimiter = ',', default_values_t = [1_000, 100_000])]
     stored: Vec<u64>,
+    /// How many objects MWDB holds when it is searched
+    #[arg(long, value_name = "OBJECTS,...", value_delimiter = ',', default_values_t = [1_000, 100_000])]
+    objects: Vec<u32>,
     /// How often each figure is taken; the median is printed
     #[arg(long, default_value_t = 1)]
     runs: usize,
@@ -41,6 +44,9 @@ struct Args {
     /// Interpreter with karton-core; without one, there is no reference
     #[arg(long, env = "KARTON_PEERS_PYTHON")]
     python: Option<PathBuf>,
+    /// Interpreter with mwdb-core; without one, MWDB has no reference
+    #[arg(long, env = "MWDB_PEERS_PYTHON")]
+    mwdb_python: Option<PathBuf>,
     #[command(subcommand)]
     peer: Option<peer::Role>,
 }
@@ -48,8 +54,10 @@ struct Args {
 /// What sections are asked for.
 pub(crate) struct Plan {
     pub(crate) stored: Vec<u64>,
+    pub(crate) objects: Vec<u32>,
     pub(crate) runs: usize,
     pub(crate) python: Option<PathBuf>,
+    pub(crate) mwdb_python: Option<PathBuf>,
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what it is for")]
@@ -72,7 +80,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let plan = Plan { stored: args.stored, runs: args.runs.max(1), python };
+    let plan = Plan { stored: args.stored, objects: args.objects, runs: args.runs.max(1), python, mwdb_python: args.mwdb_python };
     if plan.python.is_none() {
         eprintln!("without --python or KARTON_PEERS_PYTHON there is no reference to compare with; `make bench` prepares one");
     }

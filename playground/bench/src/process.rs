@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -36,9 +36,25 @@ impl Process {
         Self::start(command, folder)
     }
 
-    fn start(mut command: Command, folder: &Path) -> anyhow::Result<Self> {
+    /// Starts a program that was built beside this one.
+    pub(crate) fn beside(name: &str, arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program")?.with_file_name(name);
+        let build = || format!("there is no `{}`: cargo build --release --workspace --bin {name}", program.display());
+        anyhow::ensure!(program.is_file(), build());
+        let mut command = Command::new(&program);
+        command.args(arguments);
+        Self::start(command, folder)
+    }
+
+    /// Starts a command in a folder, where its errors are written to `stderr`.
+    pub(crate) fn start(command: Command, folder: &Path) -> anyhow::Result<Self> {
+        Self::start_in(command, folder, folder)
+    }
+
+    /// Like [`Self::start`], with the file of errors in another folder.
+    pub(crate) fn start_in(mut command: Command, folder: &Path, logs: &Path) -> anyhow::Result<Self> {
         command.env("HOME", folder).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
-        let log = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("stderr")).context("cannot open the log")?;
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(logs.join("stderr")).context("cannot open the log")?;
         let child = command.stderr(log).spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self { child })
     }
@@ -57,6 +73,49 @@ impl Process {
 
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         Usage::of(&PathBuf::from(format!("/proc/{}", self.child.id())))
+    }
+
+    /// What it and all that it has started have used: each process with its own peak.
+    pub(crate) fn usage_of_all(&self) -> anyhow::Result<Usage> {
+        let mut total = self.usage()?;
+        let mut parents = vec![self.child.id().to_string()];
+        let mut others: Vec<(String, String)> = std::fs::read_dir("/proc")?
+            .flatten()
+            .filter_map(|entry| {
+                let id = entry.file_name().into_string().ok().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
+                let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+                Some((id, stat.rsplit(')').next()?.split_whitespace().nth(1)?.to_owned()))
+            })
+            .collect();
+        while let Some(parent) = parents.pop() {
+            let (children, rest) = others.into_iter().partition(|(_, of)| *of == parent);
+            others = rest;
+            for (child, _) in children {
+                // One that has just ended has nothing to add.
+                if let Ok(usage) = Usage::of(&Path::new("/proc").join(&child)) {
+                    total.cpu += usage.cpu;
+                    total.peak += usage.peak;
+                }
+                parents.push(child);
+            }
+        }
+        Ok(total)
+    }
+
+    /// Asks it to end, and waits for that: what it has started ends with it.
+    pub(crate) fn terminate(mut self) {
+        if let Some(process) = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap_or_default()) {
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.is_running() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 }
 

@@ -3,6 +3,7 @@
 mod classifier;
 mod collector;
 mod consumer;
+mod mwdb;
 mod producer;
 mod reporter;
 mod router;
@@ -19,13 +20,14 @@ pub(crate) struct Section {
     pub(crate) run: for<'a> fn(&'a Plan, &'a mut Report) -> Running<'a>,
 }
 
-pub(crate) const SECTIONS: [Section; 6] = [
+pub(crate) const SECTIONS: [Section; 7] = [
     Section { name: router::NAME, run: |plan, report| Box::pin(router::run(plan, report)) },
     Section { name: producer::NAME, run: |plan, report| Box::pin(producer::run(plan, report)) },
     Section { name: consumer::NAME, run: |plan, report| Box::pin(consumer::run(plan, report)) },
     Section { name: collector::NAME, run: |plan, report| Box::pin(collector::run(plan, report)) },
     Section { name: classifier::NAME, run: |plan, report| Box::pin(classifier::run(plan, report)) },
     Section { name: reporter::NAME, run: |plan, report| Box::pin(reporter::run(plan, report)) },
+    Section { name: mwdb::NAME, run: |plan, report| Box::pin(mwdb::run(plan, report)) },
 ];
 
 /// 1,000 as `1k`, as headings show it.
