@@ -12,6 +12,7 @@ mod folder;
 mod form;
 mod groups;
 mod object;
+mod quick_queries;
 mod recent;
 mod register;
 mod respond;
@@ -41,6 +42,7 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
         events::routes(),
         groups::routes(),
         object::routes(),
+        quick_queries::routes(),
         recent::routes(),
         register::routes(),
         settings::routes(),

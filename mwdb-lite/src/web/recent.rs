@@ -3,6 +3,7 @@
 use rocket::{Route, State, get, http::Status};
 
 use super::{
+    quick_queries,
     respond::{Page, PageResult, SeeOther, see_other},
     session::{self, Session},
     shown,
@@ -13,6 +14,7 @@ use super::{
     },
 };
 use crate::{
+    auth::Capability,
     error::ApiError,
     objects::{Kind, access, listing},
     search::fields,
@@ -71,12 +73,14 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
         let counted = if page.query.is_empty() { None } else { Some(listing::count(c, caller, kind, &page.query)?) };
         Ok((counted, listing::list(c, caller, kind, &page)?))
     });
+    let saved = quick_queries::of(app, &session, kind).await?;
+    let can_save = session.has(Capability::Personalize);
     let frame = session::frame(app, Some(&session), section);
     let (counted, items) = match found.await {
         Ok(found) => found,
         Err(ApiError::Query(error)) => {
             let problem = Some(Problem::new(&query, &error.to_string(), error.span()));
-            let page = RecentPage { frame, query, problem, found: None, rows: Vec::new(), at: Place::Top, older: None };
+            let page = RecentPage { frame, query, saved, can_save, problem, found: None, rows: Vec::new(), at: Place::Top, older: None };
             return Page::with_status(&page, Status::BadRequest);
         }
         Err(error) => return Err(error.into()),
@@ -87,7 +91,7 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
     let rows: Vec<_> = items.iter().take(shown_rows).map(|item| shown::row(item, kind.is_some())).collect();
     let older = rows.last().filter(|_| items.len() > shown_rows).map(|last| at.next(&last.id));
     let found = counted.map(|counted| Found { count: counted.count, exact: counted.exact });
-    Page::new(&RecentPage { frame, query, problem: None, found, rows, at, older })
+    Page::new(&RecentPage { frame, query, saved, can_save, problem: None, found, rows, at, older })
 }
 
 /// The query language, out of the table that it is compiled by.

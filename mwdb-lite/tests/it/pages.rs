@@ -52,7 +52,7 @@ impl Shown {
 
     /// Where the answer to a form leads.
     #[track_caller]
-    fn leads_to(&self, path: &str) {
+    pub(crate) fn leads_to(&self, path: &str) {
         assert_eq!((self.status, self.header("location")), (303, path), "{}", self.html);
     }
 }
@@ -85,7 +85,7 @@ impl Browser {
         self.request(Method::POST, path).form(fields)
     }
 
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
         let form = self.form(path, fields).header(header::ORIGIN, &self.url);
         Shown::read(form.send().await.expect("an answer")).await
     }

@@ -59,3 +59,54 @@ async fn the_help_page_lists_every_field_with_examples_that_work() {
     }
     browser.get("/").await.page(200).has("href=\"/help/search\"");
 }
+
+#[tokio::test]
+async fn searches_are_saved_under_a_name_run_and_removed() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    id(&admin.upload("wanted.bin", "wanted", json!({"tags": [{"tag": "x:y"}]})).await.ok());
+    let alice = server.user(&admin, "alice", &["personalize"]).await;
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    // Nothing to save yet: no query, or one without an answer.
+    browser.get("/").await.page(200).lacks("action=\"/query\"").has("href=\"/?query=favorites%3A%22admin%22\"");
+    browser.get("/?query=foo%3A1").await.page(400).lacks("action=\"/query\"");
+    let shown = browser.get("/?query=tag%3A%22x%3Ay%22").await;
+    shown.page(200).has("action=\"/query\"").has("name=\"list\" value=\"file\"");
+    // What the page's own form holds.
+    let field = shown.html.split("name=\"query\" value=\"").find_map(|rest| rest.split('"').next().filter(|text| text.contains("%3A")));
+    let query = field.expect("the query in the form");
+    let name = "<b>mine</b> & \u{202e}yours";
+    browser.post("/query", &[("list", "file"), ("query", query), ("name", name)]).await.leads_to("/?query=tag%3A%22x%3Ay%22");
+    let saved = admin.get("file/quick_query").await.ok();
+    assert_eq!((&saved[0]["name"], &saved[0]["query"]), (&json!(name), &json!("tag:\"x:y\"")));
+    // It is a link on this list alone, and cannot be saved twice.
+    let shown = browser.get("/").await;
+    shown.page(200).has("href=\"/?query=tag%3A%22x%3Ay%22\"").has("&lt;b&gt;mine&lt;/b&gt; &amp;").lacks("<b>mine").has("U+202E");
+    browser.get("/configs").await.page(200).lacks("mine&lt;");
+    browser.get("/?query=tag%3A%22x%3Ay%22").await.page(200).has("wanted.bin").has("aria-current=\"page\"").lacks("action=\"/query\"");
+    // One saved by another client, on another list; the query is not judged before it is run.
+    admin.post("object/quick_query", json!({"name": "broken", "query": "foo:\"", "type": "object"})).await.ok();
+    browser.get("/objects").await.page(200).has("href=\"/objects?query=foo%3A%22\"").has(">broken<");
+    // Others neither see nor remove it, and who may not personalize has no buttons.
+    let path = format!("/query/{}/remove", saved[0]["id"]);
+    let hers = Browser::logged_in(&server, "alice").await;
+    hers.get("/").await.page(200).lacks("mine&lt;");
+    hers.post(&path, &[("list", "file"), ("query", "")]).await.page(404);
+    alice.post("file/quick_query", json!({"name": "hers", "query": "size:1", "type": "file"})).await.ok();
+    admin.put("group/alice", json!({"capabilities": []})).await.ok();
+    admin.put("group/registered", json!({"capabilities": []})).await.ok();
+    hers.get("/?query=size%3A2").await.page(200).has(">hers<").lacks("/query").lacks("Remove");
+    hers.post("/query", &[("list", "file"), ("query", "x"), ("name", "n")]).await.page(403);
+    hers.post(&path, &[("list", "file"), ("query", "")]).await.page(403);
+    // Forms that no page of ours made.
+    for bad in [
+        [("list", "sample"), ("query", "x"), ("name", "n")],
+        [("list", "file"), ("query", "%zz"), ("name", "n")],
+        [("list", "file"), ("query", "x"), ("name", " ")],
+    ] {
+        browser.post("/query", &bad).await.page(400);
+    }
+    browser.post(&path, &[("list", "file"), ("query", "tag%3Aa")]).await.leads_to("/?query=tag%3Aa");
+    browser.get("/").await.page(200).lacks("mine&lt;");
+    assert_eq!(admin.get("file/quick_query").await.ok(), json!([]));
+}

@@ -17,6 +17,10 @@ pub(crate) struct RecentPage {
     pub(crate) frame: Frame,
     /// The query, as it was typed; empty for all objects.
     pub(crate) query: String,
+    /// Searches to choose from: those that everybody has, then the viewer's own.
+    pub(crate) saved: Vec<SavedQuery>,
+    /// The viewer may save the query, and remove what is saved.
+    pub(crate) can_save: bool,
     /// Why there is no answer to it.
     pub(crate) problem: Option<Problem>,
     /// What it found.
@@ -26,6 +30,33 @@ pub(crate) struct RecentPage {
     pub(crate) at: Place,
     /// The next page, when there is one.
     pub(crate) older: Option<Place>,
+}
+
+/// A search under a name.
+#[derive(Debug)]
+pub(crate) struct SavedQuery {
+    /// What is removed by; the searches that everybody has stay.
+    pub(crate) id: Option<i64>,
+    pub(crate) name: Text,
+    pub(crate) query: String,
+}
+
+/// The lists: entry of the navigation, word of the API, address, heading.
+const LISTS: [(Section, &str, &str, &str); 4] = [
+    (Section::Files, "file", "/", "Files"),
+    (Section::Configs, "config", "/configs", "Configs"),
+    (Section::Blobs, "blob", "/blobs", "Blobs"),
+    (Section::All, "object", "/objects", "All objects"),
+];
+
+/// Word of the API and address of the list that belongs to `word`.
+pub(crate) fn list_of(word: &str) -> Option<(&'static str, &'static str)> {
+    LISTS.iter().find(|list| list.1 == word).map(|list| (list.1, list.2))
+}
+
+/// Address of the list at `path` with what `query` finds.
+pub(crate) fn results(path: &str, query: &str) -> String {
+    address(path, query, &Place::Top)
 }
 
 /// How many objects a query found, or at least found.
@@ -124,28 +155,47 @@ impl Row {
 }
 
 impl RecentPage {
+    fn list(&self) -> (Section, &'static str, &'static str, &'static str) {
+        LISTS.into_iter().find(|list| list.0 == self.frame.section).unwrap_or(LISTS[0])
+    }
+
     fn heading(&self) -> &'static str {
-        match self.frame.section {
-            Section::Configs => "Configs",
-            Section::Blobs => "Blobs",
-            Section::All => "All objects",
-            _ => "Files",
-        }
+        self.list().3
     }
 
     /// The list without a query, where the form leads.
     fn path(&self) -> &'static str {
-        match self.frame.section {
-            Section::Configs => "/configs",
-            Section::Blobs => "/blobs",
-            Section::All => "/objects",
-            _ => "/",
-        }
+        self.list().2
+    }
+
+    /// The list's word, for forms.
+    fn word(&self) -> &'static str {
+        self.list().1
+    }
+
+    /// Whether the query can be given a name: it has an answer, and no name yet.
+    fn offers_saving(&self) -> bool {
+        self.can_save && self.problem.is_none() && !self.query.is_empty() && !self.saved.iter().any(|saved| saved.query == self.query)
+    }
+
+    /// `aria-current` of a saved search.
+    fn current(&self, saved: &SavedQuery) -> &'static str {
+        if saved.query == self.query { "page" } else { "false" }
+    }
+
+    /// The query in a hidden field.
+    fn query_field(&self) -> String {
+        encode_field(&self.query)
     }
 
     /// The same query on another list.
     fn on(&self, path: &str) -> String {
-        address(path, &self.query, &Place::Top)
+        results(path, &self.query)
+    }
+
+    /// A saved search on this list.
+    fn of(&self, saved: &SavedQuery) -> String {
+        results(self.path(), &saved.query)
     }
 
     /// Address of a page of this list.
