@@ -126,8 +126,8 @@ impl Disk {
     }
 }
 
-/// Makes what a file holds or a folder lists durable.
-fn sync(path: &Path) -> io::Result<()> {
+/// Makes durable what a folder lists, or what a file holds.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }
 

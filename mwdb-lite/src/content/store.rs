@@ -15,7 +15,7 @@ use tokio::io::AsyncRead;
 
 use super::{
     Layout, Staged, StoreError,
-    disk::Disk,
+    disk::{self, Disk},
     locks::{Held, Locks},
     s3::Bucket,
 };
@@ -138,6 +138,15 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
             Err(error) => Err(StoreError::disk("make", &path)(error)),
         }
+    }
+
+    /// Like [`Self::doubt`], and on disk: a deletion that was acknowledged is completed even after a
+    /// failure of the machine. An upload needs no more than the other: what would be left over is
+    /// content without a row, which `mwdb-lite check` finds.
+    pub(crate) fn doubt_durably(&self, sha256: &str) -> Result<(), StoreError> {
+        self.doubt(sha256)?;
+        let path = self.doubt_path(sha256);
+        disk::sync(&path).and_then(|()| disk::sync(&self.staging)).map_err(StoreError::disk("write to the disk", &path))
     }
 
     pub(crate) fn is_in_doubt(&self, sha256: &str) -> bool {

@@ -13,7 +13,7 @@ pub(crate) async fn remove(app: &App, caller: &Arc<Caller>, kind: Option<Kind>, 
         db::delete(c, object.id)?;
         let content = (object.kind == Kind::File).then_some(object.dhash);
         // Before the commit, so that a crash right after it leaves content that is known to be in doubt.
-        content.as_ref().map(|sha256| store.doubt(sha256)).transpose()?;
+        content.as_ref().map(|sha256| store.doubt_durably(sha256)).transpose()?;
         Ok(content)
     });
     if let Some(sha256) = removed.await? {
