@@ -103,10 +103,10 @@ enum Query {
     Tagged,
     Id(usize),
     Favorite,
-    Parent(Box<Query>),
-    Child(Box<Query>),
-    Not(Box<Query>),
-    Both(Box<Query>, Box<Query>),
+    Parent(Box<Self>),
+    Child(Box<Self>),
+    Not(Box<Self>),
+    Both(Box<Self>, Box<Self>),
     Either(Box<Query>, Box<Query>),
 }
 

@@ -15,7 +15,7 @@ use super::{
         RemovePage, Rights, ServiceWork, Share, State, Value,
     },
     parts::{Hash, Kind, ObjectRef, Tag},
-    recent::{Found, Place, Problem, RecentPage, Row},
+    recent::{Found, Place, Problem, RecentPage, Row, SavedQuery},
     search_help::{HelpField, HelpGroup, HelpPage},
     settings::{AttributePage, AttributeRights, AttributeRow, CapabilityBox, GroupPage, GroupRow, Member, SettingsPage, UserPage, UserRow},
     simple::{AboutPage, ErrorPage},
@@ -295,6 +295,8 @@ fn list(source: Source, section: Section) -> RecentPage {
     RecentPage {
         frame: source.frame_without_notice(section),
         query: String::new(),
+        saved: vec![SavedQuery { id: None, name: source.text("packed"), query: source.text("tag:packed").raw().to_owned() }],
+        can_save: true,
         problem: None,
         found: Some(Found { count: 5, exact: false }),
         rows: rows(source, section),
@@ -386,6 +388,8 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
             render(&RecentPage {
                 frame: source.frame_without_notice(Section::Files),
                 query: String::new(),
+                saved: vec![],
+                can_save: false,
                 problem: None,
                 found: None,
                 rows: vec![],
@@ -398,6 +402,8 @@ fn pages(hostile: bool) -> Vec<(&'static str, String)> {
             render(&RecentPage {
                 frame: source.frame_without_notice(Section::All),
                 query: text("tag:a tag:b").raw().to_owned(),
+                saved: vec![],
+                can_save: true,
                 problem: Some(Problem {
                     message: text("Operator missing"),
                     before: text("tag:a "),

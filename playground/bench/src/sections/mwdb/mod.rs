@@ -1,5 +1,5 @@
 //! MWDB: uploads, searches, downloads, the start; ours is `mwdb-lite` as a process, the reference is
-//! MWDB Core with PostgreSQL and two workers.
+//! MWDB Core with `PostgreSQL` and two workers.
 //!
 //! Both keep content on the same disk and ask it for the same durability. The one rule: both are asked
 //! through HTTP by the same client, for the same things.

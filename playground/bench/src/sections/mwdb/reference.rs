@@ -1,4 +1,4 @@
-//! MWDB Core as its own instructions run it: PostgreSQL, and gunicorn with two workers.
+//! MWDB Core as its own instructions run it: `PostgreSQL`, and gunicorn with two workers.
 //!
 //! `scripts/setup reference-mwdb` installs both. The one rule: it is a black box that is asked through
 //! its commands and its API.
@@ -27,7 +27,7 @@ pub(super) fn is_there(plan: &Plan) -> bool {
     false
 }
 
-/// The folder with PostgreSQL's programs, which Debian keeps out of the path.
+/// The folder with `PostgreSQL`'s programs, which Debian keeps out of the path.
 fn programs() -> anyhow::Result<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) struct Postgres {
     _folder: tempfile::TempDir,
 }
 
-/// Who PostgreSQL runs as: it refuses to be root.
+/// Who `PostgreSQL` runs as: it refuses to be root.
 #[derive(Clone, Copy)]
 struct Account(Option<(u32, u32)>);
 
@@ -142,7 +142,7 @@ impl Reference {
             ("MWDB_KARTON_CONFIG_PATH", bed.ini()),
         ];
         let reference = Self { python, folder, settings, postgres };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let mut configure = reference.command("mwdb-core");
             configure.args(["configure", "--quiet", "basic"]).current_dir(&reference.folder).stdin(Stdio::null());

@@ -84,14 +84,14 @@ impl Server {
         }
     }
 
-    /// Seconds of CPU, those of PostgreSQL included.
+    /// Seconds of CPU, those of `PostgreSQL` included.
     pub(super) fn cpu(&self) -> anyhow::Result<f64> {
         let own = self.running.as_ref().map(Process::usage_of_all).transpose()?.map_or(0.0, |usage| usage.cpu);
         let database = if let Kind::Reference(reference) = &self.kind { reference.postgres.cpu()? } else { 0.0 };
         Ok(own + database)
     }
 
-    /// The most memory that it ever had, in MiB; without PostgreSQL, whose processes share much of theirs.
+    /// The most memory that it ever had, in MiB; without `PostgreSQL`, whose processes share much of theirs.
     pub(super) fn memory(&self) -> anyhow::Result<f64> {
         Ok(self.running.as_ref().map(Process::usage_of_all).transpose()?.map_or(0.0, |usage| usage.peak))
     }
