@@ -107,7 +107,7 @@ enum Query {
     Child(Box<Self>),
     Not(Box<Self>),
     Both(Box<Self>, Box<Self>),
-    Either(Box<Query>, Box<Query>),
+    Either(Box<Self>, Box<Self>),
 }
 
 fn query() -> impl Strategy<Value = Query> {
