@@ -65,6 +65,19 @@ pub fn filled_hash(object: u32) -> String {
     format!("{object:064x}")
 }
 
+/// Reads the body of an upload, as it comes in one piece and in many: for fuzzing.
+///
+/// # Panics
+/// When the answer depends on the pieces, or the file holds what the body does not.
+#[doc(hidden)]
+pub fn fuzz_upload(content_type: &str, body: &[u8]) {
+    let [whole, pieces] = upload::exercise(content_type, body);
+    assert_eq!(whole, pieces, "the answer depends on how the body was cut");
+    if let Some((Some((_, content)), _)) = whole {
+        assert!(content.is_empty() || body.windows(content.len()).any(|window| window == content), "the file is not in the body");
+    }
+}
+
 /// Log directives that silence Rocket's own lines, also those it logs in the name of our handlers: it
 /// calls every 404 an error, and every visitor who is not logged in a warning.
 pub const QUIET: &str = "rocket=off,mwdb_lite::api=off,mwdb_lite::web=off";
