@@ -193,6 +193,11 @@ impl RecentPage {
         results(path, &self.query)
     }
 
+    /// What a saved search asks, with nothing in it that hides or reorders.
+    fn title(&self, saved: &SavedQuery) -> String {
+        Text::new(&saved.query).plain().to_string()
+    }
+
     /// A saved search on this list.
     fn of(&self, saved: &SavedQuery) -> String {
         results(self.path(), &saved.query)
