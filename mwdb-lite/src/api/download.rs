@@ -146,14 +146,14 @@ impl<'r> Responder<'r, 'static> for Download {
         response
             .header(ContentType::Binary)
             .raw_header("Accept-Ranges", "bytes")
-            .raw_header("Content-Disposition", format!("attachment; filename={}", self.sha256))
-            .max_chunk_size(CHUNK);
+            .raw_header("Content-Disposition", format!("attachment; filename={}", self.sha256));
         if let Some((start, end)) = self.range {
             response.status(rocket::http::Status::PartialContent);
             response.raw_header("Content-Range", format!("bytes {start}-{end}/{}", self.total));
         }
         let length = usize::try_from(self.body.left).unwrap_or(usize::MAX);
-        response.sized_body(length, self.body).ok()
+        // Of the body that is there: before it, the size is forgotten.
+        response.sized_body(length, self.body).max_chunk_size(CHUNK).ok()
     }
 }
 
@@ -168,8 +168,8 @@ impl<'r> Responder<'r, 'static> for Zip {
         Response::build()
             .header(ContentType::Binary)
             .raw_header("Content-Disposition", format!("attachment; filename={}", self.sha256))
-            .max_chunk_size(CHUNK)
             .streamed_body(self.packed)
+            .max_chunk_size(CHUNK)
             .ok()
     }
 }
