@@ -47,7 +47,7 @@ fuzz:
 # Without MWDB Core, which needs PostgreSQL, its column stays empty.
 bench:
 	scripts/setup system peers
-	scripts/setup reference-mwdb || echo "going on without MWDB Core" >&2
+	scripts/setup core || echo "going on without MWDB Core" >&2
 	cargo build --release --workspace --bin playground-bench --bin mwdb-lite
-	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python MWDB_PEERS_PYTHON=$(PEERS)/mwdb/bin/python \
+	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python MWDB_PEERS_PYTHON=$(PEERS)/core/bin/python \
 	$(or $(CARGO_TARGET_DIR),target)/release/playground-bench $(ARGS)

@@ -150,8 +150,8 @@ impl Db {
         self.writer.run_lazily(work).await
     }
 
-    /// Brings what is committed to the disk. A commit alone survives this process, but not a failure of
-    /// the machine right after it: what cannot be undone outside the database waits for this.
+    /// Brings all that is committed to the disk, by whichever way it was written: what cannot be undone
+    /// outside the database waits for this.
     ///
     /// # Errors
     /// When the disk fails.

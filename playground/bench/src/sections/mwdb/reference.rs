@@ -1,6 +1,6 @@
 //! MWDB Core as its own instructions run it: `PostgreSQL`, and gunicorn with two workers.
 //!
-//! `scripts/setup reference-mwdb` installs both. The one rule: it is a black box that is asked through
+//! `scripts/setup core` installs both. The one rule: it is a black box that is asked through
 //! its commands and its API.
 
 use std::os::unix::{fs::chown, process::CommandExt as _};
@@ -18,7 +18,7 @@ pub(super) fn is_there(plan: &Plan) -> bool {
     let why = match (&plan.mwdb_python, programs()) {
         (None, _) => "without --mwdb-python or MWDB_PEERS_PYTHON there is no MWDB Core to compare with".to_owned(),
         (Some(python), _) if !python.with_file_name("gunicorn").is_file() => {
-            format!("there is no MWDB Core beside `{}`: scripts/setup reference-mwdb installs it", python.display())
+            format!("there is no MWDB Core beside `{}`: scripts/setup core installs it", python.display())
         }
         (_, Err(error)) => format!("MWDB Core cannot run: {error:#}"),
         _ => return true,
