@@ -32,8 +32,7 @@ async fn decide(db: &Db, store: &Store, sha256: &str, held: Held) -> ApiResult<(
     // A blob with the same hash keeps its text in the database.
     let needed = db.read(move |c| Ok(objects::by_dhash(c, &hash)?.is_some_and(|object| object.kind == Kind::File))).await?;
     if !needed {
-        // Or a failure of the machine could bring the row back, and not its content.
-        db.sync().await?;
+        // The deletion is on the disk: a power cut cannot bring the row back without its content.
         match &store.place {
             Place::Disk(disk) => disk.remove(sha256)?,
             Place::S3(bucket) => bucket.remove(sha256).await?,

@@ -141,8 +141,8 @@ impl Store {
     }
 
     /// Like [`Self::doubt`], and on disk: a deletion that was acknowledged is completed even after a
-    /// failure of the machine. An upload needs no more than the other: what would be left over is
-    /// content without a row, which `mwdb-lite check` finds.
+    /// power cut. An upload needs no more than the other: what would be left over is content without a
+    /// row, which `mwdb-lite check` finds.
     pub(crate) fn doubt_durably(&self, sha256: &str) -> Result<(), StoreError> {
         self.doubt(sha256)?;
         let path = self.doubt_path(sha256);

@@ -47,8 +47,6 @@ pub(crate) struct Db {
     readers: r2d2::Pool<Readers>,
     longest_read: Duration,
     searches: Arc<Semaphore>,
-    /// The write-ahead log: commits are there first.
-    log: Arc<Path>,
 }
 
 impl Db {
@@ -69,15 +67,7 @@ impl Db {
             .connection_timeout(WAIT_FOR_READER)
             .build(Readers(path.to_owned()))?;
         let writer = Arc::new(writer::Writer::start(connection)?);
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        Ok(Self {
-            writer,
-            readers,
-            longest_read: statement_timeout.unwrap_or(LONGEST_READ),
-            searches: Arc::new(Semaphore::new(SEARCHES)),
-            log: PathBuf::from(log).into(),
-        })
+        Ok(Self { writer, readers, longest_read: statement_timeout.unwrap_or(LONGEST_READ), searches: Arc::new(Semaphore::new(SEARCHES)) })
     }
 
     /// Runs `work` on a snapshot. It is interrupted at the deadline and then answered 503.
@@ -148,23 +138,6 @@ impl Db {
         F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
     {
         self.writer.run_lazily(work).await
-    }
-
-    /// Brings all that is committed to the disk, by whichever way it was written: what cannot be undone
-    /// outside the database waits for this.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub(crate) async fn sync(&self) -> ApiResult<()> {
-        let log = Arc::clone(&self.log);
-        let synced = tokio::task::spawn_blocking(move || match std::fs::File::open(&log) {
-            Ok(file) => file.sync_all(),
-            // All of it is in the database already, which was synced for that.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        });
-        let synced = synced.await.map_err(anyhow::Error::from)?;
-        Ok(synced.with_context(|| format!("write `{}` to the disk", self.log.display()))?)
     }
 }
 

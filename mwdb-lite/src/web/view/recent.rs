@@ -41,6 +41,13 @@ pub(crate) struct SavedQuery {
     pub(crate) query: String,
 }
 
+impl SavedQuery {
+    /// What it asks, with nothing in it that hides or reorders.
+    fn title(&self) -> String {
+        Text::new(&self.query).plain()
+    }
+}
+
 /// The lists: entry of the navigation, word of the API, address, heading.
 const LISTS: [(Section, &str, &str, &str); 4] = [
     (Section::Files, "file", "/", "Files"),
@@ -191,11 +198,6 @@ impl RecentPage {
     /// The same query on another list.
     fn on(&self, path: &str) -> String {
         results(path, &self.query)
-    }
-
-    /// What a saved search asks, with nothing in it that hides or reorders.
-    fn title(&self, saved: &SavedQuery) -> String {
-        Text::new(&saved.query).plain().to_string()
     }
 
     /// A saved search on this list.
