@@ -47,21 +47,14 @@ impl ToRedisArgs for Args {
     }
 }
 
-impl<'a> FromIterator<&'a str> for Args {
-    fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Self {
-        let mut args = Self::default();
-        texts.into_iter().for_each(|text| args.push(text));
-        args
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_text_is_an_argument_of_its_own() {
-        let mut args: Args = ["a", "", "bcd"].into_iter().collect();
+        let mut args = Args::default();
+        ["a", "", "bcd"].iter().for_each(|text| args.push(text));
         args.write(|out| {
             out.push('x');
             out.push('y');

@@ -3,8 +3,10 @@
 //! The one rule: what is told here is what [`read_task`](super::read_task) would tell; where that is
 //! not certain nothing is told, and the caller reads the whole record.
 
+use std::borrow::Cow;
+
 use crate::{
-    json::{RawObject, Value, skip_value},
+    json::{RawObject, skip_value, string_text},
     resource::MARK,
     task::TaskState,
 };
@@ -56,25 +58,18 @@ impl<'a> Glimpse<'a> {
     }
 
     pub(crate) fn root_uid(&self) -> Option<String> {
-        text(self.root_uid)
+        string_text(self.root_uid).map(Cow::into_owned)
     }
 
     /// The task it was made from, when it is a copy for a receiver.
     pub(crate) fn orig_uid(&self) -> Option<String> {
-        text(self.orig_uid)
+        string_text(self.orig_uid).map(Cow::into_owned)
     }
 
     /// The text of the header `receiver`.
     pub(crate) fn receiver(&self) -> Option<String> {
         let headers = RawObject::parse(self.headers).ok()?;
-        text(headers.get("receiver")?)
-    }
-}
-
-fn text(json: &str) -> Option<String> {
-    match Value::parse(json).ok()? {
-        Value::String(text) => Some(text),
-        _ => None,
+        string_text(headers.get("receiver")?).map(Cow::into_owned)
     }
 }
 
@@ -114,32 +109,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Calls `each` with the members of an object: names without quotes, values as they stand. None when it
-/// is no object, or a name is written with escapes.
+/// Calls `each` with the members of an object. None when it is no object, or a name is written with escapes.
 fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
-    let blanks = |at: usize| at + text.as_bytes()[at.min(text.len())..].iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
-    let byte = |at: usize| text.as_bytes().get(at).copied();
-    let mut at = blanks(0);
-    (byte(at)? == b'{').then_some(())?;
-    at = blanks(at + 1);
-    if byte(at)? != b'}' {
-        loop {
-            let end = skip_value(text, at).ok()?;
-            let name = text[at..end].strip_prefix('"')?.strip_suffix('"').filter(|name| !name.contains('\\'))?;
-            at = blanks(end);
-            (byte(at)? == b':').then_some(())?;
-            let start = blanks(at + 1);
-            let end = skip_value(text, start).ok()?;
-            each(name, &text[start..end]);
-            at = blanks(end);
-            match byte(at)? {
-                b',' => at = blanks(at + 1),
-                b'}' => break,
-                _ => return None,
-            }
-        }
-    }
-    (blanks(at + 1) == text.len()).then_some(())
+    let mut plain = true;
+    let members = RawObject::each(text, |name, value| match name {
+        Cow::Borrowed(name) => each(name, value),
+        Cow::Owned(_) => plain = false,
+    });
+    (members.is_ok() && plain).then_some(())
 }
 
 /// Calls `each` with the uid of every resource in the bucket, or in none, that a record refers to, and
@@ -179,7 +156,7 @@ pub(crate) fn resources(record: &[u8], bucket: &str, mut each: impl FnMut(&str))
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::read_task;
+    use crate::{backend::read_task, json::Value};
 
     fn record(change: &str) -> String {
         format!(

@@ -17,7 +17,6 @@ pub(crate) const TASK_PREFIX: &str = "karton.task:";
 pub(crate) const QUARANTINE: &str = "karton.rs.quarantine";
 /// Ids of all routers that may have taken something.
 pub(crate) const ROUTERS: &str = "karton.rs.routers";
-const SECOND_LOOP: &str = "+";
 /// Sign of life of a router, with a time to live.
 pub(crate) const ROUTER_PREFIX: &str = "karton.rs.router:";
 /// uids that a router has taken and not finished, one list for each router.
@@ -118,6 +117,8 @@ pub(crate) fn log_channel(level: &str, logger: &str) -> String {
 pub(crate) fn router(id: &str) -> String {
     format!("{ROUTER_PREFIX}{id}")
 }
+
+const SECOND_LOOP: &str = "+";
 
 /// A router is two loops, which hold what they have taken under ids of their own.
 pub(crate) fn second_loop(id: &str) -> String {

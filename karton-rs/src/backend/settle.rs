@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use sha1::{Digest, Sha1};
 
-use super::{Backend, keys, keys::Metric, read_task};
+use super::{Backend, Connection, keys, keys::Metric, read_task};
 use crate::{error::Error, task::Task};
 
 /// Gives 1 when it was written, 2 when the record is gone, 0 when it is another one now.
@@ -104,14 +104,19 @@ impl Backend {
     }
 
     /// Writes several ends and then runs `script`, in one round trip; gives what came of each, and its reply.
-    pub(crate) async fn settle_and<T: FromRedisValue>(&self, endings: &[&Ending], script: &redis::Cmd) -> Result<(Vec<Settled>, T), Error> {
+    pub(crate) async fn settle_and<T: FromRedisValue>(
+        &self,
+        connection: &Connection,
+        endings: &[&Ending],
+        script: redis::Cmd,
+    ) -> Result<(Vec<Settled>, T), Error> {
         let mut pipeline = redis::pipe();
         for Ending { task, seen, metrics, retried } in endings {
             self.add_settlement(&mut pipeline, task, seen, Settlement::End { metrics, retried: *retried });
         }
-        pipeline.add_command(script.clone());
-        let mut replies: Vec<redis::Value> = self.redis.run(&pipeline).await?;
-        let typed = |error: redis::ParsingError| self.redis.error(error.into());
+        pipeline.add_command(script);
+        let mut replies: Vec<redis::Value> = connection.run(&pipeline).await?;
+        let typed = |error: redis::ParsingError| connection.error(error.into());
         let last = T::from_redis_value(replies.pop().unwrap_or(redis::Value::Nil)).map_err(typed)?;
         let settled = replies.into_iter().map(|reply| u8::from_redis_value(reply).map(Settled::from_reply).map_err(typed));
         Ok((settled.collect::<Result<_, _>>()?, last))

@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use super::{
@@ -28,42 +28,53 @@ pub(super) struct Ended {
     pub(super) held: Held,
 }
 
-/// Where ends wait: never more than tasks run, and blocking handlers that nobody waits for.
+/// The ends that wait to be written: never more than tasks run, and blocking handlers that nobody waits
+/// for. They belong to the loop; when that is gone, what waits and what comes is written by itself.
 pub(super) struct Ends {
-    sender: mpsc::UnboundedSender<Ended>,
-    receiver: Mutex<mpsc::UnboundedReceiver<Ended>>,
+    arriving: mpsc::UnboundedReceiver<Ended>,
+    running: Arc<Running>,
 }
 
 impl Ends {
-    pub(super) fn new() -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        Self { sender, receiver: Mutex::new(receiver) }
-    }
-
-    pub(super) fn send(&self, ended: Ended) {
-        // The receiver lives as long as the sender.
-        let _ = self.sender.send(ended);
+    pub(super) fn new(running: &Arc<Running>, arriving: mpsc::UnboundedReceiver<Ended>) -> Self {
+        Self { arriving, running: Arc::clone(running) }
     }
 
     /// Adds to `to` what has ended by now.
-    pub(super) async fn drain(&self, to: &mut Vec<Ended>) {
-        let mut receiver = self.receiver.lock().await;
-        while let Ok(ended) = receiver.try_recv() {
-            to.push(ended);
-        }
+    pub(super) fn drain(&mut self, to: &mut Vec<Ended>) {
+        to.extend(std::iter::from_fn(|| self.arriving.try_recv().ok()));
     }
 
     /// Waits until something has ended.
-    pub(super) async fn next(&self) -> Ended {
-        let mut receiver = self.receiver.lock().await;
-        match receiver.recv().await {
+    pub(super) async fn next(&mut self) -> Ended {
+        match self.arriving.recv().await {
             Some(ended) => ended,
+            // The other side lives as long as this one.
             None => std::future::pending().await,
         }
     }
 }
 
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.arriving.close();
+        let mut ended = Vec::new();
+        self.drain(&mut ended);
+        // With the runtime gone there is nothing to write with: the claims lapse.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.running.settle_alone(ended);
+        }
+    }
+}
+
 impl Running {
+    /// Hands over the end of a task.
+    pub(super) fn end(self: &Arc<Self>, ended: Ended) {
+        if let Err(nobody) = self.ends.send(ended) {
+            self.settle_alone(vec![nobody.0]);
+        }
+    }
+
     /// After a round trip: what somebody has changed meanwhile is theirs, and said so.
     pub(super) fn settled(self: &Arc<Self>, ended: Vec<Ended>, settled: Vec<Settled>) {
         for (ended, settled) in ended.into_iter().zip(settled) {

@@ -1,9 +1,9 @@
 //! The consumer's side of its queues: checking the bind and claiming tasks.
 //!
 //! The one rule: a task leaves its queue only in the script that records the claim and marks it
-//! Started. That script runs in the round trip that writes what has ended. Whatever is lost on the way (the reply, the process) lapses with the claim, and the broker
-//! queues the task again. When a claim lapses is told by the clock of Redis: those of two machines
-//! never agree.
+//! Started. That script runs in the round trip that writes what has ended. Whatever is lost on the way
+//! (the reply, the process) lapses with the claim, and the broker queues the task again. When a claim
+//! lapses is told by the clock of Redis: those of two machines never agree.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -114,15 +114,24 @@ impl Queue {
         self.connection.run(&pipeline).await
     }
 
-    /// Writes what has ended, claims up to `most` tasks, and gives what came of each, in one round trip.
-    pub(super) async fn turn(&self, backend: &Backend, endings: &[&Ending], most: usize) -> Result<(Vec<Settled>, Taken), Error> {
+    /// Writes what has ended, claims up to `most` tasks, and gives what came of each, in one round trip:
+    /// over the connection with the name, so that a service that is never idle is online too, unless
+    /// that one `waits`.
+    pub(super) async fn turn(
+        &self,
+        backend: &Backend,
+        waits: bool,
+        endings: &[&Ending],
+        most: usize,
+    ) -> Result<(Vec<Settled>, Taken), Error> {
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut command = redis::cmd("EVAL");
         command.arg(TAKE).arg(self.queues.len() + 3);
         command.arg(keys::BINDS).arg(keys::LEASES).arg(keys::DELIVERIES).arg(&self.queues);
         command.arg(&self.bind.identity).arg(&stored).arg(keys::TASK_PREFIX).arg(self.claims.lease().as_secs());
         command.arg(most).arg(TAKE_BYTES).arg(keys::ANALYSIS_PREFIX);
-        let (settled, reply) = backend.settle_and(endings, &command).await?;
+        let connection = if waits { backend.redis() } else { &self.connection };
+        let (settled, reply) = backend.settle_and(connection, endings, command).await?;
         Ok((settled, self.taken(reply)))
     }
 

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures::FutureExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -72,7 +73,8 @@ pub(super) struct Running {
     /// Cancelled when running tasks must let go.
     pub(super) hand_back: CancellationToken,
     pub(super) queue: Queue,
-    pub(super) ends: Ends,
+    /// Where ends are handed over to the loop.
+    pub(super) ends: mpsc::UnboundedSender<Ended>,
     /// All tasks in our hands, until what became of them is written.
     pub(super) work: TaskTracker,
     bind: Bind,
@@ -94,6 +96,7 @@ impl Consumer {
         let stop_timeout = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let bind = self.bind(&settings);
         let lease = config.int("karton", "lease_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+        let (ends, arriving) = mpsc::unbounded_channel();
         let running = Arc::new(Running {
             filters: Filters::compile(&self.options.filters)?,
             task_timeout: self.options.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
@@ -103,16 +106,17 @@ impl Consumer {
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
             queue: Queue::new(config, bind.clone(), Claims::new(lease.map_or(LEASE, Duration::from_secs)))?,
-            ends: Ends::new(),
+            ends,
             work: TaskTracker::new(),
             bind,
             backend,
             consumer: self,
         });
         let slots = Arc::new(Semaphore::new(concurrency));
+        let mut ends = Ends::new(&running, arriving);
         let work = async {
-            let reason = running.take_tasks(&slots, &shutdown).await;
-            running.drain(stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
+            let reason = running.take_tasks(&slots, &mut ends, &shutdown).await;
+            running.drain(&mut ends, stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
             reason
         };
         let reason = tokio::select! {
@@ -151,7 +155,7 @@ impl Running {
     }
 
     /// Turn by turn: writes what has ended and takes as many tasks as there is room for.
-    async fn take_tasks(self: &Arc<Self>, slots: &Arc<Semaphore>, shutdown: &CancellationToken) -> StopReason {
+    async fn take_tasks(self: &Arc<Self>, slots: &Arc<Semaphore>, ends: &mut Ends, shutdown: &CancellationToken) -> StopReason {
         let mut outage = Outage::default();
         let mut registered = false;
         let mut ended = Vec::new();
@@ -170,19 +174,22 @@ impl Running {
                     }
                 }
             }
-            self.ends.drain(&mut ended).await;
+            ends.drain(&mut ended);
             let mut free = room(slots, &mut ended);
             if ended.is_empty() && free.is_empty() {
                 tokio::select! {
-                    end = self.ends.next() => ended.push(end),
+                    end = ends.next() => ended.push(end),
                     // Of a blocking handler that nobody waited for. The semaphore is never closed.
                     slot = Arc::clone(slots).acquire_owned() => free.extend(slot.ok()),
                     () = shutdown.cancelled() => continue,
                 }
                 free.extend(room(slots, &mut ended));
             }
+            if sign.as_mut().is_some_and(|waiting| waiting.now_or_never().is_some()) {
+                sign = None;
+            }
             let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
-            let taken = match self.queue.turn(&self.backend, &endings, free.len()).await {
+            let taken = match self.queue.turn(&self.backend, sign.is_some(), &endings, free.len()).await {
                 Ok((settled, taken)) => {
                     outage.over();
                     self.settled(std::mem::take(&mut ended), settled);
@@ -207,7 +214,7 @@ impl Running {
                                 outage.wait(&error, shutdown).await;
                             }
                         }
-                        end = self.ends.next() => ended.push(end),
+                        end = ends.next() => ended.push(end),
                         () = shutdown.cancelled() => {}
                     }
                 }
@@ -240,25 +247,25 @@ impl Running {
     }
 
     /// Waits for the tasks in our hands, and makes those that take too long go back.
-    async fn drain(self: &Arc<Self>, patience: Duration) {
+    async fn drain(self: &Arc<Self>, ends: &mut Ends, patience: Duration) {
         self.work.close();
-        if tokio::time::timeout(patience, self.wait_for_work()).await.is_err() {
+        if tokio::time::timeout(patience, self.wait_for_work(ends)).await.is_err() {
             self.hand_back.cancel();
             // Handing back is a write to Redis, which gives up by itself.
-            self.wait_for_work().await;
+            self.wait_for_work(ends).await;
         }
     }
 
     /// Waits until nothing is in our hands, and what has ended is written.
-    async fn wait_for_work(self: &Arc<Self>) {
+    async fn wait_for_work(self: &Arc<Self>, ends: &mut Ends) {
         let mut ended = Vec::new();
         loop {
             tokio::select! {
-                end = self.ends.next() => ended.push(end),
+                end = ends.next() => ended.push(end),
                 () = self.work.wait() => {}
             }
             // What ends last is handed over before its work counts as done.
-            self.ends.drain(&mut ended).await;
+            ends.drain(&mut ended);
             if ended.is_empty() {
                 return;
             }

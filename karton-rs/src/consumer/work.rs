@@ -71,7 +71,7 @@ impl Running {
         let work = at_work.process(claimed.started, Slot::clone(&slot));
         let ending = Box::pin(logs::scope(publisher, Some(current), work)).await;
         if let Some(ending) = ending {
-            Arc::clone(&held.running).ends.send(Ended { ending, slot: Some(slot), held });
+            Arc::clone(&held.running).end(Ended { ending, slot: Some(slot), held });
         }
     }
 

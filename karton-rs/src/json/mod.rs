@@ -16,6 +16,7 @@ use indexmap::IndexMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use number::Number;
+pub(crate) use parse::string_text;
 pub use parse::{ParseError, RawObject, skip_value};
 pub(crate) use python::float_text;
 pub use python::{literal as python_literal, text as python_text};

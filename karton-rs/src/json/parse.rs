@@ -65,21 +65,31 @@ impl<'a> RawObject<'a> {
     /// # Errors
     /// When the text is not one valid JSON object.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
-        let mut reader = Reader { text, position: 0 };
         let mut members = indexmap::IndexMap::with_capacity(FIELDS);
+        Self::each(text, |name, value| {
+            members.insert(name, value);
+        })?;
+        Ok(Self { members })
+    }
+
+    /// Calls `each` with the name and the JSON text of every member, in order.
+    ///
+    /// # Errors
+    /// When the text is not one valid JSON object; some members may have been told of even then.
+    pub fn each(text: &'a str, mut each: impl FnMut(Cow<'a, str>, &'a str)) -> Result<(), ParseError> {
+        let mut reader = Reader { text, position: 0 };
         reader.blanks();
         if reader.peek() != Some(b'{') {
             return Err(reader.error("expected an object"));
         }
-        reader.members(|reader, key| {
+        reader.members(|reader, name| {
             reader.blanks();
             let start = reader.position;
             reader.skip(1)?;
-            members.insert(key, &text[start..reader.position]);
+            each(name, &text[start..reader.position]);
             Ok(())
         })?;
-        reader.end()?;
-        Ok(Self { members })
+        reader.end()
     }
 
     /// The JSON text of a member.
@@ -90,6 +100,18 @@ impl<'a> RawObject<'a> {
     /// All members, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|(key, text)| (&**key, *text))
+    }
+}
+
+/// The text that a JSON string stands for; none for anything else, and for a string that is not Unicode.
+pub(crate) fn string_text(json: &str) -> Option<Cow<'_, str>> {
+    let body = json.strip_prefix('"')?.strip_suffix('"')?;
+    if !body.contains('\\') {
+        return Some(Cow::Borrowed(body));
+    }
+    match parse(json).ok()? {
+        Value::String(text) => Some(Cow::Owned(text)),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    json::{Map, RawObject, Value, write_sorted, write_string},
+    json::{Map, RawObject, Value, string_text, write_sorted, write_string},
     task::{Task, TaskError, TaskPriority, TaskState},
 };
 
@@ -52,6 +52,8 @@ struct Raw<'a> {
     priority: TaskPriority,
     root_uid: Cow<'a, str>,
     uid: Cow<'a, str>,
+    /// The same as it stands in the record.
+    uid_json: &'a str,
 }
 
 impl<'a> Unrouted<'a> {
@@ -93,7 +95,7 @@ impl<'a> Unrouted<'a> {
     /// The task during which it was sent.
     pub(super) fn parent_uid(&self) -> Option<Cow<'_, str>> {
         match &self.parts {
-            Parts::Raw(raw) => text(raw.parent_uid),
+            Parts::Raw(raw) => string_text(raw.parent_uid),
             Parts::Parsed(task) => task.parent_uid().map(Cow::Borrowed),
         }
     }
@@ -110,7 +112,9 @@ impl<'a> Unrouted<'a> {
     pub(super) fn write_fork(&self, out: &mut String, receiver: &str, uid: &str, time: &str) {
         match &self.parts {
             Parts::Parsed(task) => out.push_str(&task.fork_for(receiver).with_uid(uid).to_json()),
-            Parts::Raw(raw) => raw.write(out, "null", |out| self.write_headers(out, receiver), Orig::Of, TaskState::Spawned, uid, time),
+            Parts::Raw(raw) => {
+                raw.write(out, ["null", raw.uid_json, time], |out| self.write_headers(out, receiver), TaskState::Spawned, uid);
+            }
         }
     }
 
@@ -124,7 +128,7 @@ impl<'a> Unrouted<'a> {
             }
             Parts::Raw(raw) => {
                 let headers = |out: &mut String| out.push_str(&self.headers_json);
-                raw.write(out, raw.error, headers, Orig::Own, TaskState::Finished, &raw.uid, time);
+                raw.write(out, [raw.error, raw.orig_uid, time], headers, TaskState::Finished, &raw.uid);
             }
         }
     }
@@ -146,15 +150,6 @@ impl<'a> Unrouted<'a> {
     }
 }
 
-/// Which task a record names as the one it was made from.
-#[derive(Clone, Copy)]
-enum Orig {
-    /// The task itself.
-    Of,
-    /// The one that the task names.
-    Own,
-}
-
 impl<'a> Raw<'a> {
     /// None for a record in an older form, or with copies of persistent headers that do not agree.
     fn read(fields: &RawObject<'a>) -> Option<(Self, Map, TaskState)> {
@@ -171,6 +166,7 @@ impl<'a> Raw<'a> {
             }
         }
         let last_update = fields.get("last_update")?.parse().ok().filter(|time: &f64| time.is_finite() && *time != 0.0)?;
+        let uid_json = fields.get("uid")?;
         let raw = Self {
             error: fields.get("error").filter(|json| json.starts_with('[') || *json == "null")?,
             headers_persistent,
@@ -179,49 +175,30 @@ impl<'a> Raw<'a> {
             parent_uid: text_or_null("parent_uid")?,
             payload: object("payload")?,
             payload_persistent,
-            priority: text(fields.get("priority")?)?.parse().ok()?,
-            root_uid: text(fields.get("root_uid")?)?,
-            uid: text(fields.get("uid")?)?,
+            priority: string_text(fields.get("priority")?)?.parse().ok()?,
+            root_uid: string_text(fields.get("root_uid")?)?,
+            uid: string_text(uid_json)?,
+            uid_json,
         };
-        Some((raw, headers, text(fields.get("status")?)?.parse().ok()?))
+        Some((raw, headers, string_text(fields.get("status")?)?.parse().ok()?))
     }
 
     /// Appends a record with sorted keys, as the reference writes it.
-    #[expect(clippy::too_many_arguments, reason = "the fields of a record that change")]
-    fn write(
-        &self,
-        out: &mut String,
-        error: &str,
-        headers: impl FnOnce(&mut String),
-        orig: Orig,
-        status: TaskState,
-        uid: &str,
-        time: &str,
-    ) {
+    fn write(&self, out: &mut String, [error, orig_uid, time]: [&str; 3], headers: impl FnOnce(&mut String), status: TaskState, uid: &str) {
         out.reserve(self.payload.len() + self.payload_persistent.len() + 768);
         put(out, "{\"error\": ", error);
-        put(out, ", \"headers\": ", "");
+        out.push_str(", \"headers\": ");
         headers(out);
         put(out, ", \"headers_persistent\": ", self.headers_persistent);
         put(out, ", \"last_update\": ", time);
-        match orig {
-            Orig::Own => put(out, ", \"orig_uid\": ", self.orig_uid),
-            Orig::Of => {
-                put(out, ", \"orig_uid\": ", "");
-                write_string(out, &self.uid);
-            }
-        }
+        put(out, ", \"orig_uid\": ", orig_uid);
         put(out, ", \"parent_uid\": ", self.parent_uid);
         put(out, ", \"payload\": ", self.payload);
         put(out, ", \"payload_persistent\": ", self.payload_persistent);
-        put(out, ", \"priority\": ", "");
-        write_string(out, self.priority.as_str());
-        put(out, ", \"root_uid\": ", "");
-        write_string(out, &self.root_uid);
-        put(out, ", \"status\": ", "");
-        write_string(out, status.as_str());
-        put(out, ", \"uid\": ", "");
-        write_string(out, uid);
+        put_text(out, ", \"priority\": ", self.priority.as_str());
+        put_text(out, ", \"root_uid\": ", &self.root_uid);
+        put_text(out, ", \"status\": ", status.as_str());
+        put_text(out, ", \"uid\": ", uid);
         out.push('}');
     }
 }
@@ -231,16 +208,9 @@ fn put(out: &mut String, label: &str, json: &str) {
     out.push_str(json);
 }
 
-/// The text that a JSON string stands for; none for anything else.
-fn text(json: &str) -> Option<Cow<'_, str>> {
-    let body = json.strip_prefix('"')?.strip_suffix('"')?;
-    if !body.contains('\\') {
-        return Some(Cow::Borrowed(body));
-    }
-    match Value::parse(json).ok()? {
-        Value::String(text) => Some(Cow::Owned(text)),
-        _ => None,
-    }
+fn put_text(out: &mut String, label: &str, text: &str) {
+    out.push_str(label);
+    write_string(out, text);
 }
 
 /// Headers as a JSON object with sorted keys, and where in it a receiver belongs: see [`AroundReceiver`].

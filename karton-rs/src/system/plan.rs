@@ -117,10 +117,10 @@ impl Plan {
         self.tracked.entries.push(uid);
         self.tracked.entries.write(|out| about.write(out, &task.headers_json, &task.headers));
         let origin = task.headers.get("origin").and_then(Value::as_str).unwrap_or("unknown");
-        match self.outputs.get_mut(origin) {
-            Some(outputs) if outputs.contains(&task.headers_json) => {}
-            Some(outputs) => drop(outputs.insert(task.headers_json)),
-            None => drop(self.outputs.insert(origin.to_owned(), HashSet::from([task.headers_json]))),
+        if let Some(outputs) = self.outputs.get_mut(origin) {
+            outputs.insert(task.headers_json);
+        } else {
+            self.outputs.insert(origin.to_owned(), HashSet::from([task.headers_json]));
         }
         self.routed.push((uid.to_owned(), routed));
     }

@@ -33,6 +33,11 @@ impl<T> Running<T> {
         Self { handle: tokio::spawn(start(shutdown.clone())), shutdown }
     }
 
+    /// Drops what runs where it stands.
+    pub fn abandon(self) {
+        self.handle.abort();
+    }
+
     pub fn is_running(&self) -> bool {
         !self.handle.is_finished()
     }

@@ -64,6 +64,20 @@ async fn a_claimed_task_is_started_in_the_step_that_takes_it_from_its_queue() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_task_is_written_though_its_consumer_was_dropped_meanwhile() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let (consumer, go_on) = held("karton.x");
+    let consumer = bed.consumer(consumer).await;
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    bed.reached(&sent, "karton.x", TaskState::Started).await;
+    consumer.abandon();
+    go_on.notify_one();
+    bed.reached(&sent, "karton.x", TaskState::Finished).await;
+    no_claims(&bed).await;
+}
+
+#[tokio::test]
 async fn a_task_that_is_cancelled_while_at_work_stays_cancelled() {
     let bed = Bed::start().await;
     let _broker = bed.broker();

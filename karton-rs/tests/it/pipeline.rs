@@ -220,6 +220,32 @@ async fn the_connection_name_is_restored_after_a_break() {
 }
 
 #[tokio::test]
+async fn the_connection_name_of_a_service_that_is_never_idle_is_restored_too() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let slow = any("karton.busy").process(|_, _| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
+    });
+    let _consumer = bed.consumer(slow).await;
+    let producer = bed.producer().await;
+    for _ in 0..400 {
+        producer.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
+    }
+    let waiting = || bed.command::<u64>(&["LLEN", "karton.queue.normal:karton.busy"]);
+    eventually("many tasks in its queue", || async { (waiting().await > 200).then_some(()) }).await;
+    let id = || async {
+        let list: String = bed.command(&["CLIENT", "LIST"]).await;
+        let line = list.lines().find(|line| line.contains(" name=karton.busy "))?;
+        Some(line.split(' ').next()?.strip_prefix("id=")?.to_owned())
+    };
+    let before = id().await.unwrap();
+    let _: i64 = bed.command(&["CLIENT", "KILL", "ID", &before]).await;
+    eventually("the name on another connection", || async { id().await.filter(|now| *now != before) }).await;
+    assert!(waiting().await > 0, "it has come to rest");
+}
+
+#[tokio::test]
 async fn log_records_reach_a_log_consumer_with_their_task() {
     let bed = Bed::start().await;
     karton_rs::service::start_logging(Some(&bed.config));

@@ -18,6 +18,7 @@ from mwdblib.exc import (
     UserDisabledError,
     UserPendingError,
 )
+from refusals import refused
 
 url, login, password, step = sys.argv[1:]
 
@@ -26,15 +27,6 @@ def client(*credentials, **options):
     mwdb = MWDB(api_url=url, config_path=None, **options)
     mwdb.login(*credentials)
     return mwdb
-
-
-def refused(error, call, *args, **kwargs):
-    try:
-        call(*args, **kwargs)
-    except error as raised:
-        assert type(raised) is error, f"{type(raised)} instead of {error}"
-        return
-    raise AssertionError(f"{call} was not refused with {error}")
 
 
 def account(admin, name):

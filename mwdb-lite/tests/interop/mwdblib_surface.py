@@ -34,20 +34,12 @@ from mwdblib.exc import (
 )
 from mwdblib.karton import MWDBKartonAnalysis
 from mwdblib.share import MWDBShare
+from refusals import refused
 
 # The library calls its own older methods deprecated.
 warnings.simplefilter("ignore", DeprecationWarning)
 
 url, login, password = sys.argv[1:]
-
-
-def refused(error, call, *args, **kwargs):
-    try:
-        call(*args, **kwargs)
-    except error as raised:
-        assert type(raised) is error, f"{type(raised)} instead of {error}"
-        return
-    raise AssertionError(f"{call} was not refused with {error}")
 
 
 def is_now(moment):

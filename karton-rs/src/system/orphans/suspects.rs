@@ -6,8 +6,8 @@
 //! task since. Where nobody was ever seen under that name, as when the consumer died before this broker
 //! was there, it is lost when nobody appears for [`ABSENCES`] times `orphan_grace`. That a connection is
 //! missing tells something only while Redis does not close idle ones and no connection without a name is
-//! as old as the task, and less when Redis was started
-//! after the task was: then a consumer that is at work says nothing until it needs Redis again.
+//! as old as the task, and less when Redis was started after the task was: then a consumer that is at work
+//! says nothing until it needs Redis again.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, hash_map::RandomState};
