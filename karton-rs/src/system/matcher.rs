@@ -31,21 +31,22 @@ pub(super) struct Unusable {
 
 impl Matcher {
     /// Takes over the binds as they are stored now; gives those that cannot be read and are new.
-    pub(super) fn update(&mut self, stored: IndexMap<String, Vec<u8>>) -> Vec<Unusable> {
+    pub(super) fn update(&mut self, stored: &IndexMap<String, Vec<u8>>) -> Vec<Unusable> {
         let mut known: HashMap<String, Compiled> = self.binds.drain(..).collect();
         let mut unusable = Vec::new();
         for (identity, text) in stored {
-            let compiled = match known.remove(&identity).filter(|compiled| compiled.text == text) {
-                Some(compiled) => compiled,
-                None => match compile(&identity, &text) {
-                    Ok(filters) => Compiled { text, filters: Some(filters), failure_reported: false },
-                    Err(reason) => {
-                        unusable.push(Unusable { identity: identity.clone(), reason });
-                        Compiled { text, filters: None, failure_reported: true }
-                    }
-                },
+            if let Some((identity, compiled)) = known.remove_entry(identity).filter(|(_, compiled)| compiled.text == *text) {
+                self.binds.insert(identity, compiled);
+                continue;
+            }
+            let (filters, failure_reported) = match compile(identity, text) {
+                Ok(filters) => (Some(filters), false),
+                Err(reason) => {
+                    unusable.push(Unusable { identity: identity.clone(), reason });
+                    (None, true)
+                }
             };
-            self.binds.insert(identity, compiled);
+            self.binds.insert(identity.clone(), Compiled { text: text.clone(), filters, failure_reported });
         }
         unusable
     }

@@ -24,7 +24,7 @@ use super::{
     sweep,
 };
 use crate::{
-    backend::{Args, Connection, by_identity, keys},
+    backend::{Connection, by_identity, keys},
     config::{Config, RedisSettings},
     error::Error,
     service::Outage,
@@ -44,28 +44,45 @@ const SIGN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often leftovers of dead routers are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Moves the next uids into the in-flight list, when nothing is in it, and gives all that are there.
-/// Large records end a batch early.
+/// Moves the next uids into the in-flight list, when nothing is in it, and gives all that are there
+/// with their records. Large records end a batch early.
 const TAKE: &str = r"
-local held = redis.call('LRANGE', KEYS[2], 0, -1)
-if #held > 0 then return held end
-local uids = redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)
-local count, bytes = 0, 0
-for _, uid in ipairs(uids) do
-    local length = redis.pcall('STRLEN', ARGV[2] .. uid)
-    if type(length) == 'number' then bytes = bytes + length end
-    if count > 0 and bytes > tonumber(ARGV[3]) then break end
-    count = count + 1
+local function record(uid)
+    local record = redis.pcall('GET', ARGV[2] .. uid)
+    return type(record) == 'string' and record
 end
-for i = 1, count do redis.call('RPUSH', KEYS[2], uids[i]) end
+local records = {}
+local uids = redis.call('LRANGE', KEYS[2], 0, -1)
+if #uids > 0 then
+    for i, uid in ipairs(uids) do records[i] = record(uid) end
+    return {uids, records}
+end
+uids = redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)
+local count, bytes = 0, 0
+for i, uid in ipairs(uids) do
+    local found = record(uid)
+    bytes = bytes + (found and #found or 0)
+    if count > 0 and bytes > tonumber(ARGV[3]) then break end
+    count = i
+    records[i] = found
+end
+if count == 0 then return {uids, records} end
+for i = count + 1, #uids do uids[i] = nil end
+redis.call('RPUSH', KEYS[2], unpack(uids))
 redis.call('LTRIM', KEYS[1], count, -1)
-return redis.call('LRANGE', KEYS[2], 0, -1)
+return {uids, records}
 ";
 
-/// The records of a batch, and the binds as they are stored.
-type Batch = (Vec<Option<Vec<u8>>>, IndexMap<String, Vec<u8>>);
 /// A hash as Redis gives it: nothing in it need be text.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What is in flight, and what it takes to route it.
+struct Batch {
+    uids: Vec<String>,
+    records: Vec<Option<Vec<u8>>>,
+    /// As they are stored.
+    binds: IndexMap<String, Vec<u8>>,
+}
 
 struct Router<'a> {
     /// Of this loop alone: it waits in blocking moves and watches the binds.
@@ -139,25 +156,42 @@ impl Router<'_> {
             planned = self.order.planning.lock() => planned,
             () = shutdown.cancelled() => return Ok(()),
         };
-        let (operations, mut uids) = self.take().await?;
+        let (operations, mut batch) = self.take().await?;
         if !operations.is_empty() {
+            // They may change what was read.
             self.apply_operations(&operations).await?;
+            (_, batch) = self.take().await?;
+        } else if batch.as_ref().is_some_and(|batch| batch.uids.is_empty()) && self.wait().await? {
+            (_, batch) = self.take().await?;
         }
-        if uids.is_empty() && operations.is_empty() && self.wait().await? {
-            (_, uids) = self.take().await?;
+        match batch {
+            Some(batch) if !batch.uids.is_empty() => self.route(batch, planned).await,
+            _ => Ok(()),
         }
-        if uids.is_empty() { Ok(()) } else { self.route(&uids, planned).await }
     }
 
-    /// Shows that this router lives, reads what old consumers ask for, and takes the next batch.
-    async fn take(&self) -> Result<(Vec<Vec<u8>>, Vec<String>), Error> {
+    /// Shows that this router lives, reads what old consumers ask for, and takes the next batch, in one round
+    /// trip. From here on a change of the binds, or of what is in flight, voids the transaction. No batch: what
+    /// was in flight is not ours any more.
+    async fn take(&self) -> Result<(Vec<Vec<u8>>, Option<Batch>), Error> {
         let mut pipeline = redis::pipe();
         sweep::add_sign_of_life(&mut pipeline, &self.id);
         pipeline.lrange(keys::OPERATIONS, 0, OPERATIONS - 1);
+        // What was watched before has changed since, by what we did ourselves.
+        pipeline.cmd("UNWATCH").ignore();
         pipeline.cmd("EVAL").arg(TAKE).arg(2).arg(keys::TASKS).arg(&self.in_flight).arg(BATCH).arg(keys::TASK_PREFIX).arg(BATCH_BYTES);
-        let (operations, uids): (_, Vec<Vec<u8>>) = self.connection.run(&pipeline).await?;
+        pipeline.cmd("WATCH").arg(keys::BINDS).arg(&self.in_flight).ignore();
+        pipeline.llen(&self.in_flight);
+        pipeline.hgetall(keys::BINDS);
+        type Taken = (Vec<Vec<u8>>, Vec<Option<Vec<u8>>>);
+        let (operations, (uids, records), length, binds): (_, Taken, usize, Pairs) = self.connection.run(&pipeline).await?;
+        if length != uids.len() {
+            tracing::warn!("another router took over: this one was still for too long");
+            return Ok((operations, None));
+        }
         let text = |uid: Vec<u8>| String::from_utf8(uid).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        Ok((operations, uids.into_iter().map(text).collect()))
+        let batch = Batch { uids: uids.into_iter().map(text).collect(), records, binds: by_identity(binds) };
+        Ok((operations, Some(batch)))
     }
 
     /// Waits for a task, which is then in flight.
@@ -169,37 +203,35 @@ impl Router<'_> {
     }
 
     /// Routes everything in flight in one transaction, when what was taken before is written.
-    async fn route(&mut self, uids: &[String], mut planned: MutexGuard<'_, Planned>) -> Result<(), Error> {
+    async fn route(&mut self, batch: Batch, mut planned: MutexGuard<'_, Planned>) -> Result<(), Error> {
         // A uid may be pushed twice when a producer tried again: one that the other loop may be writing
         // now is that loop's.
-        let own = uids.iter().filter(|uid| planned.by == self.id || !planned.uids.contains(*uid));
+        let own = batch.uids.iter().filter(|uid| planned.by == self.id || !planned.uids.contains(*uid));
         let own: Arc<HashSet<String>> = Arc::new(own.cloned().collect());
-        let Some(mut plan) = self.plan(uids, &own).await? else { return Ok(()) };
+        let mut plan = self.plan(&batch, &own).await?;
         *planned = Planned { by: self.id.clone(), uids: Arc::clone(&own) };
         let writing = self.order.writing.lock().await;
         drop(planned);
         while self.connection.run::<Option<redis::Value>>(&plan.transaction(self.settings, &self.in_flight)).await?.is_none() {
             // A bind changed since it was read: match again.
             tracing::debug!("binds changed while routing");
-            let Some(again) = self.plan(uids, &own).await? else { return Ok(()) };
-            plan = again;
+            let (_, again) = self.take().await?;
+            // Something else is in flight: what was is taken over.
+            let Some(again) = again.filter(|again| again.uids == batch.uids) else { return Ok(()) };
+            plan = self.plan(&again, &own).await?;
         }
         drop(writing);
         plan.log();
         Ok(())
     }
 
-    /// Plans the routing of what is our own of what is in flight. None: that is not in our hands any more.
-    async fn plan(&mut self, uids: &[String], own: &HashSet<String>) -> Result<Option<Plan>, Error> {
-        let Some((records, binds)) = self.read(uids).await? else {
-            tracing::warn!("another router took over: this one was still for too long");
-            return Ok(None);
-        };
-        let mut unusable = self.matcher.update(binds);
+    /// Plans the routing of what is our own of what is in flight.
+    async fn plan(&mut self, batch: &Batch, own: &HashSet<String>) -> Result<Plan, Error> {
+        let mut unusable = self.matcher.update(&batch.binds);
         let mut plan = Plan::new();
         let mut seen = HashSet::new();
         let mut signed = tokio::time::Instant::now();
-        for (uid, record) in uids.iter().zip(&records) {
+        for (uid, record) in batch.uids.iter().zip(&batch.records) {
             if signed.elapsed() > SIGN_INTERVAL {
                 sweep::sign_of_life(&self.connection, &self.id).await?;
                 signed = tokio::time::Instant::now();
@@ -212,21 +244,7 @@ impl Router<'_> {
             tracing::error!(identity, "bind cannot be used, it gets no tasks: {reason}");
             plan.quarantine(format!("bind:{identity}"), reason);
         }
-        Ok(Some(plan))
-    }
-
-    /// Records and binds in one round trip. From here on a change of the binds, or of what is in
-    /// flight, voids the transaction. None: what was in flight is not ours any more.
-    async fn read(&self, uids: &[String]) -> Result<Option<Batch>, Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("WATCH").arg(keys::BINDS).arg(&self.in_flight).ignore();
-        pipeline.llen(&self.in_flight);
-        let mut records = Args::default();
-        uids.iter().for_each(|uid| records.write(|out| keys::write_task(out, uid)));
-        pipeline.cmd("MGET").arg(&records);
-        pipeline.hgetall(keys::BINDS);
-        let (length, records, binds): (usize, _, Pairs) = self.connection.run(&pipeline).await?;
-        Ok((length == uids.len()).then(|| (records, by_identity(binds))))
+        Ok(plan)
     }
 
     /// Status changes that consumers before Karton 4.4 ask the broker to write. See Karton protocol §12.5.
