@@ -48,6 +48,6 @@ fuzz:
 bench:
 	scripts/setup system peers
 	scripts/setup core || echo "going on without MWDB Core" >&2
-	cargo build --release --workspace --bin playground-bench --bin mwdb-lite
+	cargo build --release --workspace --bins
 	KARTON_PEERS_PYTHON=$(PEERS)/karton/bin/python MWDB_PEERS_PYTHON=$(PEERS)/core/bin/python \
 	$(or $(CARGO_TARGET_DIR),target)/release/playground-bench $(ARGS)

@@ -14,7 +14,7 @@ use aws_sdk_s3::{
 use clap::Subcommand;
 use classifier::magic::{Detector as _, LibMagic};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use karton_rs::{Config, Consumer, Karton, LocalResource, config::ConfigError, service::run_main, system};
+use karton_rs::{Config, Consumer, Karton, LocalResource, service::run_main};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -29,16 +29,10 @@ pub(crate) const OBJECT: &str = "floor-";
 #[derive(Subcommand)]
 #[command(hide = true)]
 pub(crate) enum Role {
-    /// The broker
-    PeerRouter { ini: PathBuf },
     /// A consumer that does nothing
     PeerConsume { ini: PathBuf, concurrency: usize },
-    /// The classifier, so many samples at once
-    PeerClassifier { ini: PathBuf, concurrency: usize },
     /// Looks at the samples with libmagic, so many times, and does nothing else
     PeerDetect { count: usize },
-    /// The reporter, so many tasks at once
-    PeerReporter { ini: PathBuf, concurrency: usize },
     /// An MWDB in this folder, for reporters
     PeerRepository { folder: PathBuf },
     /// A producer: so many tasks, so many at once, with a resource or without
@@ -58,20 +52,15 @@ pub(crate) enum Role {
 impl Role {
     pub(crate) fn run(self) -> ExitCode {
         match self {
-            Self::PeerRouter { ini } => {
-                run_main(Config::load(Some(&ini)), |config, shutdown| async move { Ok(system::run(config, true, shutdown).await?) })
-            }
             Self::PeerConsume { ini, concurrency } => run_main(Config::load(Some(&ini)), move |config, shutdown| async move {
                 let filters = json!([{"type": "sample"}]);
                 let consumer = Consumer::new("karton.bench0").filters(filters).concurrency(concurrency).process(|_, _| async { Ok(()) });
                 consumer.run(&config, shutdown).await?;
                 Ok(())
             }),
-            Self::PeerClassifier { ini, concurrency } => run_main(at_once(&ini, concurrency), classifier::run),
             Self::PeerDetect { count } => run_main(Config::from_parts(&[("-", MINIMAL)], []), move |_, _| async move {
                 measured(|| std::future::ready(detect(count))).await
             }),
-            Self::PeerReporter { ini, concurrency } => run_main(at_once(&ini, concurrency), reporter::run),
             Self::PeerRepository { folder } => run_main(Config::from_parts(&[("-", MINIMAL)], []), move |_, shutdown| async move {
                 let config = mwdb_lite::Config {
                     port: 0,
@@ -100,13 +89,6 @@ impl Role {
             }),
         }
     }
-}
-
-/// The configuration of a service that has so many tasks in hand at once.
-fn at_once(ini: &Path, concurrency: usize) -> Result<Config, ConfigError> {
-    let mut config = Config::load(Some(ini))?;
-    config.set("karton", "concurrency_limit", concurrency.to_string());
-    Ok(config)
 }
 
 const MINIMAL: &str = "[redis]\nhost = 127.0.0.1\n[s3]\naddress = http://127.0.0.1\n";

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use crate::bed::Bed;
+
 /// The kernel counts CPU time in hundredths of a second, everywhere.
 const TICKS: f64 = 100.0;
 
@@ -44,6 +46,11 @@ impl Process {
         let mut command = Command::new(&program);
         command.args(arguments);
         Self::start(command, folder)
+    }
+
+    /// Starts a service that was built beside this one, with so many tasks in hand at once.
+    pub(crate) fn service(name: &str, bed: &Bed, concurrency: usize) -> anyhow::Result<Self> {
+        Self::beside(name, &["--config-file", &bed.ini(), "--concurrency-limit", &concurrency.to_string()], bed.folder())
     }
 
     /// Starts a command in a folder, where its errors are written to `stderr`.

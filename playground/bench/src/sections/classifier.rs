@@ -34,7 +34,7 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
                 SERVICE.measure(&mut bed, report, (Who::Reference, &what), &records, start).await?;
                 answered(&mut bed, &records).await?;
             }
-            let start = |bed: &Bed| Process::ours(&["peer-classifier", &bed.ini(), &concurrency.to_string()], bed.folder());
+            let start = |bed: &Bed| Process::service("karton-classifier", bed, concurrency);
             let records = records(&stored, FILES);
             SERVICE.measure(&mut bed, report, (Who::Ours, &what), &records, start).await?;
             answered(&mut bed, &records).await?;

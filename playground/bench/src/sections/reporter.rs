@@ -35,7 +35,7 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
                 let start = |bed: &Bed| Process::installed(python, "karton-mwdb-reporter", &["--config-file", &bed.ini()], bed.folder());
                 measure(report, (Who::Reference, &what), REFERENCE_TASKS, start).await?;
             }
-            let start = |bed: &Bed| Process::ours(&["peer-reporter", &bed.ini(), &concurrency.to_string()], bed.folder());
+            let start = |bed: &Bed| Process::service("karton-mwdb-reporter", bed, concurrency);
             measure(report, (Who::Ours, &what), TASKS, start).await?;
             if concurrency == 1 {
                 let speed = floor().await?;

@@ -25,6 +25,10 @@ const LARGE: u64 = 256 << 20;
 const PIECE: usize = 1 << 20;
 const DOWNLOADS: u32 = 4;
 
+/// Wants the tasks of uploads, and never comes for them.
+const SERVICE: &str = "karton.classifier";
+const SERVICE_BIND: &str = r#"{"info": null, "version": "5.9.1", "filters": [{"type": "sample", "kind": "raw"}], "persistent": true, "service_version": null, "is_async": false}"#;
+
 /// Bytes of a small file, which no other has.
 pub(super) fn content(number: usize) -> Bytes {
     let mut state = number as u64 ^ 0x9e37_79b9_7f4a_7c15;
@@ -117,9 +121,12 @@ pub(super) async fn downloads(plan: &Plan, report: &mut Report, who: Who) -> any
     Ok(())
 }
 
-/// Each file is asked about once: answers may be remembered for a moment.
+/// Each file is asked about once: answers may be remembered for a moment. A broker has routed their tasks to a
+/// service that is away.
 pub(super) async fn analyses(plan: &Plan, report: &mut Report, who: Who, stored: u64) -> anyhow::Result<()> {
     let mut bed = Bed::start(stored, "").await?;
+    let () = bed.command(&["HSET", "karton.binds", SERVICE, SERVICE_BIND]).await?;
+    let Some(_broker) = bed.broker(plan, who)? else { return Ok(()) };
     let mut server = Server::prepare(plan, &bed, who, true).await?;
     server.start().await?;
     let client = Client::login(&server.url).await?;
@@ -128,7 +135,8 @@ pub(super) async fn analyses(plan: &Plan, report: &mut Report, who: Who, stored:
     for number in 0..count {
         hashes.push(client.upload(Upload { name: format!("sample_{number}.exe"), options: None }, content(number)).await?);
     }
-    announced(&mut bed, true, count).await?;
+    let queues = ["high", "normal", "low"].map(|priority| format!("karton.queue.{priority}:{SERVICE}"));
+    bed.filled(&queues, count).await?;
     let effort = Effort { requests: count, time: Duration::from_secs(20) };
     let times = Times::of(effort, |number| {
         let path = format!("/file/{}/karton", hashes[number]);
