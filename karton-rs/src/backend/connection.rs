@@ -3,6 +3,7 @@
 //! The one rule: the name is set again each time the connection is opened, because names are how
 //! Karton knows who is online. See Karton protocol §1.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::{
@@ -20,6 +21,8 @@ use crate::{
 /// How long [`Connection::retry`] tries before it gives up.
 const RETRY_FOR: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What keeps a reply for longer is no work that was asked for here: a pause, a stop, a network.
+const LONGEST_WORK: Duration = Duration::from_millis(100);
 
 /// A connection with a name, opened when it is first used and again after each break.
 pub(crate) struct Connection {
@@ -29,6 +32,8 @@ pub(crate) struct Connection {
     /// The address without credentials, for messages.
     server: String,
     current: Mutex<Option<MultiplexedConnection>>,
+    /// Microseconds: see [`Self::busy`].
+    busy: AtomicU64,
 }
 
 impl Connection {
@@ -38,14 +43,22 @@ impl Connection {
         let server = info.addr().to_string();
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(reply_timeout);
         let client = Client::open(info).map_err(|error| bad_url(&error))?;
-        Ok(Self { client, config, name: name.to_owned(), server, current: Mutex::new(None) })
+        Ok(Self { client, config, name: name.to_owned(), server, current: Mutex::new(None), busy: AtomicU64::default() })
     }
 
     /// Runs a pipeline once. After a break the next call opens a new connection.
     pub(crate) async fn run<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Error> {
         let mut connection = self.open().await?;
+        let began = Instant::now();
         let outcome = pipeline.query_async(&mut connection).await;
+        let took = began.elapsed().min(LONGEST_WORK);
+        self.busy.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.settle(outcome).await
+    }
+
+    /// How long Redis has worked for this connection so far, about.
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_micros(self.busy.load(Ordering::Relaxed))
     }
 
     /// Runs a pipeline, again and again while Redis is away. Only for what may happen twice.

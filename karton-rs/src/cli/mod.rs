@@ -45,6 +45,8 @@ use crate::{Config, ConfigError, Inspect};
 #[command(
     name = "karton",
     version,
+    // As the reference's parser does.
+    infer_long_args = true,
     arg_required_else_help = false,
     after_help = "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration, 3 waited in vain, 130 interrupted."
 )]
@@ -241,5 +243,22 @@ impl Context {
     async fn confirmed(&self, question: &str) -> anyhow::Result<bool> {
         let answer = self.ask(&format!("{question} [y/N] ")).await?;
         Ok(answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Cli;
+
+    #[test]
+    fn long_flags_may_be_shortened_as_with_the_reference() {
+        for line in [["karton", "--config", "karton.ini", "list"], ["karton", "list", "--out", "json"], ["karton", "tasks", "--ident", "x"]] {
+            assert!(Cli::try_parse_from(line).is_ok(), "{line:?}");
+        }
+        // `--older` and `--newer` are told apart, `--he` and `--help` are not.
+        assert!(Cli::try_parse_from(["karton", "tasks", "--old", "1d", "--new", "2d"]).is_ok());
+        assert!(Cli::try_parse_from(["karton", "tasks", "--he", "x"]).is_err());
     }
 }

@@ -94,8 +94,10 @@ impl Plan {
                 return;
             }
         };
-        if task.status != TaskState::Declared {
-            // Routed before: the same uid was pushed again.
+        // A broker writes that when it has routed a task: the same uid was pushed again. Any other status is that
+        // of a task that a service sends on as it came.
+        if task.status == TaskState::Finished {
+            tracing::info!(task = uid, "was routed before");
             return;
         }
         let root_uid = task.root_uid();

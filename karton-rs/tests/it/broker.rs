@@ -1,10 +1,11 @@
 //! The broker on a real Redis: what it must route, keep, put aside and collect.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use karton_rs::{
     Consumer, LocalResource, Task, TaskState,
-    testing::{RedisServer, eventually},
+    testing::{RedisServer, eventually, within},
 };
 use serde_json::json;
 
@@ -108,6 +109,25 @@ async fn a_task_that_was_pushed_twice_is_routed_once() {
     let _: () = bed.command(&["RPUSH", "karton.tasks", sent.uid()]).await;
     bed.producer().await.send_task(sample(1)).await.unwrap();
     all_queued(&bed, "karton.x", 2).await;
+}
+
+#[tokio::test]
+async fn a_task_that_a_service_sends_on_as_it_came_is_routed() {
+    let bed = Bed::start().await;
+    let _: () = bed.command(&["HSET", "karton.binds", "karton.x", BIND]).await;
+    let producer = bed.producer().await;
+    for (number, status) in ["Started", "Spawned", "Crashed", "Finished"].into_iter().enumerate() {
+        let sent = producer.send_task(sample(number)).await.unwrap();
+        let key = format!("karton.task:{}", sent.uid());
+        let record: String = bed.command(&["GET", &key]).await;
+        let _: () = bed.command(&["SET", &key, &record.replace("\"Declared\"", &format!("\"{status}\""))]).await;
+    }
+    // The last one shows that the broker has passed the others, of which a broker had finished one.
+    producer.send_task(sample(4)).await.unwrap();
+    let _broker = bed.broker();
+    all_queued(&bed, "karton.x", 4).await;
+    eventually("all to be passed", || async { (bed.command::<u64>(&["LLEN", "karton.tasks"]).await == 0).then_some(()) }).await;
+    assert_eq!(queued(&bed, "karton.x").await, 4);
 }
 
 #[tokio::test]
@@ -235,6 +255,22 @@ async fn the_collector_removes_what_is_done_and_keeps_what_is_needed() {
     assert!(bed.analysis(&kept).await.tasks().iter().any(|task| task.status() == TaskState::Spawned));
     let collected: String = bed.command(&["HGET", "karton.metrics.garbage-collected", "unknown"]).await;
     assert!(collected.parse::<u64>().unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn a_pause_of_redis_does_not_keep_the_collector_from_its_work() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "gc_interval", "1")]));
+    let producer = bed.producer().await;
+    let gone = async |task: Task| {
+        let key = format!("karton.task:{}", task.uid());
+        let look = || async { (!bed.command::<bool>(&["EXISTS", &key]).await).then_some(()) };
+        within(Duration::from_secs(30), "the finished task to go", look).await;
+    };
+    gone(producer.send_task(sample(0)).await.unwrap()).await;
+    // A collection begins in it, and waits.
+    let _: () = bed.command(&["CLIENT", "PAUSE", "4000", "ALL"]).await;
+    gone(producer.send_task(sample(1)).await.unwrap()).await;
 }
 
 #[tokio::test]

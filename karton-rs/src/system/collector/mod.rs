@@ -30,7 +30,7 @@ use crate::{
 const LOCK_FOR: u64 = 120;
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// The time between two collections is at least this many times what one takes.
+/// The time between two collections is at least this many times what Redis works for one.
 const REST: u32 = 20;
 
 /// Waits for the bucket, then collects every `gc_interval`.
@@ -53,9 +53,8 @@ pub(super) async fn run(
             () = tokio::time::sleep(pause), if settings.enable_gc => {}
             () = shutdown.cancelled() => return Ok(()),
         }
-        let began = Instant::now();
         // A collection may be left at any point: the next one starts from what is there.
-        let mut collector = Collector { backend: backend.beside(config)?, settings, owner: new_uid(), renewed: began };
+        let mut collector = Collector { backend: backend.beside(config)?, settings, owner: new_uid(), renewed: Instant::now() };
         let outcome = tokio::select! {
             outcome = collector.collect(turn) => outcome,
             () = shutdown.cancelled() => {
@@ -67,7 +66,7 @@ pub(super) async fn run(
         if let Err(error) = outcome {
             tracing::error!("collection failed: {error}");
         }
-        pause = interval.max(began.elapsed() * REST);
+        pause = interval.max(collector.backend.redis().busy() * REST);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 const FIRST_LOOK: Duration = Duration::from_secs(1);
-/// The time between two looks is at least this many times what one takes beyond [`SHORT`].
+/// The time between two looks is at least this many times what Redis works for one beyond [`SHORT`].
 const REST: u32 = 30;
 /// A look that takes no longer is no burden, at whatever interval.
 const SHORT: Duration = Duration::from_secs(1);
@@ -75,21 +75,18 @@ pub(super) async fn run(backend: &Backend, config: &Config, settings: &SystemSet
         }
         let work = async {
             let _turn = turn.lock().await;
-            let began = Instant::now();
-            let outcome = match backend.beside(config) {
-                Ok(backend) => look(&backend, settings, &mut memory).await,
-                Err(error) => Err(error),
-            };
-            (outcome, began.elapsed())
+            let backend = backend.beside(config)?;
+            let outcome = look(&backend, settings, &mut memory).await;
+            pause = settings.orphan_grace.max(backend.redis().busy().saturating_sub(SHORT) * REST);
+            outcome
         };
-        let (outcome, took) = tokio::select! {
+        let outcome: Result<(), Error> = tokio::select! {
             worked = work => worked,
             () = shutdown.cancelled() => return,
         };
         if let Err(error) = outcome {
             tracing::debug!("cannot look for lost tasks: {error}");
         }
-        pause = settings.orphan_grace.max(took.saturating_sub(SHORT) * REST);
     }
 }
 
