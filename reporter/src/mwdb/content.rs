@@ -52,22 +52,39 @@ impl Content for FileContent {
 #[error("{reason}")]
 pub struct ContentError {
     reason: String,
-    away: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Broken,
+    Interrupted,
+    Away,
 }
 
 impl ContentError {
-    /// Something is wrong with this content.
+    /// Something is wrong with this content: another try would not help.
     pub fn broken(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), away: false }
+        Self { reason: reason.into(), kind: Kind::Broken }
+    }
+
+    /// Reading broke off on the way: worth a few more tries.
+    pub fn interrupted(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), kind: Kind::Interrupted }
     }
 
     /// The place where the content is kept does not answer: worth waiting for.
     pub fn away(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), away: true }
+        Self { reason: reason.into(), kind: Kind::Away }
     }
 
     /// Whether it is the place that is away.
     pub fn is_away(&self) -> bool {
-        self.away
+        self.kind == Kind::Away
+    }
+
+    /// Whether the same content may be read later.
+    pub fn is_temporary(&self) -> bool {
+        self.kind != Kind::Broken
     }
 }

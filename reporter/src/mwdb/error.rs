@@ -92,7 +92,11 @@ impl Error {
     /// True when the same request may work later.
     pub fn is_temporary(&self) -> bool {
         use Problem::{Broken, Content, RateLimited, TimedOut, Unavailable, Unreachable};
-        matches!(self.problem, Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | RateLimited { .. } | Content(_))
+        match &self.problem {
+            Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | RateLimited { .. } => true,
+            Content(error) => error.is_temporary(),
+            _ => false,
+        }
     }
 
     /// True when the request may have been carried out all the same.

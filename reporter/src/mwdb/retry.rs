@@ -58,6 +58,8 @@ pub struct Waiter<'a> {
     stop: &'a CancellationToken,
     failures: u32,
     counted: u32,
+    /// Whether the last failure was counted.
+    counts: bool,
 }
 
 impl<'a> Waiter<'a> {
@@ -65,12 +67,13 @@ impl<'a> Waiter<'a> {
     const SILENT: u32 = 20;
 
     pub(super) fn new(patience: &'a Patience, stop: &'a CancellationToken) -> Self {
-        Self { patience, stop, failures: 0, counted: 0 }
+        Self { patience, stop, failures: 0, counted: 0, counts: false }
     }
 
     /// Counts a failure that is the fault of the request; false when it was one too many.
-    pub(super) fn may_repeat(&mut self) -> bool {
+    pub fn may_repeat(&mut self) -> bool {
         self.counted += 1;
+        self.counts = true;
         self.counted <= self.patience.retries
     }
 
@@ -80,10 +83,13 @@ impl<'a> Waiter<'a> {
     /// When the process is told to stop.
     pub async fn pause(&mut self, failure: &impl Display) -> Result<(), Interrupted> {
         let pause = self.patience.pause(self.failures);
-        if self.failures.is_multiple_of(Self::SILENT) {
-            tracing::warn!("{failure}; trying again until it works");
-        } else {
+        let counts = std::mem::take(&mut self.counts);
+        if !self.failures.is_multiple_of(Self::SILENT) {
             tracing::debug!("{failure}");
+        } else if counts {
+            tracing::warn!("{failure}; trying again, {} times at most", self.patience.retries);
+        } else {
+            tracing::warn!("{failure}; trying again until it works");
         }
         self.failures = self.failures.saturating_add(1);
         self.sleep(pause).await

@@ -234,7 +234,7 @@ fn pieces(
                     Ok(Some(piece))
                 }
             }
-            Some(Err(error)) => Err(ContentError::broken(error.to_string())),
+            Some(Err(error)) => Err(ContentError::interrupted(error.to_string())),
             None if sent < size => Err(ContentError::broken(format!("it ends after {sent} of the {size} bytes that the task says"))),
             None => Ok(None),
         };

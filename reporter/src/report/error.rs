@@ -58,10 +58,12 @@ impl ReportError {
         }
     }
 
-    /// True when the same task may be reported later, though nobody knows when: MWDB failed at it.
+    /// True when the same task may be reported later, though nobody knows when: MWDB failed at it,
+    /// or the object store in the middle of a file.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Mwdb(error) => error.is_temporary() || matches!(error.problem(), Problem::Refused { status: 500.., .. }),
+            Self::Content { source, .. } => source.is_temporary(),
             _ => false,
         }
     }

@@ -68,7 +68,9 @@ impl Run<'_> {
                     waiter.over();
                     return Ok(copied);
                 }
-                Err(error) if error.is_away() => waiter.pause(&error).await.map_err(|_| ReportError::Stopped)?,
+                Err(error) if error.is_away() || (error.is_temporary() && waiter.may_repeat()) => {
+                    waiter.pause(&error).await.map_err(|_| ReportError::Stopped)?
+                }
                 Err(source) => return Err(ReportError::Content { name: resource.name.clone(), source }),
             }
         }
@@ -83,7 +85,7 @@ async fn copy_to_disk(samples: &dyn Samples, resource: &Resource) -> Result<(Tem
     let mut size = 0;
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let count = reader.read(&mut buffer).await.map_err(|error| ContentError::broken(error.to_string()))?;
+        let count = reader.read(&mut buffer).await.map_err(|error| ContentError::interrupted(error.to_string()))?;
         if count == 0 {
             break;
         }

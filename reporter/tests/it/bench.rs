@@ -2,7 +2,12 @@
 
 use std::collections::HashMap;
 use std::io::Cursor;
-use std::sync::Mutex;
+use std::pin::Pin;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +18,7 @@ use reporter::{
     report::{Options, ReportError, Reporter, Samples},
 };
 use serde_json::json;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::stub::{KEY, Stub, sha256};
@@ -39,15 +45,38 @@ pub fn client_of(stub: &Stub) -> Client {
 pub struct MemorySamples {
     contents: Mutex<HashMap<String, Bytes>>,
     failures: Mutex<Vec<ContentError>>,
+    opens: AtomicUsize,
+    /// So many readers break off in the middle.
+    breaks: AtomicUsize,
+}
+
+/// Half of a content, then an error.
+struct Breaking(Cursor<Bytes>);
+
+impl AsyncRead for Breaking {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if self.0.position() > 0 {
+            return Poll::Ready(Err(std::io::ErrorKind::ConnectionReset.into()));
+        }
+        let half = self.0.get_ref().len() / 2;
+        let mut first = buffer.take(half);
+        let read = Pin::new(&mut self.0).poll_read(context, &mut first);
+        let filled = first.filled().len();
+        buffer.advance(filled);
+        read
+    }
 }
 
 impl Samples for MemorySamples {
     fn open<'a>(&'a self, resource: &'a Resource) -> BoxFuture<'a, Result<Reader, ContentError>> {
         let failure = self.failures.lock().unwrap().pop();
         let content = self.contents.lock().unwrap().get(&resource.uid).cloned();
+        self.opens.fetch_add(1, Ordering::Relaxed);
+        let breaks = self.breaks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
         Box::pin(async move {
             match (failure, content) {
                 (Some(failure), _) => Err(failure),
+                (None, Some(content)) if breaks => Ok(Box::new(Breaking(Cursor::new(content))) as Reader),
                 (None, Some(content)) => Ok(Box::new(Cursor::new(content)) as Reader),
                 (None, None) => Err(ContentError::broken("no such object")),
             }
@@ -83,6 +112,16 @@ impl Bench {
 
     pub fn fail_opens(&self, failures: Vec<ContentError>) {
         *self.samples.failures.lock().unwrap() = failures;
+    }
+
+    /// The next readers break off in the middle.
+    pub fn break_reads(&self, count: usize) {
+        self.samples.breaks.store(count, Ordering::Relaxed);
+    }
+
+    /// How often a file was opened since this was asked last.
+    pub fn opens(&self) -> usize {
+        self.samples.opens.swap(0, Ordering::Relaxed)
     }
 
     pub async fn try_report(&self, task: &Task) -> Result<(), ReportError> {

@@ -80,16 +80,36 @@ async fn waiting_for_the_object_store_ends_when_the_service_stops() {
 }
 
 #[tokio::test]
-async fn content_that_is_gone_is_an_error() {
+async fn content_that_is_gone_is_an_error_at_once() {
     let bench = Bench::start().await;
     let (sample, _) = bench.file("s", "sample");
     let mut task = sample_task();
     task.set_payload("sample", changed(&sample, "uid", "gone".into()));
     let error = bench.try_report(&task).await.unwrap_err();
     assert!(matches!(&error, ReportError::Mwdb(error) if matches!(error.problem(), Problem::Content(_))), "{error}");
+    assert_eq!((bench.opens(), error.may_pass()), (1, false), "{error}");
     task.set_payload("sample", changed(&changed(&sample, "uid", "gone".into()), "sha256", Value::Null));
     let error = bench.try_report(&task).await.unwrap_err();
     assert!(matches!(error, ReportError::Content { .. }), "{error}");
+    assert_eq!((bench.opens(), error.may_pass()), (1, false), "{error}");
+}
+
+#[tokio::test]
+async fn content_that_breaks_off_is_read_again_some_times() {
+    let bench = Bench::start().await;
+    let (sample, id) = bench.file("s", "sample");
+    for resource in [sample.clone(), changed(&sample, "sha256", Value::Null)] {
+        let mut task = sample_task();
+        task.set_payload("sample", resource);
+        bench.break_reads(5);
+        bench.report(&task).await;
+        assert_eq!(bench.opens(), 6);
+        bench.break_reads(6);
+        let error = bench.try_report(&task).await.unwrap_err();
+        assert!(error.may_pass(), "{error}");
+        assert_eq!(bench.opens(), 6);
+    }
+    assert!(bench.stub.stored(&id).is_some());
 }
 
 /// So many bytes out of nowhere.
