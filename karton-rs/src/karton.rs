@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{Backend, ServiceInfo},
     config::{Config, ServiceSettings},
     error::Error,
+    reader::ResourceReader,
     resource::Resource,
     task::Task,
 };
@@ -156,14 +156,14 @@ impl Karton {
     ///
     /// # Errors
     /// When S3 does not answer or has no such object.
-    pub async fn open(&self, resource: &Resource) -> Result<impl AsyncRead + Send + Unpin + use<>, Error> {
+    pub async fn open(&self, resource: &Resource) -> Result<ResourceReader, Error> {
         #[cfg(any(test, feature = "test-util"))]
         if let Some(kit) = &self.kit {
-            let content: Box<dyn AsyncRead + Send + Unpin> = Box::new(std::io::Cursor::new(kit.read(resource, u64::MAX)?));
-            return Ok(content);
+            let content = kit.read(resource, u64::MAX)?;
+            let size = content.len() as u64;
+            return Ok(ResourceReader::new(std::io::Cursor::new(content), Some(size)));
         }
-        let content: Box<dyn AsyncRead + Send + Unpin> = Box::new(self.backend.storage().open(resource).await?);
-        Ok(content)
+        self.backend.storage().open(resource).await
     }
 
     /// Reads a whole resource of at most `limit` bytes into memory.

@@ -26,6 +26,7 @@ mod folder;
 mod inspect;
 mod karton;
 mod logs;
+mod reader;
 mod resource;
 mod storage;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use filters::{FilterError, Filters};
 pub use inspect::{Analysis, Inspect, QueueStatus};
 pub use karton::Karton;
 pub use logs::{LogConsumer, PublishLayer};
+pub use reader::ResourceReader;
 pub use resource::{LocalResource, Resource, ResourceError};
 pub use service::{ConsumerArgs, ServiceArgs};
 pub use task::{Task, TaskError, TaskPriority, TaskState};

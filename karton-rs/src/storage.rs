@@ -16,11 +16,12 @@ use aws_sdk_s3::{
     types::{Delete, ObjectIdentifier},
 };
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::{
     config::{ConfigError, S3Settings},
     error::{Error, StorageErrorKind},
+    reader::ResourceReader,
     resource::{LocalResource, Resource, Source},
     s3,
 };
@@ -105,8 +106,10 @@ impl Storage {
     }
 
     /// Opens a resource for reading from its start.
-    pub(crate) async fn open(&self, resource: &Resource) -> Result<impl AsyncRead + Send + Unpin + use<>, Error> {
-        Ok(self.get(resource, None).await?.body.into_async_read())
+    pub(crate) async fn open(&self, resource: &Resource) -> Result<ResourceReader, Error> {
+        let output = self.get(resource, None).await?;
+        let size = output.content_length().and_then(|length| u64::try_from(length).ok());
+        Ok(ResourceReader::new(output.body.into_async_read(), size))
     }
 
     /// The whole content, when it has at most `limit` bytes.

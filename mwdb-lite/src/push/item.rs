@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::ensure;
 use futures::future::BoxFuture;
 use karton_rs::json::Value;
-use reporter::mwdb::{Client, Content, ContentError, FileUpload, Object, Reader, UploadOptions};
+use reporter::mwdb::{Client, Content, ContentError, FileUpload, Object, Opened, UploadOptions};
 use rusqlite::Connection;
 
 use super::target::Target;
@@ -87,10 +87,10 @@ impl Item {
     async fn upload(&self, client: &Client, store: &Arc<Store>, options: &UploadOptions) -> anyhow::Result<Object> {
         Ok(match &self.body {
             Body::File(file) => {
-                let content = StoredContent { store: Arc::clone(store), sha256: self.dhash.clone() };
+                let content = StoredContent { store: Arc::clone(store), sha256: self.dhash.clone(), size: file.file_size };
                 // A name of nothing but odd characters has nothing left, and an upload needs one.
                 let name = if file.file_name.is_empty() { &self.dhash } else { &file.file_name };
-                client.upload_file(&FileUpload::new(name, file.file_size, &content), options).await?
+                client.upload_file(&FileUpload::new(name, &content), options).await?
             }
             Body::Config(config) => client.upload_config(&config.family, &config.config_type, &Value::parse(&config.cfg)?, options).await?,
             Body::Blob(blob, content) => client.upload_blob(&blob.blob_name, &blob.blob_type, content, options).await?,
@@ -140,13 +140,14 @@ impl Item {
 struct StoredContent {
     store: Arc<Store>,
     sha256: String,
+    size: u64,
 }
 
 impl Content for StoredContent {
-    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>> {
+    fn open(&self) -> BoxFuture<'_, Result<Opened, ContentError>> {
         Box::pin(async {
             let opened = async { self.store.open_content(&self.sha256).await?.whole().await };
-            opened.await.map_err(|error| match error {
+            opened.await.map(|reader| Opened::new(self.size, reader)).map_err(|error| match error {
                 StoreError::Away(reason) => ContentError::away(reason),
                 other => ContentError::broken(other.to_string()),
             })

@@ -10,10 +10,25 @@ use tokio::io::AsyncRead;
 /// An open source.
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
+/// Content that was opened.
+pub struct Opened {
+    /// How many bytes [`Opened::reader`] gives.
+    pub size: u64,
+    /// The bytes, from the start.
+    pub reader: Reader,
+}
+
+impl Opened {
+    /// A source of `size` bytes.
+    pub fn new(size: u64, reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        Self { size, reader: Box::new(reader) }
+    }
+}
+
 /// Content that can be read from its start again and again.
 pub trait Content: Send + Sync {
     /// Opens the content at its start.
-    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>>;
+    fn open(&self) -> BoxFuture<'_, Result<Opened, ContentError>>;
 }
 
 /// Content in a file.
@@ -38,11 +53,12 @@ impl FileContent {
 }
 
 impl Content for FileContent {
-    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>> {
+    fn open(&self) -> BoxFuture<'_, Result<Opened, ContentError>> {
         Box::pin(async move {
-            let file = tokio::fs::File::open(&self.0).await;
-            let file = file.map_err(|error| ContentError::broken(format!("{}: {error}", self.0.display())))?;
-            Ok(Box::new(file) as Reader)
+            let failed = |error| ContentError::broken(format!("{}: {error}", self.0.display()));
+            let file = tokio::fs::File::open(&self.0).await.map_err(failed)?;
+            let size = file.metadata().await.map_err(failed)?.len();
+            Ok(Opened::new(size, file))
         })
     }
 }

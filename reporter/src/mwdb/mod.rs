@@ -36,7 +36,7 @@ mod upload;
 mod version;
 
 pub use client::Client;
-pub use content::{Content, ContentError, FileContent, Reader};
+pub use content::{Content, ContentError, FileContent, Opened, Reader};
 pub use error::{Error, Problem};
 pub(crate) use metadata::metakey_text;
 pub use object::{Account, Analyses, Analysis, Attribute, Comment, Download, Object, ObjectType, Relations, Share};

@@ -36,9 +36,8 @@ impl Client {
     ///
     /// # async fn example(mwdb: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let content = FileContent::new("/tmp/sample.exe");
-    /// let size = tokio::fs::metadata(content.path()).await?.len();
     /// let options = UploadOptions { tags: vec!["feed:demo".to_owned()], ..UploadOptions::default() };
-    /// let file = mwdb.upload_file(&FileUpload::new("sample.exe", size, &content), &options).await?;
+    /// let file = mwdb.upload_file(&FileUpload::new("sample.exe", &content), &options).await?;
     /// println!("{}", file.id);
     /// # Ok(()) }
     /// ```

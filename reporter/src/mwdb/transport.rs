@@ -19,7 +19,7 @@ use tokio_util::io::ReaderStream;
 
 use super::{
     answer::judge,
-    content::{ContentError, Reader},
+    content::{ContentError, Opened, Reader},
     error::{Error, Problem},
     settings::{Limits, Secret, Settings},
     upload::FileUpload,
@@ -162,11 +162,11 @@ impl Transport {
             Body::Empty => builder,
             Body::Json(value) => builder.header(CONTENT_TYPE, "application/json").body(value.to_json()),
             Body::File { upload, options } => {
-                let reader = tokio::time::timeout(self.limits.idle, upload.content.open());
-                let reader = reader.await.map_err(|_| ContentError::away(format!("no answer within {} s", self.limits.idle.as_secs_f32())));
-                let reader = reader.and_then(|opened| opened).map_err(Problem::Content)?;
-                let content = pieces(reader, upload.size, progress.clone(), failure.clone());
-                let part = Part::stream_with_length(reqwest::Body::wrap_stream(content), upload.size).file_name(file_name(upload.name));
+                let opened = tokio::time::timeout(self.limits.idle, upload.content.open());
+                let opened = opened.await.map_err(|_| ContentError::away(format!("no answer within {} s", self.limits.idle.as_secs_f32())));
+                let Opened { size, reader } = opened.and_then(|opened| opened).map_err(Problem::Content)?;
+                let content = pieces(reader, size, progress.clone(), failure.clone());
+                let part = Part::stream_with_length(reqwest::Body::wrap_stream(content), size).file_name(file_name(upload.name));
                 builder.multipart(Form::new().part("file", part).text("options", options.to_json()))
             }
         };
@@ -228,14 +228,10 @@ fn pieces(
         let outcome = match piece {
             Some(Ok(piece)) => {
                 sent += piece.len() as u64;
-                if sent > size {
-                    Err(ContentError::broken(format!("it is longer than the {size} bytes that the task says")))
-                } else {
-                    Ok(Some(piece))
-                }
+                if sent > size { Err(ContentError::broken(format!("it is longer than its {size} bytes"))) } else { Ok(Some(piece)) }
             }
             Some(Err(error)) => Err(ContentError::interrupted(error.to_string())),
-            None if sent < size => Err(ContentError::broken(format!("it ends after {sent} of the {size} bytes that the task says"))),
+            None if sent < size => Err(ContentError::interrupted(format!("it ends after {sent} of its {size} bytes"))),
             None => Ok(None),
         };
         if let Err(error) = &outcome {

@@ -10,16 +10,14 @@ use super::content::Content;
 pub struct FileUpload<'a> {
     /// Name that MWDB shows.
     pub name: &'a str,
-    /// Bytes of the content, all of which are sent.
-    pub size: u64,
-    /// The content.
+    /// The content; all of it is sent.
     pub content: &'a dyn Content,
 }
 
 impl<'a> FileUpload<'a> {
-    /// A file of `size` bytes.
-    pub fn new(name: &'a str, size: u64, content: &'a dyn Content) -> Self {
-        Self { name, size, content }
+    /// A file of this content.
+    pub fn new(name: &'a str, content: &'a dyn Content) -> Self {
+        Self { name, content }
     }
 }
 

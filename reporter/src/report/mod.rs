@@ -23,20 +23,23 @@ use karton_rs::{Karton, Resource, Task};
 pub use change::Change;
 pub use error::ReportError;
 
-use crate::mwdb::{Client, ContentError, Reader};
+use crate::mwdb::{Client, ContentError, Opened};
 use futures::future::BoxFuture;
 
 /// Where the content of resources is read from.
 pub trait Samples: Send + Sync {
-    /// Opens a resource at its start.
-    fn open<'a>(&'a self, resource: &'a Resource) -> BoxFuture<'a, Result<Reader, ContentError>>;
+    /// Opens a resource at its start. Its size is that of the content: what the task says may be wrong.
+    fn open<'a>(&'a self, resource: &'a Resource) -> BoxFuture<'a, Result<Opened, ContentError>>;
 }
 
 impl Samples for Karton {
-    fn open<'a>(&'a self, resource: &'a Resource) -> BoxFuture<'a, Result<Reader, ContentError>> {
+    fn open<'a>(&'a self, resource: &'a Resource) -> BoxFuture<'a, Result<Opened, ContentError>> {
         Box::pin(async move {
             match Self::open(self, resource).await {
-                Ok(reader) => Ok(Box::new(reader) as Reader),
+                Ok(reader) => match reader.size() {
+                    Some(size) => Ok(Opened::new(size, reader)),
+                    None => spool::measured(reader).await,
+                },
                 Err(error) if error.is_temporary() => Err(ContentError::away(error.to_string())),
                 Err(error) => Err(ContentError::broken(error.to_string())),
             }

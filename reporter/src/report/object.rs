@@ -42,7 +42,7 @@ impl Subject<'_> {
 
     pub(super) async fn upload(&self, mwdb: &Client, options: &UploadOptions) -> Result<Object, Error> {
         match self {
-            Self::File(file) => mwdb.upload_file(&FileUpload::new(&file.name, file.size, &*file.content), options).await,
+            Self::File(file) => mwdb.upload_file(&FileUpload::new(&file.name, &*file.content), options).await,
             Self::Config { family, config_type, cfg, .. } => mwdb.upload_config(family, config_type, cfg, options).await,
             Self::Blob { name, kind, content, .. } => mwdb.upload_blob(name, kind, content, options).await,
         }
@@ -57,14 +57,15 @@ impl Run<'_> {
         parent: Option<&str>,
         metadata: &Metadata,
     ) -> Result<Option<Object>, ReportError> {
-        let file = self.sample_file(resource).await?;
+        let mut file = self.sample_file(resource).await?;
         if self.plan.is_some() {
-            file.content.open().await.map_err(|source| ReportError::Content { name: file.name.clone(), source })?;
+            let opened = file.content.open().await.map_err(|source| ReportError::Content { name: file.name.clone(), source })?;
+            file.size = opened.size;
         }
         match self.report_object(&Subject::File(&file), parent, metadata).await {
             Ok(object) => Ok(Some(object)),
             Err(error) if matches!(error.problem(), Problem::TooLarge) => {
-                tracing::warn!("File `{}` ({}, {} bytes) is too large for MWDB: not uploaded", file.name, file.id, file.size);
+                tracing::warn!("File `{}` ({}) is too large for MWDB: not uploaded", file.name, file.id);
                 Ok(None)
             }
             Err(error) => Err(error.into()),

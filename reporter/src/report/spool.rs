@@ -1,21 +1,22 @@
 //! Files that a task brings along, ready to be uploaded.
 //!
-//! The one rule: content is streamed from the object store to MWDB. Only a resource without size or
-//! digest passes through a temporary file, where both are found out.
+//! The one rule: content is streamed from the object store to MWDB, as many bytes as are there. Only a
+//! resource without digest passes through a temporary file, where it is found out.
 
 use futures::future::BoxFuture;
 use karton_rs::Resource;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempPath;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Run, Samples, error::ReportError};
-use crate::mwdb::{Content, ContentError, Reader};
+use crate::mwdb::{Content, ContentError, Opened};
 
-/// A file with known id and size.
+/// A file with known id.
 pub(super) struct SampleFile<'a> {
     pub(super) id: String,
     pub(super) name: String,
+    /// Bytes, as the task says until the content is opened.
     pub(super) size: u64,
     pub(super) content: Box<dyn Content + 'a>,
 }
@@ -27,7 +28,7 @@ struct Stored<'a> {
 }
 
 impl Content for Stored<'_> {
-    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>> {
+    fn open(&self) -> BoxFuture<'_, Result<Opened, ContentError>> {
         self.samples.open(self.resource)
     }
 }
@@ -36,10 +37,11 @@ impl Content for Stored<'_> {
 struct Spooled(TempPath);
 
 impl Content for Spooled {
-    fn open(&self) -> BoxFuture<'_, Result<Reader, ContentError>> {
+    fn open(&self) -> BoxFuture<'_, Result<Opened, ContentError>> {
         Box::pin(async move {
             let file = tokio::fs::File::open(&self.0).await.map_err(on_disk)?;
-            Ok(Box::new(file) as Reader)
+            let size = file.metadata().await.map_err(on_disk)?.len();
+            Ok(Opened::new(size, file))
         })
     }
 }
@@ -48,12 +50,14 @@ impl Run<'_> {
     /// Finds out what has to be known about a resource.
     pub(super) async fn sample_file<'r>(&'r self, resource: &'r Resource) -> Result<SampleFile<'r>, ReportError> {
         let digest = resource.sha256().filter(|digest| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let (id, size, content): (_, _, Box<dyn Content + 'r>) = match (digest, resource.size) {
-            (Some(digest), Some(size)) => (digest.to_ascii_lowercase(), size, Box::new(Stored { samples: self.samples, resource })),
-            (digest, _) => {
+        let (id, size, content): (_, _, Box<dyn Content + 'r>) = match digest {
+            // What the task says names the object, as it does for the other services.
+            Some(digest) => {
+                (digest.to_ascii_lowercase(), resource.size.unwrap_or_default(), Box::new(Stored { samples: self.samples, resource }))
+            }
+            None => {
                 let (path, size, computed) = self.spool(resource).await?;
-                // What the task says names the object, as it does for the other services.
-                (digest.map_or(computed, str::to_ascii_lowercase), size, Box::new(Spooled(path)))
+                (computed, size, Box::new(Spooled(path)))
             }
         };
         let name = if resource.name.is_empty() { id.clone() } else { resource.name.clone() };
@@ -78,7 +82,18 @@ impl Run<'_> {
 }
 
 async fn copy_to_disk(samples: &dyn Samples, resource: &Resource) -> Result<(TempPath, u64, String), ContentError> {
-    let mut reader = samples.open(resource).await?;
+    to_disk(samples.open(resource).await?.reader).await
+}
+
+/// Content whose size nobody knows, by way of a temporary file.
+pub(super) async fn measured(reader: impl AsyncRead + Unpin) -> Result<Opened, ContentError> {
+    let (path, ..) = to_disk(reader).await?;
+    // The open file stays when its name goes.
+    Spooled(path).open().await
+}
+
+/// Copies into a temporary file; gives its size and digest.
+async fn to_disk(mut reader: impl AsyncRead + Unpin) -> Result<(TempPath, u64, String), ContentError> {
     let (file, path) = tempfile::NamedTempFile::new().map_err(on_disk)?.into_parts();
     let mut file = tokio::fs::File::from_std(file);
     let mut hasher = Sha256::new();

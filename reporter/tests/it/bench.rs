@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use karton_rs::{LocalResource, Resource, Task, json::Value};
 use reporter::{
-    mwdb::{Client, ContentError, Credentials, Reader, Settings},
+    mwdb::{Client, ContentError, Credentials, Opened, Settings},
     report::{Options, ReportError, Reporter, Samples},
 };
 use serde_json::json;
@@ -68,7 +68,7 @@ impl AsyncRead for Breaking {
 }
 
 impl Samples for MemorySamples {
-    fn open<'a>(&'a self, resource: &'a Resource) -> BoxFuture<'a, Result<Reader, ContentError>> {
+    fn open<'a>(&'a self, resource: &'a Resource) -> BoxFuture<'a, Result<Opened, ContentError>> {
         let failure = self.failures.lock().unwrap().pop();
         let content = self.contents.lock().unwrap().get(&resource.uid).cloned();
         self.opens.fetch_add(1, Ordering::Relaxed);
@@ -76,8 +76,8 @@ impl Samples for MemorySamples {
         Box::pin(async move {
             match (failure, content) {
                 (Some(failure), _) => Err(failure),
-                (None, Some(content)) if breaks => Ok(Box::new(Breaking(Cursor::new(content))) as Reader),
-                (None, Some(content)) => Ok(Box::new(Cursor::new(content)) as Reader),
+                (None, Some(content)) if breaks => Ok(Opened::new(content.len() as u64, Breaking(Cursor::new(content)))),
+                (None, Some(content)) => Ok(Opened::new(content.len() as u64, Cursor::new(content))),
                 (None, None) => Err(ContentError::broken("no such object")),
             }
         })

@@ -2,8 +2,8 @@
 
 use karton_rs::json::Value;
 use reporter::{
-    mwdb::{Client, Content, ContentError, Credentials, FileUpload, Problem, Reader, UploadOptions},
-    report::{Options, ReportError, Reporter},
+    mwdb::{Client, Content, ContentError, Credentials, FileUpload, Opened, Problem, UploadOptions},
+    report::{Change, Options, ReportError, Reporter},
 };
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
@@ -39,13 +39,34 @@ async fn size_and_digest_are_found_out_when_they_are_missing() {
 }
 
 #[tokio::test]
-async fn a_size_that_is_wrong_is_an_error_that_says_so() {
+async fn what_the_task_says_of_the_size_does_not_matter() {
     let bench = Bench::start().await;
-    let (sample, _) = bench.file("s", "sample");
-    for (size, expected) in [(5_u64, "longer than the 5 bytes"), (7, "ends after 6 of the 7 bytes")] {
+    let (sample, id) = bench.file("s", "sample");
+    for size in [Value::from(5_u64), 7_u64.into(), 0_u64.into(), Value::Null] {
         let mut task = sample_task();
-        task.set_payload("sample", changed(&sample, "size", size.into()));
-        let error = bench.try_report(&task).await.unwrap_err();
+        task.set_payload("sample", changed(&sample, "size", size));
+        bench.stub.forget();
+        bench.report(&task).await;
+        assert!(bench.stub.requests().iter().any(|request| request.file == Some(("s".to_owned(), id.clone()))));
+        let plan = bench.reporter.plan(&task, &bench.samples).await.unwrap();
+        assert!(matches!(plan[..], [Change::Upload { size: 6, .. }]), "{plan:?}");
+    }
+}
+
+/// Content that is not what it says.
+struct Lying(u64);
+
+impl Content for Lying {
+    fn open(&self) -> futures::future::BoxFuture<'_, Result<Opened, ContentError>> {
+        Box::pin(async { Ok(Opened::new(self.0, std::io::Cursor::new("sample"))) })
+    }
+}
+
+#[tokio::test]
+async fn content_that_is_not_as_long_as_it_says_is_an_error() {
+    let stub = Stub::start().await;
+    for (size, expected) in [(5, "longer than its 5 bytes"), (7, "ends after 6 of its 7 bytes")] {
+        let error = client_of(&stub).upload_file(&FileUpload::new("s", &Lying(size)), &UploadOptions::default()).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
 }
@@ -116,9 +137,9 @@ async fn content_that_breaks_off_is_read_again_some_times() {
 struct Zeros(u64);
 
 impl Content for Zeros {
-    fn open(&self) -> futures::future::BoxFuture<'_, Result<Reader, ContentError>> {
+    fn open(&self) -> futures::future::BoxFuture<'_, Result<Opened, ContentError>> {
         let reader = tokio::io::repeat(0).take(self.0);
-        Box::pin(async move { Ok(Box::new(reader) as Reader) })
+        Box::pin(async move { Ok(Opened::new(self.0, reader)) })
     }
 }
 
@@ -134,7 +155,7 @@ async fn a_large_file_passes_through_little_memory() {
     const SIZE: u64 = 1024 * 1024 * 1024;
     let stub = Stub::start().await;
     let before = peak_memory();
-    client_of(&stub).upload_file(&FileUpload::new("large", SIZE, &Zeros(SIZE)), &UploadOptions::default()).await.unwrap();
+    client_of(&stub).upload_file(&FileUpload::new("large", &Zeros(SIZE)), &UploadOptions::default()).await.unwrap();
     assert!(stub.requests()[0].size as u64 > SIZE);
     // Other tests run in this process, too; a copy of the file would stand out.
     assert!(peak_memory() - before < 300, "{before} -> {}", peak_memory());

@@ -18,8 +18,7 @@ async fn upload(client: &Client, folder: &std::path::Path, name: &str, options: 
     let path = folder.join(name);
     std::fs::write(&path, format!("content of {name}")).unwrap();
     let content = FileContent::new(&path);
-    let size = std::fs::metadata(content.path()).unwrap().len();
-    client.upload_file(&FileUpload::new(name, size, &content), options).await.unwrap()
+    client.upload_file(&FileUpload::new(name, &content), options).await.unwrap()
 }
 
 #[tokio::test]

@@ -134,6 +134,25 @@ async fn a_sample_travels_from_s3_to_mwdb() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_size_is_that_of_the_object_in_s3() {
+    let stub = Stub::start().await;
+    let world = World::start(&stub.url()).await;
+    let service = world.serve(&stub.url());
+    for size in [Some(1), Some(1 << 40), None] {
+        let content = format!("content of the size {size:?}");
+        let mut task = sample(&content);
+        let mut resource = task.resource("sample").unwrap();
+        resource.size = size;
+        task.set_payload("sample", resource.to_value());
+        let uid = world.queue(task).await;
+        world.wait_for(&uid, TaskState::Finished).await;
+        assert!(stub.stored(&sha256(content.as_bytes())).is_some());
+    }
+    world.stop.cancel();
+    service.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_waits_for_mwdb_and_crashes_for_what_is_wrong_with_it() {
     let stub = Stub::start().await;
     let (url, address) = (stub.url(), stub.address());
