@@ -41,12 +41,13 @@ impl Content {
     /// Opens a file on disk.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it is no regular file, or cannot be read.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let failed = || format!("cannot read `{}`", path.display());
+        // Before it is opened: opening a pipe waits for a writer, and a device may do anything.
+        anyhow::ensure!(path.metadata().with_context(failed)?.is_file(), "`{}` is not a file", path.display());
         let file = File::open(path).with_context(failed)?;
         let metadata = file.metadata().with_context(failed)?;
-        anyhow::ensure!(metadata.is_file(), "`{}` is not a file", path.display());
         if metadata.len() <= IN_MEMORY {
             let mut bytes = Vec::new();
             file.take(IN_MEMORY + 1).read_to_end(&mut bytes).with_context(failed)?;

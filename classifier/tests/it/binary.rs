@@ -112,6 +112,29 @@ fn classify_prints_a_line_for_each_file_and_fails_for_those_it_cannot_read() {
     assert_eq!(lines[1]["tasks"][0]["tags"], serde_json::json!(["runnable:win32:exe"]));
 }
 
+#[tokio::test]
+async fn classify_opens_nothing_but_files() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+    std::os::unix::fs::symlink("pipe", folder.path().join("link")).unwrap();
+    std::fs::write(folder.path().join("a.js"), "1;").unwrap();
+    let odd = ["pipe", "socket", "link", "/dev/zero", "."];
+    let mut command = program(folder.path());
+    command.arg("classify").args(odd).arg("a.js").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let ended = within(Duration::from_secs(20), "the end of the program", || {
+        let status = child.try_wait().unwrap();
+        async move { status }
+    })
+    .await;
+    let Output { stdout, stderr, .. } = child.wait_with_output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(ended.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().collect::<Vec<_>>(), odd.map(|name| format!("`{name}` is not a file")));
+    assert!(stdout.starts_with("a.js\tscript:win32:js\t") && stdout.lines().count() == 1, "{stdout}");
+}
+
 #[test]
 fn classify_reads_standard_input_under_a_given_name() {
     let folder = tempfile::tempdir().unwrap();
