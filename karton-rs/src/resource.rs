@@ -32,8 +32,10 @@ pub(crate) const MARK: &str = "__karton_resource__";
 pub struct Resource {
     /// Key of the object in its bucket.
     pub uid: String,
-    /// File name, free text.
+    /// File name, free text; empty when the sender gave none.
     pub name: String,
+    /// The name as it came, when it was no text: null, or not Unicode. It goes on like that unless `name` is set.
+    given_name: Option<Value>,
     /// Bucket; none: the default bucket, filled in when the task is sent.
     pub bucket: Option<String>,
     /// Bytes.
@@ -65,7 +67,8 @@ impl Resource {
     pub fn to_value(&self) -> Value {
         let mut fields = Map::new();
         fields.insert("uid".to_owned(), self.uid.as_str().into());
-        fields.insert("name".to_owned(), self.name.as_str().into());
+        let given = self.given_name.as_ref().filter(|given| shown_name(given).as_ref() == Some(&self.name));
+        fields.insert("name".to_owned(), given.cloned().unwrap_or_else(|| self.name.as_str().into()));
         fields.insert("bucket".to_owned(), self.bucket.clone().into());
         fields.insert("size".to_owned(), self.size.into());
         fields.insert("metadata".to_owned(), self.metadata.clone().into());
@@ -87,12 +90,9 @@ impl Resource {
             Value::Null => new_uid(),
             uid => text(uid, "uid")?,
         };
-        let name = match required("name")? {
-            Value::String(name) => name.clone(),
-            // A name that is not Unicode is shown by its JSON text.
-            Value::Unpaired(json) => json.trim_matches('"').to_owned(),
-            _ => return Err(ResourceError::Invalid("name")),
-        };
+        let given_name = required("name")?;
+        let name = shown_name(given_name).ok_or(ResourceError::Invalid("name"))?;
+        let given_name = Some(given_name).filter(|given| !matches!(given, Value::String(_))).cloned();
         let bucket = match required("bucket")? {
             Value::Null => None,
             bucket => Some(text(bucket, "bucket")?),
@@ -116,7 +116,17 @@ impl Resource {
             Some(Value::Array(flags)) => flags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Some(_) => return Err(ResourceError::Invalid("flags")),
         };
-        Ok(Self { uid, name, bucket, size, metadata, flags })
+        Ok(Self { uid, name, given_name, bucket, size, metadata, flags })
+    }
+}
+
+/// A name as text: null is empty, and what is not Unicode is shown by its JSON text.
+fn shown_name(name: &Value) -> Option<String> {
+    match name {
+        Value::Null => Some(String::new()),
+        Value::String(name) => Some(name.clone()),
+        Value::Unpaired(json) => Some(json.trim_matches('"').to_owned()),
+        _ => None,
     }
 }
 
@@ -221,8 +231,15 @@ impl LocalResource {
     }
 
     fn new(name: &str, size: u64, sha256: &str, source: Source) -> Self {
-        let mut resource =
-            Resource { uid: new_uid(), name: name.to_owned(), bucket: None, size: Some(size), metadata: Map::new(), flags: Vec::new() };
+        let mut resource = Resource {
+            uid: new_uid(),
+            name: name.to_owned(),
+            given_name: None,
+            bucket: None,
+            size: Some(size),
+            metadata: Map::new(),
+            flags: Vec::new(),
+        };
         resource.set_sha256(sha256);
         Self { resource, source }
     }
@@ -331,5 +348,27 @@ pub(crate) fn fill_bucket(value: &mut Value, bucket: &str, is_local: &impl Fn(&s
             None => map.values_mut().for_each(|item| fill_bucket(item, bucket, is_local)),
         },
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_text_stays_until_it_is_set() {
+        let text = r#"{"__karton_resource__": {"uid": "u", "name": NAME, "bucket": "b", "size": 3}}"#;
+        for (name, shown) in [("null", ""), (r#""""#, ""), (r#""a""#, "a"), (r#""a\ud800""#, r"a\ud800")] {
+            let mut value = Value::parse(&text.replace("NAME", name)).expect("JSON");
+            let mut resource = Resource::from_value(&value).expect("a resource");
+            assert_eq!(resource.name, shown);
+            normalise(&mut value).expect("a resource");
+            for value in [&value, &resource.to_value()] {
+                let kept = value.get(MARK).and_then(|fields| fields.get("name")).map(Value::to_json);
+                assert_eq!(kept.as_deref(), Some(name));
+            }
+            "b".clone_into(&mut resource.name);
+            assert_eq!(Resource::from_value(&resource.to_value()).map(|resource| resource.name).as_deref(), Some("b"));
+        }
     }
 }

@@ -60,6 +60,40 @@ async fn a_raw_sample_comes_out_with_its_class() {
     assert!(!answer.has_payload("magic"));
 }
 
+/// The sample of a task, with some of its fields changed.
+fn with_fields(task: &Task, fields: &[(&str, Value)]) -> Value {
+    let mut sample = task.resource("sample").unwrap().to_value();
+    let resource = sample.as_object_mut().unwrap().get_mut("__karton_resource__").unwrap().as_object_mut().unwrap();
+    for (field, value) in fields {
+        resource.insert((*field).to_owned(), value.clone());
+    }
+    sample
+}
+
+/// A field of the sample as it stands in the record of a task.
+fn field<'a>(task: &'a Task, name: &str) -> &'a Value {
+    task.payload("sample").unwrap().get("__karton_resource__").unwrap().get(name).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_without_name_stays_without() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    for (content, stage) in [(file("pe-gui32.bin"), "recognized"), (file("noise-a.bin"), "unrecognized")] {
+        // With the digest to be filled in and without.
+        for more in [&[][..], &[("sha256", Value::Null)]] {
+            bed.send("x", content.clone(), |task| {
+                let sample = with_fields(task, &[&[("name", Value::Null)][..], more].concat());
+                task.set_payload("sample", sample);
+            })
+            .await;
+            let answer = bed.answer().await;
+            assert_eq!(answer.header_str("stage"), Some(stage));
+            assert_eq!(field(&answer, "name"), &Value::Null);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_digest_is_filled_in() {
     let mut bed = Bed::start().await;

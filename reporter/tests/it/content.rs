@@ -53,6 +53,19 @@ async fn what_the_task_says_of_the_size_does_not_matter() {
     }
 }
 
+#[tokio::test]
+async fn a_file_without_name_gets_its_digest_for_one() {
+    let bench = Bench::start().await;
+    let (sample, id) = bench.file("s", "sample");
+    for name in [Value::Null, "".into()] {
+        let mut task = sample_task();
+        task.set_payload("sample", changed(&sample, "name", name));
+        bench.stub.forget();
+        bench.report(&task).await;
+        assert!(bench.stub.requests().iter().any(|request| request.file == Some((id.clone(), id.clone()))));
+    }
+}
+
 /// Content that is not what it says.
 struct Lying(u64);
 
