@@ -6,6 +6,7 @@
 mod dump;
 mod explain;
 mod scripts;
+mod shifts;
 mod table;
 
 use std::cell::{OnceCell, RefCell};

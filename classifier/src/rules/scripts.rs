@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1254};
+use encoding_rs::{Encoding, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1254};
+
+use super::shifts;
 
 const ESCAPE: u8 = 0x1B;
 
@@ -80,12 +82,11 @@ fn decode_strictly(part: &[u8]) -> Option<Cow<'_, str>> {
             return encoding.decode_without_bom_handling_and_without_replacement(text);
         }
     }
-    // Seven-bit text with a mark of an encoding that shifts is that encoding or nothing.
-    let shifts = part.is_ascii() && part.windows(2).any(|pair| pair[0] == ESCAPE || pair == b"~{");
-    if part.is_ascii() && !shifts {
-        return std::str::from_utf8(part).ok().map(Cow::from);
+    if part.is_ascii() {
+        // With a mark of an encoding that shifts it is that encoding or nothing.
+        return if shifts::are_in(part) { shifts::decode(part).map(Cow::from) } else { std::str::from_utf8(part).ok().map(Cow::from) };
     }
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(part, true);
     // Text in UTF-8 has no use for characters that shift.
     let utf8 = if part.iter().any(|byte| matches!(*byte, 0x0E | 0x0F | ESCAPE)) { Utf8Detection::Deny } else { Utf8Detection::Allow };
@@ -95,7 +96,8 @@ fn decode_strictly(part: &[u8]) -> Option<Cow<'_, str>> {
     if encoding.is_single_byte() && part.contains(&0) {
         encoding = WINDOWS_1252;
     }
-    if shifts && encoding != ISO_2022_JP {
+    // Python takes Chinese text for GB 2312, which has fewer characters than what was made of it.
+    if [GBK, GB18030].contains(&encoding) && !shifts::stays_in_gb2312(part) {
         return None;
     }
     if part.iter().any(|byte| undefined(encoding).contains(byte)) {
@@ -157,8 +159,19 @@ mod tests {
     }
 
     #[test]
-    fn seven_bit_japanese_is_decoded() {
+    fn seven_bit_text_that_shifts_is_decoded() {
         assert_eq!(decode(b"POWERSHELL \x1B$B$\"$$\x1B(B").as_deref(), Some("powershell あい"));
+        assert_eq!(decode(b"POWERSHELL ~{VPND~}").as_deref(), Some("powershell 中文"));
+        assert_eq!(decode(b"\x1B$)CPOWERSHELL \x0EGQ1[\x0F").as_deref(), Some("powershell 한글"));
+    }
+
+    #[test]
+    fn chinese_text_is_decoded_within_gb_2312() {
+        let encoded = |text: &str| GBK.encode(text).0.into_owned();
+        let simplified = "你好，世界！这是一段普通的中文文字，它谈论天气，并说明天会下雨。powershell 运行程序。";
+        assert_eq!(decode(&encoded(simplified)).as_deref(), Some(simplified));
+        let traditional = "你好，世界！這是一段普通的中文文字，它談論天氣，並說明天會下雨。powershell 執行程式。";
+        assert_eq!(decode(&encoded(traditional)), None);
     }
 
     #[test]
