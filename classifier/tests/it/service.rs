@@ -157,6 +157,48 @@ async fn large_samples_are_seen_whole() {
     assert_eq!(bed.answer().await.header_str("stage"), Some("unrecognized"));
 }
 
+/// The Python service crashes on all of these but the object.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_payloads_are_answered() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    let pdf = || b"%PDF-1.7".to_vec();
+    let expected = ["document:win32:pdf"];
+
+    bed.send("x", pdf(), |task| task.set_payload_persistent("magic", "said")).await;
+    let answer = bed.answer().await;
+    assert_eq!(answer.payload("magic"), Some(&Value::from("said")));
+    assert_eq!(tags(&answer), expected);
+    for odd in [json!({"a": 1}), json!(5)] {
+        bed.send("x", pdf(), |task| task.set_payload("tags", odd)).await;
+        assert_eq!(tags(&bed.answer().await), expected);
+    }
+
+    let name = Value::parse(r#""a\ud800.js""#).unwrap();
+    bed.send("x", b"1;".to_vec(), |task| {
+        let sample = with_fields(task, &[("name", name.clone())]);
+        task.set_payload("sample", sample);
+    })
+    .await;
+    let answer = bed.answer().await;
+    assert_eq!((tags(&answer), field(&answer, "name")), (vec!["script:win32:js".to_owned()], &name));
+
+    bed.send("x", pdf(), |task| {
+        let sample = task.remove_payload("sample").unwrap();
+        task.set_payload_persistent("sample", sample);
+    })
+    .await;
+    assert_eq!(tags(&bed.answer().await), expected);
+
+    // A zip64 archive of several disks.
+    let mut archive = b"\0junk".repeat(20);
+    archive.extend([b"PK\x06\x06".as_slice(), &44_u64.to_le_bytes(), &[45, 0, 45, 0], &[0; 40]].concat());
+    archive.extend([b"PK\x06\x07".as_slice(), &1_u32.to_le_bytes(), &0_u64.to_le_bytes(), &3_u32.to_le_bytes()].concat());
+    archive.extend([b"PK\x05\x06".as_slice(), &[0; 8], &[0xFF; 8], &[0; 2]].concat());
+    bed.send("x", archive, |_| {}).await;
+    assert_eq!(bed.answer().await.header_str("stage"), Some("unrecognized"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_samples_at_once_each_get_their_own_answer() {
     let mut bed = Bed::start().await;
