@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use karton_rs::{Config, Consumer, Karton, ServiceSettings, Task};
+use karton_rs::{Config, Consumer, Karton, Resource, ServiceSettings, Task};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use crate::{
     classify::{Classification, classify, extension},
     content::{Content, Need},
     magic::{Detection, LibMagic, detect},
-    task::{self, Answer},
+    task::{self, Answer, Found},
     workers::Workers,
     yara::{Rules, RulesError, YaraClass},
 };
@@ -81,7 +81,7 @@ struct Findings {
     /// In the order of sending: what the YARA rules say, then the decision list.
     classes: Vec<Classification>,
     warnings: Vec<String>,
-    sha256: Option<String>,
+    found: Found,
 }
 
 async fn process(karton: Karton, task: Task, workers: Arc<Workers>, rules: Option<Arc<Rules>>) -> anyhow::Result<()> {
@@ -92,16 +92,16 @@ async fn process(karton: Karton, task: Task, workers: Arc<Workers>, rules: Optio
 
     let task = Arc::new(task);
     let findings = {
-        let (task, name, wants_sha256) = (Arc::clone(&task), name.clone(), task::lacks_sha256(&sample));
-        workers.run(move |libmagic| find_out(libmagic, &task, &name, &content, rules.as_deref(), wants_sha256)).await??
+        let (task, name, sample) = (Arc::clone(&task), name.clone(), sample.clone());
+        workers.run(move |libmagic| find_out(libmagic, &task, &name, &sample, &content, rules.as_deref())).await??
     };
     report(&name, &findings);
 
     if findings.classes.is_empty() {
-        send(&karton, task::unrecognized(&task)).await?;
+        send(&karton, task::unrecognized(&task, &sample, &findings.found)).await?;
     }
     for class in &findings.classes {
-        send(&karton, task::recognized(&task, &sample, class, findings.sha256.as_deref())).await?;
+        send(&karton, task::recognized(&task, &sample, class, &findings.found)).await?;
     }
     Ok(())
 }
@@ -110,17 +110,20 @@ fn find_out(
     libmagic: &LibMagic,
     task: &Task,
     name: &str,
+    sample: &Resource,
     content: &Content,
     rules: Option<&Rules>,
-    wants_sha256: bool,
 ) -> anyhow::Result<Findings> {
     let scan = |rules: &Rules| -> anyhow::Result<Vec<YaraClass>> { Ok(rules.scan(&content.whole()?)?) };
     let matches = rules.map(scan).transpose().with_context(|| format!("cannot scan `{name}`"))?;
     let detection = detect(libmagic, content.unpadded(), task::fallback(task));
     let outcome = classify(name, content, &detection);
     let classes: Vec<Classification> = matches.into_iter().flatten().map(Classification::from).chain(outcome.class).collect();
-    let sha256 = (wants_sha256 && !classes.is_empty()).then(|| content.sha256()).transpose().context("cannot hash the sample")?;
-    Ok(Findings { detection, classes, warnings: outcome.warnings, sha256 })
+    let wants_sha256 = task::lacks_sha256(sample) && !classes.is_empty();
+    let sha256 = wants_sha256.then(|| content.sha256()).transpose().context("cannot hash the sample")?;
+    // karton-core knows no size of an empty content.
+    let size = Some(content.size()).filter(|size| sample.size.is_none() && *size > 0);
+    Ok(Findings { detection, classes, warnings: outcome.warnings, found: Found { size, sha256 } })
 }
 
 fn report(name: &str, findings: &Findings) {

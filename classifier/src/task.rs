@@ -32,6 +32,15 @@ pub fn lacks_sha256(sample: &Resource) -> bool {
     sample.metadata.get("sha256").is_none_or(Value::is_null)
 }
 
+/// What was found out about a sample because its task does not say.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Bytes.
+    pub size: Option<u64>,
+    /// Digest of the content, in lower-case hex.
+    pub sha256: Option<String>,
+}
+
 /// The headers of the task for a sample of this class, or of none. `origin` is added when it is sent.
 pub fn headers(task: &Task, class: Option<&Classification>) -> Map {
     let Some(class) = class else { return common_headers(task, "unrecognized", "unknown") };
@@ -46,22 +55,21 @@ pub fn headers(task: &Task, class: Option<&Classification>) -> Map {
 }
 
 /// The task for a sample that no rule knows.
-pub fn unrecognized(task: &Task) -> Answer {
-    Answer { task: task.derive(headers(task, None)), warnings: Vec::new() }
+pub fn unrecognized(task: &Task, sample: &Resource, found: &Found) -> Answer {
+    let mut answer = Answer { task: task.derive(headers(task, None)), warnings: Vec::new() };
+    // The digest is for those who know what to do with the sample.
+    answer.complete(sample, &Found { sha256: None, ..found.clone() });
+    answer
 }
 
-/// The task for a sample of a known class. `sha256` is the digest of its content, when it [`lacks_sha256`].
-pub fn recognized(task: &Task, sample: &Resource, class: &Classification, sha256: Option<&str>) -> Answer {
+/// The task for a sample of a known class.
+pub fn recognized(task: &Task, sample: &Resource, class: &Classification, found: &Found) -> Answer {
     let mut answer = Answer { task: task.derive(headers(task, Some(class))), warnings: Vec::new() };
     answer.set_unless_persistent("tags", |old, warnings| tags(&class.tag(), old, warnings));
     if class.yara_rule.is_none() {
         answer.set_unless_persistent("magic", |_, _| class.magic.clone().into());
     }
-    if let Some(sha256) = sha256 {
-        let mut sample = sample.clone();
-        sample.set_sha256(sha256);
-        answer.task.set_payload(SAMPLE, sample.to_value());
-    }
+    answer.complete(sample, found);
     if answer.task.header_str("type") == Some("sample") && answer.task.header_str("kind") == Some("raw") {
         answer
             .warnings
@@ -93,6 +101,19 @@ fn tags(tag: &str, old: Option<&Value>, warnings: &mut Vec<String>) -> Value {
 }
 
 impl Answer {
+    /// Adds to the sample what was found out about it.
+    fn complete(&mut self, sample: &Resource, found: &Found) {
+        if found.size.is_none() && found.sha256.is_none() {
+            return;
+        }
+        let mut sample = sample.clone();
+        sample.size = found.size.or(sample.size);
+        if let Some(sha256) = &found.sha256 {
+            sample.set_sha256(sha256);
+        }
+        self.task.set_payload(SAMPLE, sample.to_value());
+    }
+
     fn set_unless_persistent(&mut self, name: &str, value: impl FnOnce(Option<&Value>, &mut Vec<String>) -> Value) {
         if self.task.payloads_persistent().contains_key(name) {
             self.warnings.push(format!("payload `{name}` is persistent and was not changed"));

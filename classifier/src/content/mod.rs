@@ -29,6 +29,8 @@ pub const IN_MEMORY: u64 = 8 << 20;
 /// The content of a sample, as the tests see it.
 pub struct Content {
     bytes: FileData,
+    /// Length of all of the content.
+    size: u64,
     /// Length without the padding of [`Content::unpadded`].
     unpadded: usize,
     /// Where all of the content is, when it is not in `bytes` alone.
@@ -77,7 +79,7 @@ impl Content {
     }
 
     fn loaded(bytes: Vec<u8>) -> Self {
-        Self { unpadded: bytes.len(), bytes: FileData::Loaded(bytes), file: None, temporary: Vec::new() }
+        Self { size: bytes.len() as u64, unpadded: bytes.len(), bytes: FileData::Loaded(bytes), file: None, temporary: Vec::new() }
     }
 
     fn of_temporary(temporary: NamedTempFile) -> anyhow::Result<Self> {
@@ -90,14 +92,19 @@ impl Content {
         let padding = trailing_nuls(file, length)?.saturating_sub(IN_MEMORY);
         let bytes = mmap_guard::map_file(path)?;
         let unpadded = bytes.len().saturating_sub(usize::try_from(padding).unwrap_or(0));
-        Ok(Self { bytes, unpadded, file: None, temporary: Vec::new() })
+        Ok(Self { bytes, size: length, unpadded, file: None, temporary: Vec::new() })
     }
 
     /// Only the parts are there.
     fn of_parts(parts: parts::Parts) -> anyhow::Result<Self> {
         let bytes = mmap_guard::map_file(parts.file.path()).context("cannot map the parts of the sample")?;
         let unpadded = usize::try_from(parts.unpadded).unwrap_or(usize::MAX).min(bytes.len());
-        Ok(Self { bytes, unpadded, file: None, temporary: vec![parts.file] })
+        Ok(Self { bytes, size: parts.size, unpadded, file: None, temporary: vec![parts.file] })
+    }
+
+    /// Bytes in all of the content, of which the tests may see parts.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// The content with [`IN_MEMORY`] bytes at most of the NUL bytes that it ends with. For detectors: libmagic

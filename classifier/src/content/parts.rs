@@ -26,6 +26,8 @@ const TAIL: u64 = 256 << 10;
 /// Parts of a sample, in a file of its size.
 pub(super) struct Parts {
     pub(super) file: NamedTempFile,
+    /// Size of the sample.
+    pub(super) size: u64,
     /// Length without most of the NUL bytes at the end.
     pub(super) unpadded: u64,
 }
@@ -102,6 +104,6 @@ impl Parts {
             file.as_file().write_all_at(bytes, offset)?;
             end = end.max(last_byte(bytes).map_or(0, |last| offset + last as u64 + 1));
         }
-        Ok(Self { file, unpadded: seen.min(end + IN_MEMORY) })
+        Ok(Self { file, size, unpadded: seen.min(end + IN_MEMORY) })
     }
 }

@@ -95,6 +95,27 @@ async fn a_sample_without_name_stays_without() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_size_is_filled_in() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    let mut large = b"%PDF-1.7".to_vec();
+    large.resize(usize::try_from(IN_MEMORY).unwrap() + 1, b' ');
+    // Seen in parts, as its digest is known.
+    let mut larger = large.clone();
+    larger.resize(60 << 20, b' ');
+    for content in [file("pe-gui32.bin"), file("noise-a.bin"), large, larger] {
+        for (said, expected) in [(Value::Null, content.len() as u64), (5_u64.into(), 5)] {
+            bed.send("x", content.clone(), |task| {
+                let sample = with_fields(task, &[("size", said)]);
+                task.set_payload("sample", sample);
+            })
+            .await;
+            assert_eq!(field(&bed.answer().await, "size"), &Value::from(expected));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_digest_is_filled_in() {
     let mut bed = Bed::start().await;
     bed.start_classifier().await;

@@ -4,7 +4,7 @@ use classifier::{
     IDENTITY,
     classify::{Classification, classify},
     magic::{DetectError, Detector, LibMagic, detect},
-    task::{Answer, fallback, lacks_sha256, recognized, unrecognized},
+    task::{Answer, Found, fallback, lacks_sha256, recognized, unrecognized},
     yara::{Rules, RulesError},
 };
 use karton_rs::{
@@ -110,13 +110,13 @@ fn answers(row: &Value) -> Result<Vec<Answer>, RulesError> {
     let sample = task.resource("sample").unwrap();
     let detector = Failing { libmagic: LibMagic::open().unwrap(), mode: text(row, "detector") };
     let outcome = classify(&sample.name, &content, &detect(&detector, &content, fallback(&task)));
-    let digest = lacks_sha256(&sample).then(|| sha256(&content));
+    let found = Found { size: None, sha256: lacks_sha256(&sample).then(|| sha256(&content)) };
     let matches = rules.map(|rules| rules.scan(&content).unwrap()).unwrap_or_default();
     let classes: Vec<Classification> = matches.into_iter().map(Classification::from).chain(outcome.class).collect();
     if classes.is_empty() {
-        return Ok(vec![unrecognized(&task)]);
+        return Ok(vec![unrecognized(&task, &sample, &found)]);
     }
-    Ok(classes.iter().map(|class| recognized(&task, &sample, class, digest.as_deref())).collect())
+    Ok(classes.iter().map(|class| recognized(&task, &sample, class, &found)).collect())
 }
 
 fn check(row: &Value) {
