@@ -109,6 +109,8 @@ struct Case {
     crashes: bool,
     /// The reference crashes although we do not.
     only_python_crashes: bool,
+    /// An object that it then does not leave behind.
+    only_ours: Option<String>,
     /// What we do better on purpose, done to what the reference has left behind.
     mend: Option<Mend>,
 }
@@ -143,7 +145,7 @@ impl Cases {
     fn add(&mut self, name: &'static str, headers: Value, fill: impl FnOnce(&mut Task, &str)) -> &mut Case {
         let mut task = Task::with_root_uid(headers, &root(self.list.len()));
         fill(&mut task, &self.known);
-        self.list.push(Case { name, task, crashes: false, only_python_crashes: false, mend: None });
+        self.list.push(Case { name, task, crashes: false, only_python_crashes: false, only_ours: None, mend: None });
         self.list.last_mut().unwrap()
     }
 
@@ -168,10 +170,25 @@ impl Cases {
         })
     }
 
+    /// A sample whose resource has no usable name.
+    fn unnamed(&mut self, name: &'static str, given: Json) {
+        let content = format!("unnamed: {name}");
+        let id = sha256(content.as_bytes());
+        let case = self.sample(name, |task, _| {
+            file(task, "sample", "s.bin", content);
+            let mut sample = task.payload("sample").unwrap().clone();
+            let fields = sample.as_object_mut().unwrap().get_mut("__karton_resource__").unwrap().as_object_mut().unwrap();
+            fields.insert("name".to_owned(), given);
+            task.set_payload("sample", sample);
+        });
+        case.only_python_crashes = true;
+        case.only_ours = Some(id);
+    }
+
     /// The task of the last case once more.
     fn again(&mut self, name: &'static str) -> &mut Case {
         let task = self.list.last().unwrap().task.clone();
-        self.list.push(Case { name, task, crashes: false, only_python_crashes: false, mend: None });
+        self.list.push(Case { name, task, crashes: false, only_python_crashes: false, only_ours: None, mend: None });
         self.list.last_mut().unwrap()
     }
 }
@@ -237,6 +254,41 @@ fn samples(cases: &mut Cases) {
     cases.sample("an empty attribute value", |task, _| task.set_payload("attributes", json!({"k": [""]}))).crashes = true;
     cases.sample("an empty tag", |task, _| task.set_payload("tags", vec![" "])).crashes = true;
     cases.sample("an empty comment", |task, _| task.set_payload("comments", vec![""])).only_python_crashes = true;
+    // The reference takes a text for a list of letters.
+    let id = sha256(b"sample of: single values");
+    cases
+        .sample("single values", |task, _| {
+            task.set_payload("tags", "abc");
+            task.set_payload("comments", "xy");
+        })
+        .mend = Some(Box::new(move |dump| {
+        let object = dump.get_mut(&id).unwrap();
+        assert_eq!((&object["tags"], object["comments"].as_array().unwrap().len()), (&json!(["a", "b", "c"]), 2));
+        object["tags"] = json!(["abc"]);
+        object["comments"] = json!([[ACCOUNT.0, "xy"]]);
+    }));
+    // It uploads before it looks at the comments.
+    let id = sha256(b"sample of: a comment that is no text");
+    let case = cases.sample("a comment that is no text", |task, _| task.set_payload("comments", vec![5]));
+    case.crashes = true;
+    case.mend = Some(Box::new(move |dump| assert!(dump.remove(&id).is_some())));
+    cases.unnamed("an empty name", "".into());
+    cases.unnamed("a name that is null", Json::Null);
+    let case = cases.sample("an empty text as parent", |task, _| task.set_payload("parent", ""));
+    case.only_python_crashes = true;
+    case.only_ours = Some(sha256(b"sample of: an empty text as parent"));
+    cases
+        .sample("a file that is gone", |task, _| {
+            let mut sample = task.resource("sample").unwrap();
+            "gone".clone_into(&mut sample.uid);
+            task.set_payload("sample", sample.to_value());
+        })
+        .crashes = true;
+    cases.sample("a size that is wrong", |task, _| {
+        let mut sample = task.resource("sample").unwrap();
+        sample.size = Some(3);
+        task.set_payload("sample", sample.to_value());
+    });
     cases.sample("a sample that is none", |task, _| task.set_payload("sample", "text")).crashes = true;
     cases.add("no sample", json!({"type": "sample", "stage": "recognized"}), |_, _| {}).crashes = true;
 }
@@ -311,6 +363,19 @@ fn blobs(cases: &mut Cases) {
     });
     cases.again("a blob that comes again");
     cases.blob("a blob with a known parent", |task, known| task.set_payload("parent", known));
+    let case = cases.blob("a blob whose name is null", |task, _| task.set_payload("name", Json::Null));
+    case.only_python_crashes = true;
+    case.only_ours = Some(sha256(b"blob of: a blob whose name is null"));
+    cases.blob("its own parent", |_, _| {});
+    cases.again("a blob that names itself as parent");
+    let case = cases.list.last_mut().unwrap();
+    let id = sha256(b"blob of: its own parent");
+    case.task.set_payload("parent", id.as_str());
+    case.mend = Some(Box::new(move |dump| {
+        let object = dump.get_mut(&id).unwrap();
+        assert_eq!(object["parents"], json!([id]));
+        (object["parents"], object["children"]) = (json!([]), json!([]));
+    }));
     cases.blob("a blob whose parent is too large", |task, _| drop(file(task, "parent", "large", vec![b'p'; 2 * LARGEST])));
     cases.blob("a blob of any text", |task, _| task.set_payload("content", "zażółć\u{0}\u{1f600}\r\n"));
     cases.blob("a blob that is too large", |task, _| task.set_payload("content", "b".repeat(2 * LARGEST))).crashes = true;
@@ -398,6 +463,11 @@ async fn both_reporters_leave_the_same_behind() {
     once(&mut expected);
     once(&mut found);
     // What only we report, because the reference crashes.
+    for case in &cases {
+        if let Some(id) = &case.only_ours {
+            assert!(found.remove(id).is_some(), "{}", case.name);
+        }
+    }
     let ids = |dump: &Dump| dump.keys().cloned().collect::<Vec<_>>();
     let no_family = karton_rs::config_dhash(&Json::from(json!({"f": 1})));
     assert!(found.remove(&no_family).is_some_and(|config| config["family"] == "unknown"));
