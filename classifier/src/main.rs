@@ -16,9 +16,9 @@ mod cli;
 
 use cli::ClassifyArguments;
 
-/// Says what kind of file a raw sample is, so that the services for that kind receive it
 #[derive(Parser)]
-#[command(name = "karton-classifier", version = classifier::VERSION, args_conflicts_with_subcommands = true, infer_long_args = true)]
+#[command(name = "karton-classifier", about = classifier::INFO.trim_start().lines().next(), long_about = None)]
+#[command(args_conflicts_with_subcommands = true, infer_long_args = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -33,6 +33,10 @@ struct Service {
     /// Directory containing classifier YARA rules
     #[arg(long, value_name = "DIR")]
     yara_rules: Option<String>,
+    // clap's own flag would print the name of the program, too.
+    /// Print version
+    #[arg(short = 'V', long)]
+    version: bool,
 }
 
 #[derive(Subcommand)]
@@ -44,13 +48,17 @@ enum Command {
     Classify(ClassifyArguments),
 }
 
-/// Code for arguments and configuration that cannot be used.
+/// Code of `classify` for arguments and rules that cannot be used.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Classify(arguments)) => classify(&arguments),
+        None if arguments.service.version => match writeln!(std::io::stdout(), "{}", classifier::VERSION) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         None => serve(&arguments.service),
     }
 }
@@ -69,15 +77,17 @@ fn serve(arguments: &Service) -> ExitCode {
             for line in error.to_string().lines() {
                 tracing::error!("{line}");
             }
-            return ExitCode::from(UNUSABLE);
+            return ExitCode::FAILURE;
         }
         // Reported below.
         Err(_) => None,
     };
-    run_main(config, async move |config, shutdown| match service {
+    let code = run_main(config, async move |config, shutdown| match service {
         Some(service) => service.run(config, shutdown).await,
         None => classifier::run(config, shutdown).await,
-    })
+    });
+    // Python has one code for whatever goes wrong once the flags were read.
+    if code == ExitCode::SUCCESS { code } else { ExitCode::FAILURE }
 }
 
 fn classify(arguments: &ClassifyArguments) -> ExitCode {

@@ -25,8 +25,15 @@ pub const IDENTITY: &str = "karton.classifier";
 /// Version that dashboards show; that of the service whose rules these are.
 pub const VERSION: &str = "2.2.0";
 
-/// What dashboards show about the service. Part of the bind: replicas that differ in it replace each other.
-pub const INFO: &str = "Says what kind of file a raw sample is, so that the services for that kind receive it.";
+/// What dashboards show about the service. Part of the bind: replicas that differ in it replace each other, so it is
+/// the text of the Python service, with its indentation.
+pub const INFO: &str = "
+    File type classifier for the Karton framework.
+
+    Entrypoint for samples. Classifies type of samples labeled as `kind: raw`,
+    which makes them available for subsystems that receive samples with specific
+    type only (e.g. `raw` => `runnable:win32:exe`)
+    ";
 
 /// The service, ready to start.
 pub struct Classifier {

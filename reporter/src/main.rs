@@ -1,18 +1,15 @@
 //! `karton-mwdb-reporter`: the service, and `--dry-run` for a look at one task.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use karton_rs::{
-    Config, ConsumerArgs,
-    service::{run_main, start_logging},
-};
+use karton_rs::{Config, ConsumerArgs, service::run_main};
 use reporter::{Settings, dry_run};
 
-/// Puts samples, configs and blobs that a pipeline has found into MWDB
 #[derive(Parser)]
-#[command(name = "karton-mwdb-reporter", version = reporter::VERSION, infer_long_args = true)]
+#[command(name = "karton-mwdb-reporter", about = reporter::INFO.trim_start().lines().next(), long_about = None, infer_long_args = true)]
 struct Arguments {
     #[command(flatten)]
     consumer: ConsumerArgs,
@@ -31,24 +28,31 @@ struct Arguments {
     /// Print a dry run as one JSON object a line
     #[arg(long, requires = "dry_run")]
     json: bool,
+    // clap's own flag would print the name of the program, too.
+    /// Print version
+    #[arg(short = 'V', long)]
+    version: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.version {
+        return match writeln!(std::io::stdout(), "{}", reporter::VERSION) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    // Python has one code for whatever goes wrong once the flags were read.
+    if run(arguments) == ExitCode::SUCCESS { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(arguments: Arguments) -> ExitCode {
     let config = arguments.consumer.config().map(|mut config| {
         if arguments.report_unrecognized {
             config.set("mwdb-reporter", "report_unrecognized", "1");
         }
         config
     });
-    // Wrong settings are told apart from a failure: exit code 2.
-    if let Ok(config) = &config
-        && let Err(error) = Settings::from_config(config)
-    {
-        start_logging(Some(config));
-        tracing::error!("{error}");
-        return ExitCode::from(2);
-    }
     if arguments.dry_run {
         let source = match (arguments.task, arguments.task_file) {
             (Some(uid), _) => dry_run::Source::Uid(uid),

@@ -18,9 +18,9 @@ pub const IDENTITY: &str = "karton.mwdb-reporter";
 /// Version that dashboards show; that of the service whose behaviour this is.
 pub const VERSION: &str = "1.3.0";
 
-/// What dashboards show about the service. Part of the bind: replicas that differ in it replace each other.
-pub const INFO: &str =
-    "Puts samples, configs and blobs that a pipeline has found into MWDB, with their relations, tags, attributes and comments.";
+/// What dashboards show about the service. Part of the bind: replicas that differ in it replace each other, so it is
+/// the text of the Python service, with its indentation.
+pub const INFO: &str = concat!(include_str!("info.txt"), "    ");
 
 /// What the configuration means for this service.
 #[derive(Debug, Clone)]

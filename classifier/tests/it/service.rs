@@ -23,6 +23,10 @@ async fn its_bind_is_that_of_the_reference() {
     let bind = Value::parse(&bed.bind(IDENTITY).await).unwrap();
     assert_eq!(text(&bind, "service_version"), VERSION);
     assert_eq!(text(&bind, "info"), INFO);
+    assert!(
+        INFO.starts_with("\n    File type classifier for the Karton framework.\n\n    Entrypoint") && INFO.ends_with("`)\n    "),
+        "{INFO}"
+    );
     assert_eq!(bind.get("persistent"), Some(&Value::Bool(true)));
     assert_eq!(bind.get("filters"), Some(&Value::from(json!([{"type": "sample", "kind": "raw"}]))));
 }

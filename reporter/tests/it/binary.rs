@@ -19,16 +19,17 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_is_exit_code_2_and_named() {
+fn a_configuration_that_cannot_be_used_is_exit_code_1_and_named() {
     let folder = tempfile::tempdir().unwrap();
     for (mwdb, expected) in [
         ("", "`[mwdb]`"),
+        ("[mwdb]\napi_url = http://127.0.0.1:1/api/\n[karton]\ntask_timeout = soon\n", "[karton] task_timeout"),
         ("[mwdb]\nverify_ssl = maybe\n", "[mwdb] verify_ssl"),
         ("[mwdb]\napi_key = nonsense\n", "[mwdb] api_key"),
         ("[mwdb]\n[mwdb-reporter]\nreport_unrecognized = perhaps\n", "[mwdb-reporter] report_unrecognized"),
     ] {
         let output = program(folder.path(), mwdb).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
 }
@@ -57,5 +58,17 @@ fn flags_may_be_shortened_as_in_python() {
 #[test]
 fn the_version_is_that_of_the_service() {
     let output = Command::new(env!("CARGO_BIN_EXE_karton-mwdb-reporter")).arg("--version").output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "karton-mwdb-reporter 1.3.0\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1.3.0\n");
+}
+
+#[test]
+fn help_starts_with_what_the_bind_says() {
+    let output = Command::new(env!("CARGO_BIN_EXE_karton-mwdb-reporter")).arg("--help").output().unwrap();
+    assert!(output.stdout.starts_with(b"Uploads analysis artifacts to MWDB.\n"), "{output:?}");
+}
+
+#[test]
+fn a_wrong_call_is_exit_code_2() {
+    let output = Command::new(env!("CARGO_BIN_EXE_karton-mwdb-reporter")).arg("--nonsense").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }

@@ -77,6 +77,13 @@ impl Side {
         }
     }
 
+    /// What dashboards show about the reporter.
+    async fn info(&self) -> Value {
+        let mut connection = self.redis.connection().await;
+        let bind: String = redis::cmd("HGET").arg("karton.binds").arg(IDENTITY).query_async(&mut connection).await.unwrap();
+        serde_json::from_str::<Value>(&bind).unwrap()["info"].take()
+    }
+
     /// How the tasks ended, in their order.
     async fn outcomes(&self, records: &[(String, String)], who: &str) -> Vec<TaskState> {
         let mut states = Vec::new();
@@ -441,6 +448,7 @@ async fn both_reporters_leave_the_same_behind() {
     python_side.queue(&records).await;
     our_side.queue(&records).await;
     let (pythons, outcomes) = tokio::join!(python_side.outcomes(&records, "the reference"), our_side.outcomes(&records, "our reporter"));
+    assert_eq!(python_side.info().await, our_side.info().await);
     stop.cancel();
     drop(python);
     let log = std::fs::read_to_string(&log).unwrap();

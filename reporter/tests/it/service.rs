@@ -124,6 +124,8 @@ async fn a_sample_travels_from_s3_to_mwdb() {
     let bind = karton_rs::json::Value::parse(&bind).unwrap();
     assert_eq!(bind.get("service_version").unwrap().as_str(), Some("1.3.0"));
     assert_eq!(bind.get("persistent").unwrap().as_bool(), Some(true));
+    let info = bind.get("info").unwrap().as_str().unwrap();
+    assert!(info.starts_with("\n    Uploads analysis artifacts to MWDB.\n\n    Expected") && info.ends_with("\n    ```\n    "), "{info}");
     let filters = json!([
         {"type": "sample", "stage": "recognized"}, {"type": "sample", "stage": "analyzed"},
         {"type": "sample", "stage": "unrecognized"}, {"type": "config"}, {"type": "blob"},
