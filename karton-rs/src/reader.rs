@@ -9,6 +9,17 @@ use std::{
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// The bytes of a resource, from [`Karton::open`](crate::Karton::open); read it as any [`AsyncRead`].
+///
+/// ```no_run
+/// use tokio::io::AsyncReadExt;
+///
+/// # async fn example(karton: karton_rs::Karton, sample: karton_rs::Resource) -> anyhow::Result<()> {
+/// let mut reader = karton.open(&sample).await?;
+/// println!("{:?} bytes", reader.size());
+/// let mut head = [0; 2];
+/// reader.read_exact(&mut head).await?;
+/// # Ok(()) }
+/// ```
 pub struct ResourceReader {
     content: Box<dyn AsyncRead + Send + Unpin>,
     size: Option<u64>,

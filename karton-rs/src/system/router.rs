@@ -76,6 +76,9 @@ return {uids, records}
 /// A hash as Redis gives it: nothing in it need be text.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// What [`TAKE`] gives: uids, and their records.
+type Taken = (Vec<Vec<u8>>, Vec<Option<Vec<u8>>>);
+
 /// What is in flight, and what it takes to route it.
 struct Batch {
     uids: Vec<String>,
@@ -183,7 +186,6 @@ impl Router<'_> {
         pipeline.cmd("WATCH").arg(keys::BINDS).arg(&self.in_flight).ignore();
         pipeline.llen(&self.in_flight);
         pipeline.hgetall(keys::BINDS);
-        type Taken = (Vec<Vec<u8>>, Vec<Option<Vec<u8>>>);
         let (operations, (uids, records), length, binds): (_, Taken, usize, Pairs) = self.connection.run(&pipeline).await?;
         if length != uids.len() {
             tracing::warn!("another router took over: this one was still for too long");
