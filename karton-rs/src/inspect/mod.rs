@@ -3,10 +3,12 @@
 //! The one rule: reading changes nothing, and one bad record hides no other. See Karton protocol §14.
 
 mod overview;
+mod roots;
 #[cfg(test)]
 pub(crate) mod vectors;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -20,6 +22,7 @@ use crate::{
 };
 
 pub(crate) use overview::QueueOverview;
+use roots::Roots;
 
 /// How often a waiter looks whom nobody tells.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -38,7 +41,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Inspect {
     backend: Backend,
+    roots: Arc<Mutex<Roots>>,
 }
+
+/// Tasks of one analysis, by uid.
+type Tasks = BTreeMap<String, Task>;
 
 impl Inspect {
     /// Prepares access under `identity`; nothing is contacted yet.
@@ -48,12 +55,16 @@ impl Inspect {
     pub fn new(config: &Config, identity: &str, version: Option<&str>) -> Result<Self, Error> {
         let identity = ServiceSettings::from_config(config, identity)?.identity;
         let name = version.map_or_else(|| identity.clone(), |version| ServiceInfo::new(&identity, Some(version)).to_name());
-        Ok(Self { backend: Backend::new(config, &identity, &name)? })
+        Ok(Self::over(Backend::new(config, &identity, &name)?))
     }
 
     /// The view over the connection of a producer.
     pub fn of(karton: &crate::Karton) -> Self {
-        Self { backend: karton.backend().clone() }
+        Self::over(karton.backend().clone())
+    }
+
+    fn over(backend: Backend) -> Self {
+        Self { backend, roots: Arc::default() }
     }
 
     pub(crate) fn backend(&self) -> &Backend {
@@ -90,40 +101,54 @@ impl Inspect {
 
     /// The tasks of an analysis, unrouted ones included, and what they mean.
     ///
-    /// Costs what the analysis holds while all brokers are of this library, and a look at all tasks of
-    /// Redis otherwise.
+    /// Costs what the analysis holds while all brokers are of this library, and otherwise a look at the names of
+    /// all tasks and at each unrouted one that this value has not met before.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn analysis(&self, root_uid: &str) -> Result<Analysis, Error> {
-        let mut tasks = BTreeMap::new();
-        let mut index = self.backend.analysis_index(root_uid).await?;
-        if index.tasks.is_empty() || index.partial || !self.backend.index_is_complete().await? {
-            self.look_at_all(root_uid, &mut tasks).await?;
-        } else {
-            // A child is in the queue of the broker before its parent ends, and in the index when it
-            // leaves it: between two looks at the index nothing falls through.
-            self.add_indexed(&index, &mut tasks).await?;
-            if !tasks.values().any(|task| task.status().is_pending()) {
-                self.add_unrouted(root_uid, &mut tasks).await?;
-                index = self.backend.analysis_index(root_uid).await?;
-                self.add_indexed(&index, &mut tasks).await?;
-            }
+        let mut analyses = self.analyses(&[root_uid.to_owned()]).await?;
+        Ok(analyses.pop().expect("as many as were asked for"))
+    }
+
+    /// Several analyses in their order; where all tasks are looked at, that is done once for all of them.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn analyses(&self, root_uids: &[String]) -> Result<Vec<Analysis>, Error> {
+        let mut indexes = Vec::with_capacity(root_uids.len());
+        for root_uid in root_uids {
+            indexes.push(self.backend.analysis_index(root_uid).await?);
         }
-        let bound: HashSet<String> = self.backend.binds_raw().await?.into_keys().collect();
-        let mut history = index.tasks;
-        for task in tasks.values() {
-            let seen = TaskHistory::of(task);
-            match history.get_mut(task.uid()) {
-                Some(known) => (known.status, known.error) = (seen.status, seen.error.or(known.error.take())),
-                None => {
-                    history.insert(seen.uid.clone(), seen);
+        // Asked behind them: then they were complete as well.
+        let complete = self.backend.index_is_complete().await?;
+        let mut all: Vec<(Index, Tasks)> = Vec::with_capacity(root_uids.len());
+        let mut unindexed = HashMap::new();
+        for (root_uid, mut index) in root_uids.iter().zip(indexes) {
+            let mut tasks = Tasks::new();
+            if !complete || index.tasks.is_empty() || index.partial {
+                unindexed.insert(root_uid.clone(), Tasks::new());
+            } else {
+                // A child is in the queue of the broker before its parent ends, and in the index when it
+                // leaves it: between two looks at the index nothing falls through.
+                self.add_indexed(&index, &mut tasks).await?;
+                if !tasks.values().any(|task| task.status().is_pending()) {
+                    let mut unrouted = HashMap::from([(root_uid.clone(), tasks)]);
+                    self.add_unrouted(&mut unrouted).await?;
+                    tasks = unrouted.remove(root_uid).unwrap_or_default();
+                    index = self.backend.analysis_index(root_uid).await?;
+                    self.add_indexed(&index, &mut tasks).await?;
                 }
             }
+            all.push((index, tasks));
         }
-        let mut history: Vec<TaskHistory> = history.into_values().collect();
-        history.sort_by(|one, other| one.created.total_cmp(&other.created));
-        Ok(Analysis { tasks: tasks.into_values().collect(), history, bound })
+        let unindexed = if unindexed.is_empty() { unindexed } else { self.look_at_all(unindexed).await? };
+        let bound: HashSet<String> = self.backend.binds_raw().await?.into_keys().collect();
+        let analyses = root_uids.iter().zip(all).map(|(root_uid, (index, tasks))| {
+            let tasks = unindexed.get(root_uid).cloned().unwrap_or(tasks);
+            Analysis::new(index, tasks, bound.clone())
+        });
+        Ok(analyses.collect())
     }
 
     /// Waits for the end of an analysis, for at most `limit`; gives it as it stands then.
@@ -164,7 +189,7 @@ impl Inspect {
         Ok(events.filter_map(|event| async move { AnalysisEnded::from_json(&event.get_payload::<String>().ok()?) }))
     }
 
-    async fn add_indexed(&self, index: &Index, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
+    async fn add_indexed(&self, index: &Index, tasks: &mut Tasks) -> Result<(), Error> {
         let uids: Vec<String> = index.tasks.keys().cloned().collect();
         let found = uids.iter().zip(self.backend.records(&uids).await?);
         let found = found.filter_map(|(uid, record)| read_task(uid, &record?).ok());
@@ -172,53 +197,79 @@ impl Inspect {
         Ok(())
     }
 
-    async fn look_at_all(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
+    /// Adds the tasks of these analyses.
+    async fn look_at_all(&self, mut wanted: HashMap<String, Tasks>) -> Result<HashMap<String, Tasks>, Error> {
         // A task in the hands of the broker is seen in a queue before, or by its forks after. Looking
         // at both in turn, until a round finds nothing pending twice, leaves no gap to fall through.
+        let mut seen = HashMap::new();
         for _ in 0..2 {
-            self.add_unrouted(root_uid, tasks).await?;
-            self.add_routed(root_uid, tasks).await?;
-            if tasks.values().any(|task: &Task| task.status().is_pending()) {
+            self.add_unrouted(&mut wanted).await?;
+            self.add_routed(&mut wanted).await?;
+            seen.extend(wanted.extract_if(|_, tasks| tasks.values().any(|task| task.status().is_pending())));
+            if wanted.is_empty() {
                 break;
             }
         }
-        Ok(())
+        seen.extend(wanted);
+        Ok(seen)
     }
 
     /// Children have the uid of their own until they are routed; they are found in the broker's queues.
-    async fn add_unrouted(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
-        let prefix = format!("{{{root_uid}}}:");
+    async fn add_unrouted(&self, wanted: &mut HashMap<String, Tasks>) -> Result<(), Error> {
         let mut lists = self.backend.unrouted();
         while let Some(found) = lists.next().await? {
             let uids = found.iter().map(|uid| String::from_utf8_lossy(uid).into_owned());
-            let uids: Vec<String> = uids.filter(|uid| !uid.starts_with(&prefix)).collect();
-            self.backend.each_record(&uids, |uid, record| tasks.extend(task_of(root_uid, uid, record))).await?;
+            let uids: Vec<String> = uids.filter(|uid| self.may_be_of(uid, wanted)).collect();
+            self.backend.each_record(&uids, |uid, record| self.add(uid, record, wanted)).await?;
         }
         Ok(())
     }
 
-    async fn add_routed(&self, root_uid: &str, tasks: &mut BTreeMap<String, Task>) -> Result<(), Error> {
-        let mut scan = self.backend.scan(&keys::tasks_of(root_uid));
-        while let Some(records) = scan.next().await? {
-            let found = records.iter().filter_map(|(uid, record)| read_task(uid, record).ok());
-            tasks.extend(found.map(|task| (task.uid().to_owned(), task)));
+    async fn add_routed(&self, wanted: &mut HashMap<String, Tasks>) -> Result<(), Error> {
+        let roots: Vec<String> = wanted.keys().cloned().collect();
+        for root_uid in &roots {
+            let mut scan = self.backend.scan(&keys::tasks_of(root_uid));
+            let tasks = wanted.entry(root_uid.clone()).or_default();
+            while let Some(records) = scan.next().await? {
+                for task in records.iter().filter_map(|(uid, record)| read_task(uid, record).ok()) {
+                    self.roots().remember(task.uid(), root_uid);
+                    tasks.insert(task.uid().to_owned(), task);
+                }
+            }
         }
         let mut scan = self.backend.scan("karton.task:[^{]*");
-        while let Some(records) = scan.next().await? {
-            tasks.extend(records.iter().filter_map(|(uid, record)| task_of(root_uid, uid, record)));
+        while let Some(records) = scan.next_of(|uid| self.may_be_of(uid, wanted)).await? {
+            records.iter().for_each(|(uid, record)| self.add(uid, record, wanted));
         }
         Ok(())
     }
-}
 
-/// A record as a task, if it is one of the analysis.
-fn task_of(root_uid: &str, uid: &str, record: &[u8]) -> Option<(String, Task)> {
-    // Most are not, which a glimpse tells.
-    if Glimpse::read(record).and_then(|glimpse| glimpse.root_uid()).is_some_and(|root| root != root_uid) {
-        return None;
+    /// False for a task that is found by its uid, and one that is known to be of another analysis.
+    fn may_be_of(&self, uid: &str, wanted: &HashMap<String, Tasks>) -> bool {
+        let named = uid.strip_prefix('{').and_then(|rest| rest.split_once("}:"));
+        !named.is_some_and(|(root_uid, _)| wanted.contains_key(root_uid)) && self.roots().may_be_of(uid, wanted.keys())
     }
-    let task = read_task(uid, record).ok().filter(|task| task.root_uid() == root_uid)?;
-    Some((task.uid().to_owned(), task))
+
+    /// Adds a record to its analysis, if that is wanted.
+    fn add(&self, uid: &str, record: &[u8], wanted: &mut HashMap<String, Tasks>) {
+        // Most are of none, which a glimpse tells.
+        if let Some(root_uid) = Glimpse::read(record).and_then(|glimpse| glimpse.root_uid()) {
+            self.roots().remember(uid, &root_uid);
+            if !wanted.contains_key(&root_uid) {
+                return;
+            }
+        }
+        let Ok(task) = read_task(uid, record) else { return };
+        self.roots().remember(uid, task.root_uid());
+        if let Some(tasks) = wanted.get_mut(task.root_uid()) {
+            tasks.insert(task.uid().to_owned(), task);
+        }
+    }
+
+    fn roots(&self) -> MutexGuard<'_, Roots> {
+        // Whatever stands there is true.
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The tasks of one analysis.
@@ -257,6 +308,22 @@ pub struct QueueStatus {
 }
 
 impl Analysis {
+    fn new(index: Index, tasks: Tasks, bound: HashSet<String>) -> Self {
+        let mut history = index.tasks;
+        for task in tasks.values() {
+            let seen = TaskHistory::of(task);
+            match history.get_mut(task.uid()) {
+                Some(known) => (known.status, known.error) = (seen.status, seen.error.or(known.error.take())),
+                None => {
+                    history.insert(seen.uid.clone(), seen);
+                }
+            }
+        }
+        let mut history: Vec<TaskHistory> = history.into_values().collect();
+        history.sort_by(|one, other| one.created.total_cmp(&other.created));
+        Self { tasks: tasks.into_values().collect(), history, bound }
+    }
+
     /// All tasks found, in the order of their uids.
     pub fn tasks(&self) -> &[Task] {
         &self.tasks

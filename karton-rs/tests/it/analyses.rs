@@ -132,3 +132,36 @@ async fn a_task_that_somebody_else_has_routed_is_found() {
     let () = bed.command(&["RPUSH", "karton.queue.normal:karton.leaf", again.uid()]).await;
     eventually("the analysis to go on", || async { (!bed.analysis(&sent).await.is_done()).then_some(()) }).await;
 }
+
+/// How many records Redis has been asked for.
+async fn records_read(bed: &Bed) -> u64 {
+    let stats: String = bed.command(&["INFO", "commandstats"]).await;
+    let calls = |line: &str| line.strip_prefix("cmdstat_strlen:calls=")?.split(',').next()?.parse().ok();
+    stats.lines().find_map(calls).unwrap_or(0)
+}
+
+#[tokio::test]
+async fn without_a_broker_of_ours_records_of_other_analyses_are_read_once() {
+    let bed = Bed::start().await;
+    let producer = bed.producer().await;
+    let mut sent = Vec::new();
+    for _ in 0..50 {
+        sent.push(producer.send_task(Task::new(json!({"type": "sample"}))).await.unwrap());
+    }
+    let inspect = inspect(&bed);
+    let roots: Vec<String> = sent.iter().map(|task| task.root_uid().to_owned()).collect();
+    let analyses = inspect.analyses(&roots).await.unwrap();
+    for (task, analysis) in sent.iter().zip(&analyses) {
+        let uids: Vec<&str> = analysis.tasks().iter().map(Task::uid).collect();
+        assert_eq!((uids, analysis.is_done()), (vec![task.uid()], false));
+    }
+    let read = records_read(&bed).await;
+    for task in &sent[..10] {
+        let analysis = inspect.analysis(task.root_uid()).await.unwrap();
+        assert_eq!((analysis.tasks().len(), analysis.is_done()), (1, false));
+    }
+    assert_eq!(records_read(&bed).await - read, 10, "each its own");
+    // What comes later is found as well.
+    let late = producer.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
+    assert_eq!(inspect.analysis(late.root_uid()).await.unwrap().tasks().len(), 1);
+}

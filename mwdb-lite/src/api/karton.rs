@@ -28,7 +28,7 @@ struct Analyses {
 
 #[get("/<kind>/<hash>/karton?<older_than>", rank = 20)]
 async fn list(kind: Type, hash: Hash, older_than: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Analyses>> {
-    let older_than = older_than.filter(|id| !id.is_empty()).map(parse_id).transpose()?;
+    let older_than = older_than.map(parse_id).transpose()?;
     let page = app.look(&user.0, move |c, caller| analyses::page(c, caller, kind.0, &hash.0, older_than.as_deref())).await?;
     let newest = app.karton.describe(page.newest).await?;
     let status = analysis::overall(&newest);
@@ -61,6 +61,9 @@ async fn detail(kind: Type, hash: Hash, uuid: &str, user: User, app: &State<App>
 #[put("/<kind>/<hash>/karton/<uuid>", rank = 20)]
 async fn assign(kind: Type, hash: Hash, uuid: String, user: User, app: &State<App>) -> ApiResult<Json<AnalysisItem>> {
     user.require(Capability::KartonAssign)?;
+    let wanted = (hash.0.clone(), uuid.clone());
+    let id = app.look(&user.0, move |c, caller| analyses::assignable(c, caller, kind.0, &wanted.0, &wanted.1)).await?;
+    app.karton.ask(&id).await?;
     let row = app.change(&user.0, move |c, caller| analyses::assign(c, caller, kind.0, &hash.0, &uuid)).await?;
     Ok(Json(app.karton.describe_one(row).await?))
 }

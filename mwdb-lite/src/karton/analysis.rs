@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -23,8 +22,10 @@ use crate::{
 
 /// How long an answer is good: a page with many open views asks Redis once.
 const FRESH: Duration = Duration::from_millis(500);
-/// How long Redis may take.
+/// How long Redis may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a look may take: where the broker is not ours, Redis has to name all tasks.
+const LONGEST_LOOK: Duration = Duration::from_secs(20);
 /// How many answers are remembered for when Redis is away.
 const REMEMBERED: usize = 10_000;
 
@@ -84,26 +85,45 @@ impl Cache {
 }
 
 impl Link {
-    /// The state of analyses, in their order.
+    /// The state of analyses, in their order. Karton is asked once for all of them.
     pub(crate) async fn describe(&self, rows: Vec<AnalysisRow>) -> ApiResult<Vec<AnalysisItem>> {
-        try_join_all(rows.into_iter().map(|row| self.describe_one(row))).await
+        let mut states = match &self.0 {
+            None => HashMap::new(),
+            Some(connected) => connected.states(rows.iter().filter(|row| row.announced).map(|row| row.id.clone()).collect()).await?,
+        };
+        let items = rows.into_iter().map(|row| {
+            let state = match &self.0 {
+                None => FINISHED,
+                Some(_) if !row.announced => State { status: Status::Running, last_update: Some(row.creation_time), ..FINISHED },
+                Some(_) => states.remove(&row.id).ok_or_else(unknown)?,
+            };
+            Ok(AnalysisItem {
+                id: row.id,
+                status: state.status,
+                arguments: json_text(row.arguments)?,
+                last_update: state.last_update,
+                processing_in: state.processing_in,
+            })
+        });
+        items.collect()
     }
 
     /// The state of one analysis.
     pub(crate) async fn describe_one(&self, row: AnalysisRow) -> ApiResult<AnalysisItem> {
-        let state = match &self.0 {
-            None => FINISHED,
-            Some(_) if !row.announced => State { status: Status::Running, last_update: Some(row.creation_time), ..FINISHED },
-            Some(connected) => connected.state(&row.id).await?,
-        };
-        Ok(AnalysisItem {
-            id: row.id,
-            status: state.status,
-            arguments: json_text(row.arguments)?,
-            last_update: state.last_update,
-            processing_in: state.processing_in,
-        })
+        self.describe(vec![row]).await?.pop().ok_or_else(unknown)
     }
+
+    /// Fails when [`Self::describe_one`] would: asked before something is written that is answered with a state.
+    pub(crate) async fn ask(&self, id: &str) -> ApiResult<()> {
+        match &self.0 {
+            None => Ok(()),
+            Some(connected) => connected.states(vec![id.to_owned()]).await.map(drop),
+        }
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::Unavailable("Karton does not answer, the state of the analysis is unknown".to_owned())
 }
 
 /// The state of an object, from its newest analyses.
@@ -118,22 +138,47 @@ pub(crate) fn overall(newest: &[AnalysisItem]) -> Status {
 }
 
 impl Connected {
-    async fn state(&self, id: &str) -> ApiResult<State> {
-        if let Some(state) = self.states.get(id, Some(FRESH)) {
-            return Ok(state);
+    async fn states(&self, mut ids: Vec<String>) -> ApiResult<HashMap<String, State>> {
+        let mut states = HashMap::new();
+        ids.retain(|id| {
+            let fresh = self.states.get(id, Some(FRESH));
+            let asks = fresh.is_none();
+            states.extend(fresh.map(|state| (id.clone(), state)));
+            asks
+        });
+        if ids.is_empty() {
+            return Ok(states);
         }
-        let problem = match tokio::time::timeout(PATIENCE, self.inspect.analysis(id)).await {
-            Ok(Ok(analysis)) => {
-                let state = State::of(&analysis);
-                self.states.put(id, &state);
-                return Ok(state);
+        let problem = match self.look(&ids).await {
+            Ok(analyses) => {
+                for (id, analysis) in ids.into_iter().zip(&analyses) {
+                    let state = State::of(analysis);
+                    self.states.put(&id, &state);
+                    states.insert(id, state);
+                }
+                return Ok(states);
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer in {PATIENCE:?}"),
+            Err(problem) => problem,
         };
-        tracing::debug!("the state of analysis {id} cannot be read: {problem}");
-        let unknown = || ApiError::Unavailable("Karton does not answer, the state of the analysis is unknown".to_owned());
-        self.states.get(id, None).ok_or_else(unknown)
+        tracing::debug!("the state of {ids:?} cannot be read: {problem}");
+        for id in ids {
+            let state = self.states.get(&id, None).ok_or_else(unknown)?;
+            states.insert(id, state);
+        }
+        Ok(states)
+    }
+
+    async fn look(&self, ids: &[String]) -> Result<Vec<karton_rs::Analysis>, String> {
+        within(PATIENCE, self.karton.ping()).await?;
+        within(LONGEST_LOOK, self.inspect.analyses(ids)).await
+    }
+}
+
+/// An answer of Redis, or why there is none.
+async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, karton_rs::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer in {limit:?}")),
     }
 }
 

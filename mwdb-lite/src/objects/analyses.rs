@@ -47,7 +47,12 @@ pub(crate) fn assign_known(c: &Connection, id: &str, object_id: i64) -> ApiResul
     Ok(db::assign(c, id, object_id)?)
 }
 
-/// The id is judged after the object: a missing object is 404, whatever the id.
+/// The id in its canonical form. It is judged after the object: a missing object is 404, whatever the id.
+pub(crate) fn assignable(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: &str) -> ApiResult<String> {
+    access::find(c, caller, kind, hash)?;
+    parse_id(id)
+}
+
 pub(crate) fn assign(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: &str) -> ApiResult<AnalysisRow> {
     let object = access::find(c, caller, kind, hash)?;
     let id = parse_id(id)?;

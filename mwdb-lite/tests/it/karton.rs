@@ -244,6 +244,7 @@ async fn reanalyze_assign_and_unassign() {
     assert_eq!((next["analyses"].as_array().unwrap().len(), &next["status"]), (5, &json!("running")));
     assert!(each(&page, "id").iter().all(|id| !each(&next["analyses"], "id").contains(id)));
     admin.get(&format!("{path}?older_than=x")).await.refused(400);
+    admin.get(&format!("{path}?older_than=")).await.refused(400);
     let unknown = admin.get(&format!("{path}?older_than=00000000-0000-0000-0000-000000000000")).await.ok();
     assert_eq!(unknown["analyses"], json!([]));
 }
@@ -442,6 +443,7 @@ async fn a_redis_that_never_answers_delays_neither_uploads_nor_the_stop() {
     assert_eq!(analyses(&admin, &hash).await["status"], "running");
     admin.put_empty(&format!("file/{hash}/karton/b197bf85-e86e-421a-857b-eaafdff0b0d9")).await.refused(503);
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert_eq!(analyses(&admin, &hash).await["analyses"].as_array().unwrap().len(), 1, "what was refused is not stored");
     let started = std::time::Instant::now();
     server.stop().await;
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());

@@ -9,7 +9,6 @@ mod suspects;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::suspects::{Oldest, Sighting, Suspects, Witness, workers};
