@@ -12,7 +12,9 @@ use crate::{json::Value, service};
 
 /// Columns of a terminal that does not tell.
 const USUAL_WIDTH: usize = 80;
-/// What a column that may be cut keeps at least.
+/// What columns that may be cut keep while there is something else to do without.
+const USEFUL_WIDTH: usize = 16;
+/// What text keeps before columns are missing that are missed.
 const LEAST_WIDTH: usize = 8;
 /// Rows that are looked at to choose the widths of the columns.
 const ROWS_AHEAD: usize = 200;
@@ -155,28 +157,84 @@ pub(super) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// A name in `width` columns: what stands before its first dot is left out before its end is.
+fn cut_name(text: &str, width: usize) -> Cow<'_, str> {
+    match text.split_once('.') {
+        Some((_, own)) if text.width() > width && width > 1 => Cow::Owned(cut(&format!("…{own}"), width).into_owned()),
+        _ => cut(text, width),
+    }
+}
+
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
     title: &'static str,
+    /// The title on a terminal that is too narrow for the other one.
+    short: &'static str,
     right: bool,
-    /// May be cut on a terminal that is too narrow.
-    flexible: bool,
+    kind: Kind,
+    /// When the column is left out on a terminal that is too narrow; none: never.
+    spare: Option<Spare>,
+}
+
+/// What may be done to the text of a column on a terminal that is too narrow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It is shown whole.
+    Whole,
+    /// It is cut.
+    Flexible,
+    /// It tells the rows apart: its beginning, which all share, is left out first, and it is cut last.
+    Name,
+}
+
+/// How much a column is missed, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// It goes before anything is cut.
+    First,
+    /// It goes before names are cut.
+    Second,
+    /// It goes when names would be too short.
+    Last,
+}
+
+impl Column {
+    const fn new(title: &'static str, right: bool, kind: Kind) -> Self {
+        Self { title, short: title, right, kind, spare: None }
+    }
+
+    /// The same, with a title for narrow terminals.
+    pub(super) const fn short(mut self, title: &'static str) -> Self {
+        self.short = title;
+        self
+    }
+
+    /// The same; on narrow terminals it is left out.
+    pub(super) const fn spare(mut self, spare: Spare) -> Self {
+        self.spare = Some(spare);
+        self
+    }
 }
 
 /// Text, aligned to the left, shown whole.
 pub(super) const fn text(title: &'static str) -> Column {
-    Column { title, right: false, flexible: false }
+    Column::new(title, false, Kind::Whole)
 }
 
 /// Text that may be cut.
 pub(super) const fn flexible(title: &'static str) -> Column {
-    Column { title, right: false, flexible: true }
+    Column::new(title, false, Kind::Flexible)
+}
+
+/// The identity of a service, by which rows are told apart.
+pub(super) const fn name(title: &'static str) -> Column {
+    Column::new(title, false, Kind::Name)
 }
 
 /// Numbers, aligned to the right.
 pub(super) const fn number(title: &'static str) -> Column {
-    Column { title, right: true, flexible: false }
+    Column::new(title, true, Kind::Whole)
 }
 
 /// What stands in a table; escaped.
@@ -206,12 +264,12 @@ pub(super) struct Table<'a> {
     out: &'a mut Out,
     columns: Vec<Column>,
     waiting: Vec<Vec<Cell>>,
-    widths: Option<Vec<usize>>,
+    layout: Option<Layout>,
 }
 
 impl<'a> Table<'a> {
     pub(super) fn new(out: &'a mut Out, columns: &[Column]) -> Self {
-        Self { out, columns: columns.to_vec(), waiting: Vec::new(), widths: None }
+        Self { out, columns: columns.to_vec(), waiting: Vec::new(), layout: None }
     }
 
     pub(super) fn row(&mut self, row: Vec<Cell>) -> io::Result<()> {
@@ -229,61 +287,124 @@ impl<'a> Table<'a> {
             return Ok(());
         }
         let (limit, colour) = (self.out.width, self.out.colour);
-        let widths = if let Some(widths) = self.widths.take() {
-            widths
+        let layout = if let Some(layout) = self.layout.take() {
+            layout
         } else {
-            let widths = widths(&self.columns, &self.waiting, limit);
-            let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::styled(column.title, Style::Bold)).collect();
-            let head = format_row(&self.columns, &titles, &widths, limit.is_some(), colour);
-            self.out.line(head)?;
-            widths
+            let layout = Layout::of(&self.columns, &self.waiting, limit);
+            self.out.line(layout.row(&layout.titles(), colour))?;
+            layout
         };
         for row in std::mem::take(&mut self.waiting) {
-            let line = format_row(&self.columns, &row, &widths, limit.is_some(), colour);
-            self.out.line(line)?;
+            self.out.line(layout.row(&row, colour))?;
         }
-        self.widths = Some(widths);
+        self.layout = Some(layout);
         Ok(())
     }
 }
 
-/// Widths of the columns: what the rows need, less on a terminal that has less.
-fn widths(columns: &[Column], rows: &[Vec<Cell>], limit: Option<usize>) -> Vec<usize> {
-    let mut widths: Vec<usize> = columns.iter().map(|column| column.title.width()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.text.width());
-        }
-    }
-    let Some(limit) = limit else { return widths };
-    let gaps = 2 * columns.len().saturating_sub(1);
-    loop {
-        let used = widths.iter().sum::<usize>() + gaps;
-        let widest = (0..columns.len()).filter(|index| columns[*index].flexible).max_by_key(|index| widths[*index]);
-        match widest.filter(|index| used > limit && widths[*index] > LEAST_WIDTH) {
-            Some(index) => widths[index] -= 1,
-            None => return widths,
-        }
-    }
+/// How wide each column is, and which ones there is room for.
+struct Layout {
+    columns: Vec<Column>,
+    /// What the rows need.
+    needed: Vec<usize>,
+    /// What there is room for; none: the column is left out.
+    widths: Vec<Option<usize>>,
+    short_titles: bool,
+    cutting: bool,
 }
 
-fn format_row(columns: &[Column], row: &[Cell], widths: &[usize], cutting: bool, colour: bool) -> String {
-    let mut line = String::new();
-    for (index, ((column, cell), width)) in columns.iter().zip(row).zip(widths).enumerate() {
-        let text = if cutting && column.flexible { cut(&cell.text, *width) } else { Cow::Borrowed(cell.text.as_str()) };
-        let padding = " ".repeat(width.saturating_sub(text.width()));
-        let text = cell.style.paint(colour && !text.is_empty(), &text);
-        if index > 0 {
-            line.push_str("  ");
+impl Layout {
+    /// What the rows need; on a terminal that has less, what is missed least goes first, and names last.
+    fn of(columns: &[Column], rows: &[Vec<Cell>], limit: Option<usize>) -> Self {
+        let mut needed = vec![0; columns.len()];
+        for row in rows {
+            for (width, cell) in needed.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.width());
+            }
         }
-        match (column.right, index + 1 == columns.len()) {
-            (true, _) => line.push_str(&(padding + &text)),
-            (false, true) => line.push_str(&text),
-            (false, false) => line.push_str(&(text + &padding)),
+        let widths = columns.iter().zip(&needed).map(|(column, width)| Some(column.title.width().max(*width))).collect();
+        let mut layout = Self { columns: columns.to_vec(), needed, widths, short_titles: false, cutting: limit.is_some() };
+        if let Some(limit) = limit {
+            layout.fit(limit);
+        }
+        layout
+    }
+
+    fn fit(&mut self, limit: usize) {
+        self.leave_out(Spare::First, limit);
+        if self.used() > limit {
+            self.shorten_titles();
+        }
+        self.shrink(Kind::Flexible, USEFUL_WIDTH, limit);
+        self.leave_out(Spare::Second, limit);
+        self.shrink(Kind::Name, USEFUL_WIDTH, limit);
+        self.shrink(Kind::Flexible, LEAST_WIDTH, limit);
+        self.leave_out(Spare::Last, limit);
+        self.shrink(Kind::Name, 1, limit);
+        self.shrink(Kind::Flexible, 1, limit);
+    }
+
+    fn used(&self) -> usize {
+        let shown = self.widths.iter().flatten();
+        shown.clone().sum::<usize>() + 2 * shown.count().saturating_sub(1)
+    }
+
+    /// Leaves out columns until the rest fits, from the right.
+    fn leave_out(&mut self, spare: Spare, limit: usize) {
+        for index in (0..self.columns.len()).rev() {
+            if self.used() > limit && self.columns[index].spare == Some(spare) {
+                self.widths[index] = None;
+            }
         }
     }
-    line.truncate(line.trim_end().len());
-    line
+
+    fn shorten_titles(&mut self) {
+        self.short_titles = true;
+        for ((column, needed), width) in self.columns.iter().zip(&self.needed).zip(&mut self.widths) {
+            *width = width.map(|_| column.short.width().max(*needed));
+        }
+    }
+
+    /// Takes from the widest of these columns until the row fits or each has no more than `least`.
+    fn shrink(&mut self, kind: Kind, least: usize, limit: usize) {
+        while self.used() > limit {
+            let columns = self.columns.iter().zip(&mut self.widths).filter(|(column, _)| column.kind == kind);
+            match columns.filter_map(|(_, width)| width.as_mut()).max_by_key(|width| **width).filter(|width| **width > least) {
+                Some(width) => *width -= 1,
+                None => return,
+            }
+        }
+    }
+
+    fn titles(&self) -> Vec<Cell> {
+        let title = |column: &Column| if self.short_titles { column.short } else { column.title };
+        self.columns.iter().map(|column| Cell::styled(title(column), Style::Bold)).collect()
+    }
+
+    fn row(&self, row: &[Cell], colour: bool) -> String {
+        let last = self.widths.iter().rposition(Option::is_some);
+        let mut line = String::new();
+        for (index, (column, cell)) in self.columns.iter().zip(row).enumerate() {
+            let Some(width) = self.widths[index] else { continue };
+            let text = match column.kind {
+                Kind::Flexible if self.cutting => cut(&cell.text, width),
+                Kind::Name if self.cutting => cut_name(&cell.text, width),
+                _ => Cow::Borrowed(cell.text.as_str()),
+            };
+            let padding = " ".repeat(width.saturating_sub(text.width()));
+            let text = cell.style.paint(colour && !text.is_empty(), &text);
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            match (column.right, Some(index) == last) {
+                (true, _) => line.push_str(&(padding + &text)),
+                (false, true) => line.push_str(&text),
+                (false, false) => line.push_str(&(text + &padding)),
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
 }
 
 #[cfg(test)]
@@ -306,20 +427,46 @@ mod tests {
     fn a_table_fits_the_terminal_by_cutting_what_may_be_cut() {
         let columns = [text("uid"), number("n"), flexible("headers")];
         let rows = [cells(&["0123456789", "7", &"x".repeat(300)]), cells(&["a", "12", "漢字漢字漢字漢字漢字漢字漢字漢字漢字"])];
-        let widths = widths(&columns, &rows, Some(40));
+        let layout = Layout::of(&columns, &rows, Some(40));
         for row in &rows {
-            let line = format_row(&columns, row, &widths, true, false);
+            let line = layout.row(row, false);
             assert!(line.width() <= 40, "{line}");
             assert!(line.ends_with('…'), "{line}");
         }
-        assert!(format_row(&columns, &rows[0], &widths, true, false).starts_with("0123456789   7  x"));
+        assert!(layout.row(&rows[0], false).starts_with("0123456789   7  x"));
+    }
+
+    #[test]
+    fn names_are_told_apart_at_any_width() {
+        let columns = [
+            name("service"),
+            number("started").short("run").spare(Spare::Last),
+            text("version").spare(Spare::First),
+            flexible("note").spare(Spare::Second),
+        ];
+        let rows = [cells(&["karton.config-extractor", "1", "5.9.0", "no consumers"]), cells(&["karton.archive-extractor", "22", "-", ""])];
+        let shown = |width: usize| {
+            let layout = Layout::of(&columns, &rows, Some(width));
+            let mut lines = vec![layout.row(&layout.titles(), false)];
+            lines.extend(rows.iter().map(|row| layout.row(row, false)));
+            assert!(lines.iter().all(|line| line.width() <= width), "{width}: {lines:?}");
+            lines
+        };
+        assert_eq!(shown(56)[0].split_whitespace().collect::<Vec<_>>(), ["service", "started", "version", "note"]);
+        assert_eq!(shown(50)[0].split_whitespace().collect::<Vec<_>>(), ["service", "started", "note"]);
+        assert_eq!(shown(43)[1], "karton.config-extractor     1  no consumers");
+        assert_eq!(shown(42)[1], "karton.config-extractor     1");
+        assert_eq!(shown(24)[1..], ["…config-extractor      1", "…archive-extractor    22"]);
+        assert_eq!(shown(12)[1..], ["…config-ext…", "…archive-ex…"]);
+        for width in 1..12 {
+            shown(width);
+        }
     }
 
     #[test]
     fn a_pipe_gets_everything_and_no_colours() {
-        let columns = [flexible("a"), text("b")];
+        let columns = [name("a").spare(Spare::First), text("b")];
         let rows = [cells(&[&"x".repeat(300), "y"])];
-        let widths = widths(&columns, &rows, None);
-        assert_eq!(format_row(&columns, &rows[0], &widths, false, false), "x".repeat(300) + "  y");
+        assert_eq!(Layout::of(&columns, &rows, None).row(&rows[0], false), "x".repeat(300) + "  y");
     }
 }

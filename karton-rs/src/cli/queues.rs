@@ -2,7 +2,7 @@
 
 use super::{
     Context, Outcome,
-    output::{Cell, Out, Style, Table, flexible, number, text},
+    output::{Cell, Out, Spare, Style, Table, flexible, name, number, text},
 };
 use crate::{
     inspect::QueueOverview,
@@ -33,16 +33,16 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         }
     } else {
         let columns = [
-            flexible("service"),
-            number("high"),
-            number("normal"),
-            number("low"),
-            number("started"),
-            number("crashed"),
-            number("online"),
-            text("version"),
-            text("karton"),
-            flexible("note"),
+            name("service"),
+            number("high").short("hi").spare(Spare::Last),
+            number("normal").short("no").spare(Spare::Last),
+            number("low").short("lo").spare(Spare::Last),
+            number("started").short("run").spare(Spare::Last),
+            number("crashed").short("crash").spare(Spare::Last),
+            number("online").short("on").spare(Spare::Last),
+            text("version").spare(Spare::First),
+            text("karton").spare(Spare::First),
+            flexible("note").spare(Spare::Second),
         ];
         let mut table = Table::new(&mut out, &columns);
         for queue in &queues {
@@ -109,6 +109,7 @@ fn object(queue: &QueueOverview) -> Value {
         ("crashed".to_owned(), queue.crashed.into()),
         ("online".to_owned(), (queue.online as u64).into()),
         ("bind".to_owned(), queue.bind.is_some().into()),
+        ("bind_unreadable".to_owned(), queue.bind_unreadable.into()),
         ("version".to_owned(), of_bind(|bind| bind.version.clone())),
         ("service_version".to_owned(), of_bind(|bind| bind.service_version.clone())),
         ("persistent".to_owned(), of_bind(|bind| bind.persistent.into())),

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::{
     Context, Outcome,
-    output::{Cell, Out, Style, Table, flexible, text},
+    output::{Cell, Out, Spare, Style, Table, flexible, name, text},
     select::{Selection, each_task, headers_line, status_style, summary},
     values,
 };
@@ -39,10 +39,13 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let inspect = context.inspect()?;
     let mut out = Out::new();
     let (now, limit) = (now(), args.limit.unwrap_or(usize::MAX));
-    let columns = [text("status"), text("age"), flexible("service"), flexible("headers"), text("task")];
+    let headers = if args.unreadable { "reason" } else { "headers" };
+    let columns = [text("status"), text("age").spare(Spare::Second), name("service"), flexible(headers).spare(Spare::Last), text("task")];
     let mut shown = 0;
     let json = args.json;
-    let unreadable = if args.json {
+    let unreadable = if limit == 0 {
+        0
+    } else if args.json {
         let mut print = |item: Item<'_>| match item {
             Item::Task(task) => out.json(&summary(task, now)),
             Item::Unreadable(uid, reason) => {
@@ -61,8 +64,15 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     if unreadable > 0 && !args.unreadable && !json {
         eprintln!("{unreadable} records cannot be read: `karton tasks --unreadable` lists them");
     }
-    if shown == 0 && !json {
-        eprintln!("{}", if args.selection.is_empty() { "There are no tasks." } else { "No task is like that." });
+    if shown == 0 && limit > 0 && !json {
+        eprintln!(
+            "{}",
+            match (args.unreadable, args.selection.is_empty()) {
+                (true, _) => "Every record can be read.",
+                (false, true) => "There are no tasks.",
+                (false, false) => "No task is like that.",
+            }
+        );
     }
     Ok(Outcome::Done)
 }

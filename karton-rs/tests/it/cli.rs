@@ -131,6 +131,12 @@ async fn queues_are_counted_by_priority_and_those_without_consumers_are_marked()
     assert_eq!((number(alone, &["started"]), number(alone, &["crashed"]), text(alone, "service_version")), (1, 1, "1.2.3"));
     assert_eq!(alone.get("no_consumers"), Some(&Value::from(true)));
     assert_eq!((number(of("karton.served"), &["online"]), of("karton.unbound").get("bind")), (1, Some(&Value::from(false))));
+    let () = bed.command(&["HSET", "karton.binds", "karton.unreadable", "{"]).await;
+    let queues = cli.json(&["queues", "karton.unreadable", "karton.unbound"]).await;
+    assert_eq!(
+        queues.iter().map(|queue| queue.get("bind_unreadable").cloned()).collect::<Vec<_>>(),
+        [Some(false.into()), Some(true.into())]
+    );
     let table = cli.out(&["queues"]).await;
     let line = |identity: &str| table.lines().find(|line| line.starts_with(identity)).unwrap();
     assert!(line("karton.alone").ends_with("no consumers") && !line("karton.served").contains("no consumers"), "{table}");
@@ -166,6 +172,8 @@ async fn tasks_are_found_by_what_they_are_like() {
     assert!(cli.json(&["tasks", "--older", "1h"]).await.is_empty());
     let (code, out, err) = cli.run(&["tasks", "--identity", "karton.none"]).await;
     assert_eq!((code, out.as_str(), err.trim()), (0, "", "No task is like that."));
+    assert_eq!(cli.run(&["tasks", "--limit", "0"]).await, (0, String::new(), String::new()));
+    assert_eq!(cli.run(&["tasks", "--unreadable"]).await, (0, String::new(), "Every record can be read.\n".to_owned()));
     for wrong in [&["tasks", "--status", "done"][..], &["tasks", "--older", "soon"], &["tasks", "--newest"], &["nothing"]] {
         assert_eq!(cli.run(wrong).await.0, 2, "{wrong:?}");
     }
