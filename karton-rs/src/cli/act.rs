@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Context, Outcome, Usage,
-    output::{Cell, Out, Style, Table, escape, flexible, text},
+    output::{Cell, Out, Spare, Style, Table, escape, flexible, name, text},
     select::{self, Selection, headers_line, status_style},
     values,
 };
@@ -155,7 +155,7 @@ async fn act_on_all(context: &Context, backend: &Backend, action: Action, args: 
             left += 1;
         }
         if args.json {
-            out.json(&result.object(&uid))?;
+            out.json(&result.object(&uid, args.dry_run))?;
             out.flush()?;
         } else if let Some(rows) = &mut rows {
             rows.push(result.row(&uid));
@@ -177,12 +177,16 @@ async fn act_on_all(context: &Context, backend: &Backend, action: Action, args: 
     if context.shutdown.is_cancelled() {
         return Ok(Outcome::Interrupted);
     }
-    Ok(if left == 0 || (count > 1 && done > 0) { Outcome::Done } else { Outcome::Failed })
+    // What is named is to be done; of what filters found, something may have ended meanwhile.
+    let enough = left == 0 || (args.uids.is_empty() && count > 1 && done > 0);
+    Ok(if enough { Outcome::Done } else { Outcome::Failed })
 }
 
 fn print_rows(out: &mut Out, rows: &mut Option<Vec<Vec<Cell>>>) -> std::io::Result<()> {
     if let Some(rows) = rows.as_mut().filter(|rows| !rows.is_empty()) {
-        let mut table = Table::new(out, &[text("was"), flexible("service"), flexible("headers"), flexible("result"), text("task")]);
+        let columns =
+            [text("was").spare(Spare::Last), name("service"), flexible("headers").spare(Spare::Second), flexible("result"), text("task")];
+        let mut table = Table::new(out, &columns);
         rows.drain(..).try_for_each(|row| table.row(row))?;
         table.finish()?;
         out.flush()?;
@@ -207,10 +211,11 @@ impl Told {
         Self { done: true, told: told.into(), task: Some(task), copy: None }
     }
 
-    fn object(&self, uid: &str) -> Value {
+    /// In a dry run nothing is done, whatever would be.
+    fn object(&self, uid: &str, dry_run: bool) -> Value {
         Map::from_iter([
             ("uid".to_owned(), uid.into()),
-            ("done".to_owned(), self.done.into()),
+            ("done".to_owned(), (self.done && !dry_run).into()),
             ("result".to_owned(), self.told.as_str().into()),
             ("status".to_owned(), self.task.as_ref().map(|task| task.status().as_str().to_owned()).into()),
             ("receiver".to_owned(), self.task.as_ref().and_then(|task| task.header_str("receiver")).map(str::to_owned).into()),

@@ -358,6 +358,15 @@ async fn restart_makes_the_copy_of_the_reference_and_leaves_running_tasks_alone(
     assert_eq!((code, out.contains("--force"), bed.status(&started).await), (1, true, Some(TaskState::Started)));
     cli.out(&["restart", "--force", &started]).await;
     assert_eq!((bed.status(&started).await, bed.queued("karton.a").await.len()), (Some(TaskState::Finished), 2));
+    // Each one that is named has to be done.
+    let pair = [
+        bed.put("karton.c", TaskState::Crashed, &json!({"type": "x"})).await,
+        bed.put("karton.c", TaskState::Started, &json!({"type": "x"})).await,
+    ];
+    let dry = objects(&cli.run(&["restart", "--dry-run", "--json", &pair[0]]).await.1);
+    assert_eq!((dry[0].get("done"), text(&dry[0], "result")), (Some(&Value::from(false)), "would be restarted"));
+    let (code, out, _) = cli.run(&["restart", "--yes", &pair[0], &pair[1]]).await;
+    assert_eq!((code, out.contains("1 restarted, 1 left alone")), (1, true), "{out}");
     // All that have crashed, slowly, after a question.
     for _ in 0..4 {
         bed.put("karton.b", TaskState::Crashed, &json!({"type": "y"})).await;
