@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Analysis, TaskHistory,
     json::{Map, Value},
-    task::{TaskState, now},
+    task::{Task, TaskState, now},
 };
 
 /// Levels that are drawn; a loop of parents, which only a broken record makes, ends there.
@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let root = root_of(&args.root);
     let analysis = context.inspect()?.analysis(root).await?;
     if analysis.history().is_empty() {
-        anyhow::bail!("no task of analysis `{root}` in Redis: it is finished and collected, or was never sent");
+        return Err(unknown(root));
     }
     let mut out = Out::new();
     if args.json {
@@ -43,6 +43,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     }
     out.flush()?;
     Ok(Outcome::Done)
+}
+
+/// What is said of an analysis that Redis knows nothing of.
+pub(super) fn unknown(root: &str) -> anyhow::Error {
+    anyhow::anyhow!("no task of analysis `{root}` in Redis: it is finished and collected, or was never sent")
 }
 
 /// How an analysis stands, in a word.
@@ -56,32 +61,56 @@ pub(super) fn state(analysis: &Analysis) -> &'static str {
     }
 }
 
-/// How many tasks there are in each status.
+/// How many tasks there are in each status, unrouted ones included.
 pub(super) fn counts(analysis: &Analysis) -> BTreeMap<TaskState, u64> {
-    analysis.history().iter().fold(BTreeMap::new(), |mut counts, task| {
+    count(analysis.history().iter())
+}
+
+fn count<'a>(tasks: impl Iterator<Item = &'a TaskHistory>) -> BTreeMap<TaskState, u64> {
+    tasks.fold(BTreeMap::new(), |mut counts, task| {
         *counts.entry(task.status).or_default() += 1;
         counts
     })
 }
 
+/// The tasks that are drawn, counted.
 pub(super) fn counts_line(analysis: &Analysis) -> String {
-    let counts = counts(analysis);
+    let counts = count(nodes(analysis.history()));
     counts.iter().map(|(status, count)| format!("{count} {}", status.as_str().to_lowercase())).collect::<Vec<_>>().join(", ")
 }
 
+/// All but the unrouted tasks that others were made from.
+fn nodes(tasks: &[TaskHistory]) -> impl Iterator<Item = &TaskHistory> {
+    let made_from: HashSet<&str> = tasks.iter().filter_map(|task| task.orig_uid.as_deref()).collect();
+    tasks.iter().filter(move |task| task.orig_uid.is_some() || !made_from.contains(task.uid.as_str()))
+}
+
 fn object(root: &str, analysis: &Analysis) -> Value {
+    let records = records(analysis);
     let counts: Map = counts(analysis).into_iter().map(|(status, count)| (status.as_str().to_owned(), count.into())).collect();
     Map::from_iter([
         ("root_uid".to_owned(), root.into()),
         ("state".to_owned(), state(analysis).into()),
         ("last_update".to_owned(), last_change(analysis).into()),
         ("counts".to_owned(), counts.into()),
-        ("tasks".to_owned(), Value::Array(analysis.history().iter().map(task_object).collect())),
+        ("tasks".to_owned(), Value::Array(analysis.history().iter().map(|task| task_object(task, ended(task, &records))).collect())),
     ])
     .into()
 }
 
-fn task_object(task: &TaskHistory) -> Value {
+/// The tasks that have a record, by uid.
+fn records(analysis: &Analysis) -> HashMap<&str, &Task> {
+    analysis.tasks().iter().map(|task| (task.uid(), task)).collect()
+}
+
+/// When a task has ended: where nobody has told, as consumers of other libraries do not, its record was
+/// changed last by its end.
+fn ended(task: &TaskHistory, records: &HashMap<&str, &Task>) -> Option<f64> {
+    let of_record = || records.get(task.uid.as_str()).filter(|record| !record.status().is_pending()).map(|record| record.last_update());
+    task.ended.or_else(of_record)
+}
+
+fn task_object(task: &TaskHistory, ended: Option<f64>) -> Value {
     Map::from_iter([
         ("uid".to_owned(), task.uid.as_str().into()),
         ("parent_uid".to_owned(), task.parent_uid.clone().into()),
@@ -90,7 +119,7 @@ fn task_object(task: &TaskHistory) -> Value {
         ("status".to_owned(), task.status.as_str().into()),
         ("created".to_owned(), task.created.into()),
         ("started".to_owned(), task.started.into()),
-        ("ended".to_owned(), task.ended.into()),
+        ("ended".to_owned(), ended.into()),
         ("headers".to_owned(), task.headers.clone().into()),
         ("error".to_owned(), task.error.clone().into()),
     ])
@@ -129,19 +158,14 @@ struct Tree<'a> {
     /// Tasks below no other one that is known, by the parent that is missing.
     tops: BTreeMap<Option<&'a str>, Vec<&'a TaskHistory>>,
     children: BTreeMap<&'a str, Vec<&'a TaskHistory>>,
-    /// Errors of the tasks that have a record, whole.
-    errors: HashMap<&'a str, String>,
+    records: HashMap<&'a str, &'a Task>,
 }
 
 impl<'a> Tree<'a> {
     fn of(analysis: &'a Analysis) -> Self {
-        let tasks = analysis.history();
-        let made_from: HashSet<&str> = tasks.iter().filter_map(|task| task.orig_uid.as_deref()).collect();
-        let shown = |task: &&TaskHistory| task.orig_uid.is_some() || !made_from.contains(task.uid.as_str());
-        let nodes: Vec<&TaskHistory> = tasks.iter().filter(shown).collect();
+        let nodes: Vec<&TaskHistory> = nodes(analysis.history()).collect();
         let known: HashSet<&str> = nodes.iter().map(|task| task.uid.as_str()).collect();
-        let errors = analysis.tasks().iter().map(|task| (task.uid(), task.error().concat())).collect();
-        let mut tree = Self { tops: BTreeMap::new(), children: BTreeMap::new(), errors };
+        let mut tree = Self { tops: BTreeMap::new(), children: BTreeMap::new(), records: records(analysis) };
         for task in nodes {
             let parent = task.parent_uid.as_deref();
             match parent.filter(|parent| known.contains(parent) && *parent != task.uid) {
@@ -170,7 +194,7 @@ impl<'a> Tree<'a> {
             Some(true) => ("└─ ", "   "),
             Some(false) => ("├─ ", "│  "),
         };
-        line(out, task, &format!("{indent}{branch}"))?;
+        line(out, task, ended(task, &self.records), &format!("{indent}{branch}"))?;
         let indent = format!("{indent}{below}");
         let children = self.children.get(task.uid.as_str()).map_or(&[][..], Vec::as_slice);
         if let (TaskState::Crashed, Some(reason)) = (task.status, self.reason(task)) {
@@ -187,21 +211,22 @@ impl<'a> Tree<'a> {
 
     /// Of a Python traceback the last line says most, of ours the first.
     fn reason(&self, task: &TaskHistory) -> Option<String> {
-        let error = self.errors.get(task.uid.as_str()).filter(|error| !error.is_empty()).or(task.error.as_ref())?;
+        let whole = self.records.get(task.uid.as_str()).map(|record| record.error().concat());
+        let error = whole.filter(|error| !error.is_empty()).or_else(|| task.error.clone())?;
         let mut lines = error.lines().filter(|line| !line.trim().is_empty());
         let reason = if error.starts_with("Traceback") { lines.next_back() } else { lines.next() };
         reason.map(str::to_owned)
     }
 }
 
-fn line(out: &mut Out, task: &TaskHistory, start: &str) -> std::io::Result<()> {
+fn line(out: &mut Out, task: &TaskHistory, ended: Option<f64>, start: &str) -> std::io::Result<()> {
     let name = match (task.receiver(), task.status) {
         (Some(receiver), _) => receiver,
         (None, TaskState::Declared) => "(waits for the broker)",
         (None, _) => "(nobody wanted it)",
     };
     let (name, status) = (escape(name).into_owned(), task.status);
-    let time = match (task.started, task.ended) {
+    let time = match (task.started, ended) {
         (Some(started), Some(ended)) if ended >= started => format!("in {:.1}s", ended - started),
         (None, Some(ended)) => format!("{} ago", values::age(now() - ended)),
         (started, _) => format!("for {}", values::age(now() - started.unwrap_or(task.created))),
