@@ -18,6 +18,9 @@ use crate::{
     task::{Task, TaskPriority},
 };
 
+/// Where records keep persistent headers, among the payload. See Karton protocol §2.
+const PERSISTENT_HEADERS: &str = "__headers_persistent";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A header: NAME=TEXT, or NAME:=JSON for what is no text
@@ -57,10 +60,34 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         out.line(sent.root_uid())?;
     }
     out.flush()?;
-    if args.wait { wait::finished(&Inspect::of(&karton), sent.root_uid(), args.timeout, args.json).await } else { Ok(Outcome::Done) }
+    if args.wait {
+        wait::finished(context, &Inspect::of(&karton), sent.root_uid(), args.timeout, args.json).await
+    } else {
+        Ok(Outcome::Done)
+    }
+}
+
+/// Each name once: of two values one would be lost without a word.
+fn check_names(args: &Args) -> Result<(), Usage> {
+    let mut headers = BTreeSet::new();
+    if let Some(Entry { name, .. }) = args.headers.iter().find(|header| !headers.insert(&header.name)) {
+        return Err(Usage(format!("--header {name} is given twice")));
+    }
+    let files = args.resources.iter().map(|(name, _)| ("--resource", name));
+    let mut entries = BTreeSet::new();
+    for (flag, name) in args.payload.iter().map(|entry| ("--payload", &entry.name)).chain(files) {
+        if name == PERSISTENT_HEADERS {
+            return Err(Usage(format!("{flag} {name}: Karton keeps persistent headers under this name")));
+        }
+        if !entries.insert(name) {
+            return Err(Usage(format!("{flag} {name}: the payload has an entry or a file of that name already")));
+        }
+    }
+    Ok(())
 }
 
 async fn build(args: &Args) -> anyhow::Result<Task> {
+    check_names(args)?;
     let mut unused: BTreeSet<&str> = args.persistent.iter().map(String::as_str).collect();
     let persistent: BTreeSet<&str> = unused.clone();
     let mut task = Task::new(Map::new());

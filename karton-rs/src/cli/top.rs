@@ -10,14 +10,15 @@ use tokio::time::Instant;
 
 use super::{
     Context, Outcome,
-    output::{Cell, Out, Style, Table, flexible, number},
+    output::{Cell, Out, Spare, Style, Table, cut, name, number, terminal_width},
     values,
 };
 use crate::{
-    Inspect,
+    Error, Inspect,
     backend::Pending,
     backend::keys::Metric,
     json::{Map, Value},
+    service::Outage,
 };
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +60,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     while left > 0 {
         left -= 1;
         tokio::time::sleep(interval).await;
-        let now = sample(&inspect).await?;
+        let now = next_sample(context, &inspect).await?;
         if args.json {
             for identity in rows(&before, &now) {
                 out.json(&object(&identity, &before, &now))?;
@@ -73,7 +74,18 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     Ok(Outcome::Done)
 }
 
-async fn sample(inspect: &Inspect) -> anyhow::Result<Sample> {
+/// As [`sample`], again and again while Redis is away.
+async fn next_sample(context: &Context, inspect: &Inspect) -> Result<Sample, Error> {
+    let mut outage = Outage::default();
+    loop {
+        match sample(inspect).await {
+            Err(error) if error.is_temporary() => outage.wait(&error, &context.shutdown).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn sample(inspect: &Inspect) -> Result<Sample, Error> {
     let overview = inspect.overview_of_queues().await?;
     let backend = inspect.backend();
     let mut counters = [const { BTreeMap::new() }; 4];
@@ -100,32 +112,37 @@ fn rate(identity: &str, counter: usize, before: &Sample, now: &Sample) -> f64 {
     if seconds > 0.0 { change / seconds } else { 0.0 }
 }
 
+/// Of all services; the sum of nothing is 0, not the -0 of `sum`.
+fn total_rate(counter: usize, before: &Sample, now: &Sample) -> f64 {
+    now.counters[counter].keys().map(|identity| rate(identity, counter, before, now)).fold(0.0, |sum, rate| sum + rate)
+}
+
 fn draw(out: &mut Out, before: &Sample, now: &Sample, live: bool) -> std::io::Result<()> {
     if live {
         // Home, and nothing left of what stood there.
         out.raw("\x1b[H\x1b[2J")?;
     }
     let waiting: u64 = now.queues.values().map(|(pending, _)| pending.total()).sum();
-    let total = |counter: usize| now.counters[counter].keys().map(|identity| rate(identity, counter, before, now)).sum::<f64>();
-    out.line(format!(
+    let summary = format!(
         "{} for the broker, {waiting} in queues; sent {:.1}/s, done {:.1}/s, crashed {:.1}/s",
         now.unrouted,
-        total(0),
-        total(2),
-        total(3)
-    ))?;
+        total_rate(0, before, now),
+        total_rate(2, before, now),
+        total_rate(3, before, now)
+    );
+    out.line(if out.is_terminal() { cut(&summary, terminal_width()) } else { summary.into() })?;
     let columns = [
-        flexible("service"),
-        number("high"),
-        number("normal"),
-        number("low"),
-        number("online"),
-        number("in/s"),
-        number("done/s"),
-        number("crashed/s"),
-        number("sent/s"),
-        number("done"),
-        number("crashed"),
+        name("service"),
+        number("high").short("hi").spare(Spare::Last),
+        number("normal").short("no").spare(Spare::Last),
+        number("low").short("lo").spare(Spare::Last),
+        number("online").short("on").spare(Spare::Last),
+        number("in/s").spare(Spare::Last),
+        number("done/s").spare(Spare::Last),
+        number("crashed/s").short("crash/s").spare(Spare::Last),
+        number("sent/s").spare(Spare::Second),
+        number("done").spare(Spare::First),
+        number("crashed").spare(Spare::First),
     ];
     let mut table = Table::new(out, &columns);
     for identity in rows(before, now) {
@@ -165,4 +182,15 @@ fn object(identity: &str, before: &Sample, now: &Sample) -> Value {
         fields.insert(format!("{name}_per_second"), rate(identity, counter, before, now).into());
     }
     fields.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_at_all_has_the_rate_of_zero() {
+        let sample = || Sample { at: Instant::now(), queues: BTreeMap::new(), unrouted: 0, counters: [const { BTreeMap::new() }; 4] };
+        assert_eq!(format!("{:.1}", total_rate(0, &sample(), &sample())), "0.0");
+    }
 }

@@ -2,23 +2,27 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{
     Context, Outcome,
-    analysis::{counts, counts_line, state},
+    analysis::{counts, counts_line, state, unknown},
     output::{Out, Style, escape},
     select::root_of,
     values,
 };
 use crate::{
-    Inspect,
+    Analysis, Inspect,
     json::{Map, Value},
+    service::Outage,
     task::TaskState,
 };
 
 /// Ten years.
 const FOR_EVER: Duration = Duration::from_hours(24 * 3650);
 
-/// Exit codes: 0 finished, 1 with crashed tasks, 3 not within the time.
+/// Exit codes: 0 finished, 1 with crashed tasks or unknown, 3 not within the time. While Redis is away it
+/// is asked again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Uid of the analysis, or of any of its tasks
@@ -32,15 +36,38 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
-    finished(&context.inspect()?, root_of(&args.root), args.timeout, args.json).await
+    let inspect = context.inspect()?;
+    let root = root_of(&args.root);
+    let limit = args.timeout.unwrap_or(FOR_EVER);
+    let begun = Instant::now();
+    // A mistyped uid, or a Redis that is not there, is told at once.
+    if inspect.analysis(root).await?.history().is_empty() {
+        return Err(unknown(root));
+    }
+    finished(context, &inspect, root, Some(limit.saturating_sub(begun.elapsed())), args.json).await
 }
 
-/// Waits for the end of an analysis, and tells of it.
-pub(super) async fn finished(inspect: &Inspect, root: &str, timeout: Option<Duration>, json: bool) -> anyhow::Result<Outcome> {
-    let analysis = inspect.wait(root, timeout.unwrap_or(FOR_EVER).min(FOR_EVER)).await?;
+/// Waits for the end of an analysis that was there, and tells of it.
+pub(super) async fn finished(
+    context: &Context,
+    inspect: &Inspect,
+    root: &str,
+    timeout: Option<Duration>,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    let deadline = Instant::now() + timeout.unwrap_or(FOR_EVER).min(FOR_EVER);
+    let Some(analysis) = end(context, inspect, root, deadline).await? else {
+        eprintln!("Redis is still away: nothing is known of analysis {}.", escape(root));
+        return Ok(Outcome::TimedOut);
+    };
     let in_time = analysis.is_done();
     let mut out = Out::new();
-    let state = if in_time { state(&analysis) } else { "running" };
+    let state = match (in_time, analysis.history().is_empty()) {
+        (false, _) => "running",
+        // It was there, and is not any more: that is the work of the collector.
+        (true, true) => "finished",
+        (true, false) => state(&analysis),
+    };
     let crashed = analysis.history().iter().filter(|task| task.status == TaskState::Crashed);
     let crashed: Vec<&str> = crashed.map(|task| task.uid.as_str()).collect();
     if json {
@@ -54,10 +81,8 @@ pub(super) async fn finished(inspect: &Inspect, root: &str, timeout: Option<Dura
         out.json(&object.into())?;
     } else {
         let style = if state == "finished" { Style::Green } else { Style::Yellow };
-        match state {
-            "unknown" => eprintln!("No task of {} is known: it is finished and collected, or was never sent.", escape(root)),
-            _ => out.line(format!("{}: {}", out.paint(style, state), counts_line(&analysis)))?,
-        }
+        let counts = if analysis.history().is_empty() { "and collected".to_owned() } else { counts_line(&analysis) };
+        out.line(format!("{}: {counts}", out.paint(style, state)))?;
         if !in_time {
             eprintln!("Still running: `karton analysis {}` shows what is going on.", escape(root));
         } else if !crashed.is_empty() {
@@ -70,4 +95,23 @@ pub(super) async fn finished(inspect: &Inspect, root: &str, timeout: Option<Dura
         (true, false) => Outcome::Failed,
         (true, true) => Outcome::Done,
     })
+}
+
+/// The analysis when it has ended or at the deadline; none when Redis is away then.
+async fn end(context: &Context, inspect: &Inspect, root: &str, deadline: Instant) -> anyhow::Result<Option<Analysis>> {
+    let (mut outage, mut was_away) = (Outage::default(), false);
+    loop {
+        match inspect.wait(root, deadline.saturating_duration_since(Instant::now())).await {
+            Err(error) if error.is_temporary() => {
+                was_away = true;
+                let pause = outage.wait(&error, &context.shutdown);
+                if tokio::time::timeout_at(deadline, pause).await.is_err() {
+                    return Ok(None);
+                }
+            }
+            // It may have been lost with the server, or collected: nobody can tell.
+            Ok(analysis) if was_away && analysis.history().is_empty() => return Err(unknown(root)),
+            outcome => return Ok(Some(outcome?)),
+        }
+    }
 }

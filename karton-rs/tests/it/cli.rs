@@ -290,9 +290,85 @@ async fn an_analysis_is_a_tree_and_can_be_waited_for() {
     assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     let output = child.wait_with_output().await.unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(130), &b""[..]));
-    let (code, _, err) = cli.run(&["wait", "00000000-0000-0000-0000-000000000000"]).await;
-    assert_eq!((code, err.contains("never sent")), (0, true));
+    for unknown in ["00000000-0000-0000-0000-000000000000", ""] {
+        let (code, out, err) = cli.run(&["wait", unknown]).await;
+        assert_eq!((code, out.as_str(), err.contains("never sent")), (1, "", true), "{err}");
+    }
     assert_eq!(cli.run(&["analysis", "unknown"]).await.0, 1);
+}
+
+/// A consumer of karton-core tells nobody but the record that it has ended.
+#[tokio::test]
+async fn the_end_of_a_task_is_told_by_its_record_where_nothing_else_does() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let _broker = bed.broker();
+    bed.bind("karton.python", &json!([{"type": "x"}])).await;
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "x"}))).await.unwrap();
+    let copy = bed.reached(&sent, "karton.python", TaskState::Spawned).await;
+    let mut record = Value::parse(&copy.to_json()).unwrap();
+    let fields = record.as_object_mut().unwrap();
+    fields.insert("status".to_owned(), "Finished".into());
+    let ended = copy.last_update() - 7200.0;
+    fields.insert("last_update".to_owned(), ended.into());
+    let () = bed.command(&["SET", &format!("karton.task:{}", copy.uid()), &record.to_json()]).await;
+    let tree = cli.out(&["analysis", sent.root_uid()]).await;
+    assert!(tree.contains("karton.python  Finished  2h00m ago"), "{tree}");
+    let whole = cli.json(&["analysis", sent.root_uid()]).await;
+    let tasks = whole[0].get("tasks").unwrap().as_array().unwrap();
+    let task = tasks.iter().find(|task| text(task, "uid") == copy.uid()).unwrap();
+    assert_eq!(task.get("ended"), Some(&Value::from(ended)));
+    // It has ended, and stays so when the collector has taken everything.
+    assert_eq!(cli.run(&["wait", sent.root_uid()]).await.0, 0);
+    let keys: Vec<String> = bed.command(&["KEYS", "karton.task:*"]).await;
+    for key in keys {
+        let () = bed.command(&["DEL", &key]).await;
+    }
+    assert_eq!(cli.run(&["wait", sent.root_uid()]).await.0, 0);
+}
+
+#[tokio::test]
+async fn who_waits_and_watches_outlives_a_restart_of_redis() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let mut bed = Bed::durable().await;
+    let cli = Cli::on(&bed);
+    bed.bind("karton.a", &json!([])).await;
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "x"}))).await.unwrap();
+    let listening = async |bed: &Bed| {
+        eventually("the waiter", || async {
+            let clients: String = bed.command(&["CLIENT", "LIST"]).await;
+            clients.contains("cmd=psubscribe").then_some(())
+        })
+        .await;
+    };
+    let waiter = cli.command(&["wait", sent.root_uid(), "--timeout", "60s"]).spawn().unwrap();
+    listening(&bed).await;
+    let mut top = cli.command(&["top", "--json", "--interval", "0.5s", "--count", "4"]).spawn().unwrap();
+    let mut rows = BufReader::new(top.stdout.take().unwrap()).lines();
+    rows.next_line().await.unwrap().unwrap();
+    bed.redis.kill();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    bed.redis.restart().await;
+    let output = top.wait_with_output().await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), told.matches("trying again").count()), (Some(0), 1), "{told}");
+    assert!(!told.contains('\x1b'), "no colours into a pipe: {told}");
+    listening(&bed).await;
+    cli.out(&["cancel", sent.uid()]).await;
+    let output = waiter.wait_with_output().await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), told.matches("trying again").count()), (Some(0), 1), "{told}");
+    // Within its time: what has been waited for is not crashed.
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "x"}))).await.unwrap();
+    let waiter = cli.command(&["wait", sent.root_uid(), "--timeout", "6s"]).spawn().unwrap();
+    listening(&bed).await;
+    bed.redis.kill();
+    let output = waiter.wait_with_output().await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), told.contains("still away")), (Some(3), true), "{told}");
+    // Who begins while it is away is told at once, and once.
+    let (code, _, err) = cli.run(&["wait", sent.root_uid()]).await;
+    assert_eq!((code, err.matches("onnection refused").count()), (1, 1), "{err}");
 }
 
 #[tokio::test]
@@ -333,6 +409,11 @@ async fn what_is_sent_arrives_with_files_payload_and_persistent_parts() {
         (&["send", "--header", "type"], "NAME=TEXT"),
         (&["send", "--header", "a=b", "--persistent", "c"], "no header, payload entry or file"),
         (&["send", "--header", "a=b", "--priority", "urgent"], "priority"),
+        (&["send", "--header", "a=b", "--header", "a=c"], "--header a is given twice"),
+        (&["send", "--header", "a=b", "--payload", "x=1", "--payload", "x:=2"], "--payload x"),
+        (&["send", "--header", "a=b", "--payload", "x=1", "--resource", "x=a.bin"], "--resource x"),
+        (&["send", "--header", "a=b", "--resource", "x=a.bin", "--resource", "x=a.bin"], "--resource x"),
+        (&["send", "--header", "a=b", "--payload", "__headers_persistent={}"], "__headers_persistent"),
     ] {
         let (code, _, err) = cli.run(wrong).await;
         assert!(code == 2 && err.contains(part), "{wrong:?}: {code} {err}");
