@@ -54,19 +54,25 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         anyhow::bail!("no service `{unknown}` has declared a bind; `karton list` shows all");
     }
     let mut out = Out::new();
-    let mut receivers = 0;
+    let (mut receivers, mut others) = (0_u64, Vec::new());
     if !args.json {
         out.line(format!("headers: {}", shorten(&headers.clone().into(), 1_000)))?;
     }
-    for (identity, text) in binds.iter().filter(|(identity, _)| args.identity.is_empty() || args.identity.contains(identity)) {
+    for (identity, text) in &binds {
         let verdict = Verdict::of(identity, text, &headers);
-        receivers += u64::from(verdict.outcome == Ok(true));
+        let gets_it = verdict.outcome == Ok(true);
+        if !args.identity.is_empty() && !args.identity.contains(identity) {
+            others.extend(gets_it.then(|| format!("`{}`", escape(identity))));
+            continue;
+        }
+        receivers += u64::from(gets_it);
         if args.json { out.json(&verdict.object())? } else { verdict.print(&mut out)? }
     }
     if !args.json {
-        match (receivers, binds.is_empty()) {
-            (_, true) => out.line("No service has declared a bind: nobody gets it.")?,
-            (0, _) => out.line("Nobody gets it.")?,
+        match (receivers, others.as_slice()) {
+            (0, []) if binds.is_empty() => out.line("No service has declared a bind: nobody gets it.")?,
+            (0, []) => out.line("Nobody gets it.")?,
+            (0, others) => out.line(format!("Others get it: {}", others.join(", ")))?,
             _ => {}
         }
     }

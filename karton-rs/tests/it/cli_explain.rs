@@ -102,6 +102,10 @@ async fn explain_names_rule_header_and_values() {
     ] {
         assert!(out.contains(expected), "{out}");
     }
+    let other = cli.out(&[&args[..], &["--identity", "karton.value"]].concat()).await;
+    assert!(other.ends_with("\nOthers get it: `karton.yes`\n") && !other.contains("Nobody"), "{other}");
+    let nobody = cli.out(&["explain", "--header", "type=none", "--identity", "karton.value"]).await;
+    assert!(nobody.ends_with("\nNobody gets it.\n"), "{nobody}");
     let file = cli.folder.path().join("task.json");
     std::fs::write(&file, r#"{"headers": {"type": "sample"}}"#).unwrap();
     let from_file = cli.json(&["explain", "task.json", "--identity", "karton.yes"]).await;

@@ -76,6 +76,10 @@ async fn a_stored_task_runs_in_a_service_and_nothing_is_written() {
     let bad = sent_with_file(&bed, json!({"type": "sample", "mood": "bad"}), b"12345").await;
     let (code, out, _) = cli.run(&[&["replay", bad.uid(), "--"], &words[..]].concat()).await;
     assert!(code == 1 && out.contains("karton.draft: Crashed") && out.contains("does not like it: 5 bytes"), "{out}");
+    // The time is for a service that never asks for tasks, too.
+    let begun = std::time::Instant::now();
+    let (code, _, err) = cli.run(&["replay", bad.uid(), "--timeout", "1s", "--", "sleep", "60"]).await;
+    assert!(code == 1 && err.contains("no service asked for tasks within 1s") && begun.elapsed().as_secs() < 30, "{err}");
     // What the service would drop without a word is told with the reason.
     let other = sent_with_file(&bed, json!({"type": "other"}), b"1").await;
     let (code, _, err) = cli.run(&[&["replay", other.uid(), "--"], &words[..]].concat()).await;

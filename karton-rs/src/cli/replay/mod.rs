@@ -38,7 +38,7 @@ pub(super) struct Args {
     /// How to start the service; without it, the variables to start it with are printed
     #[arg(last = true)]
     command: Vec<String>,
-    /// How long the service may work on the task
+    /// How long the service may take to ask for tasks, and then to work on the task
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10m")]
     timeout: Duration,
     /// Keep the folder with what the service has uploaded
@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let work = async {
         let (task, _) = select::load(real, &args.uid).await?;
         let sandbox = Sandbox::start(&config, real, &task).await?;
-        let mut service = start(&args.command, &sandbox)?;
+        let mut service = start(&args.command, &sandbox, args.timeout)?;
         let outcome = replay(&sandbox, service.as_mut().map(|service| &mut service.0), task, args.timeout).await;
         if let Some(service) = service {
             service.stop().await;
@@ -71,11 +71,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     context.unless_interrupted(work).await
 }
 
-fn start(command: &[String], sandbox: &Sandbox) -> anyhow::Result<Option<Service>> {
+fn start(command: &[String], sandbox: &Sandbox, timeout: Duration) -> anyhow::Result<Option<Service>> {
     let Some((program, arguments)) = command.split_first() else {
         eprintln!("Start the service with these, in another terminal or a debugger:\n");
         sandbox.variables().iter().for_each(|(name, value)| eprintln!("export {name}='{value}'"));
-        eprintln!("\nWaiting for it; Ctrl-C leaves.");
+        eprintln!("\nWaiting {} for it; Ctrl-C leaves.", values::age(timeout.as_secs_f64()));
         return Ok(None);
     };
     let mut command = Command::new(program);
@@ -95,6 +95,8 @@ fn start(command: &[String], sandbox: &Sandbox) -> anyhow::Result<Option<Service
 /// Hands the task to the service and waits for its end.
 async fn replay(sandbox: &Sandbox, mut service: Option<&mut Child>, task: Task, timeout: Duration) -> anyhow::Result<Replayed> {
     let private = sandbox.backend();
+    let limit = values::age(timeout.as_secs_f64());
+    let begun = Instant::now();
     let identity = loop {
         if let Some((identity, bind)) = private.binds_raw().await?.pop() {
             check_wanted(&identity, &bind, &task)?;
@@ -102,6 +104,9 @@ async fn replay(sandbox: &Sandbox, mut service: Option<&mut Child>, task: Task, 
         }
         if let Some(status) = ended(service.as_deref_mut())? {
             bail!("the service ended ({status}) before it asked for tasks");
+        }
+        if begun.elapsed() > timeout {
+            bail!("no service asked for tasks within {limit}; --timeout gives it longer");
         }
         tokio::time::sleep(LOOK).await;
     };
@@ -123,7 +128,7 @@ async fn replay(sandbox: &Sandbox, mut service: Option<&mut Child>, task: Task, 
             continue;
         }
         if begun.elapsed() > timeout {
-            bail!("the service was not done with the task after {}; --timeout gives it longer", values::age(timeout.as_secs_f64()));
+            bail!("the service was not done with the task after {limit}; --timeout gives it longer");
         }
         tokio::time::sleep(LOOK).await;
     }
