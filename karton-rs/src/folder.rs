@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read};
 use std::path::Path;
 
+use tokio_util::sync::CancellationToken;
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 /// From this size on an entry needs the long form of its sizes.
@@ -17,16 +18,23 @@ const DEEPEST: usize = 256;
 const MOST_FILES: usize = 1_000_000;
 
 /// Packs all files below `folder` into a temporary zip; links to files are followed, those to folders
-/// are not, and empty folders are lost, as in the reference.
-pub(crate) fn pack(folder: &Path) -> io::Result<tempfile::TempPath> {
+/// are not, and empty folders are lost, as in the reference. Ends early, and leaves nothing behind, when
+/// nobody wants the zip any more.
+pub(crate) fn pack(folder: &Path, unwanted: &CancellationToken) -> io::Result<tempfile::TempPath> {
     let target = tempfile::NamedTempFile::new()?;
     let mut archive = ZipWriter::new(BufWriter::new(target.as_file()));
-    add(&mut archive, folder, "", 0)?;
+    add(&mut archive, folder, "", 0, unwanted)?;
     archive.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
     Ok(target.into_temp_path())
 }
 
-fn add(archive: &mut ZipWriter<BufWriter<&File>>, folder: &Path, prefix: &str, depth: usize) -> io::Result<()> {
+fn add(
+    archive: &mut ZipWriter<BufWriter<&File>>,
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    unwanted: &CancellationToken,
+) -> io::Result<()> {
     if depth > DEEPEST {
         return Err(io::Error::other(format!("{} lies too deep", folder.display())));
     }
@@ -35,15 +43,30 @@ fn add(archive: &mut ZipWriter<BufWriter<&File>>, folder: &Path, prefix: &str, d
     for entry in entries {
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         if entry.file_type()?.is_dir() {
-            add(archive, &entry.path(), &format!("{name}/"), depth + 1)?;
+            add(archive, &entry.path(), &format!("{name}/"), depth + 1, unwanted)?;
         } else if entry.path().is_file() {
-            let mut file = File::open(entry.path())?;
+            let file = File::open(entry.path())?;
             let large = file.metadata()?.len() >= LARGE;
             archive.start_file(name, SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).large_file(large))?;
-            io::copy(&mut file, archive)?;
+            io::copy(&mut While { file, unwanted }, archive)?;
         }
     }
     Ok(())
+}
+
+/// A file that cannot be read any more once nobody wants it.
+struct While<'a> {
+    file: File,
+    unwanted: &'a CancellationToken,
+}
+
+impl Read for While<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unwanted.is_cancelled() {
+            return Err(io::Error::other("nobody wants the zip any more"));
+        }
+        self.file.read(buffer)
+    }
 }
 
 /// Unpacks a zip below `folder`, up to `limit` bytes in all. Entries whose names lead elsewhere and
@@ -84,12 +107,22 @@ mod tests {
         std::fs::write(from.path().join("top"), "")?;
         std::os::unix::fs::symlink(from.path().join("top"), from.path().join("link"))?;
         std::os::unix::fs::symlink("/", from.path().join("root"))?;
-        unpack(File::open(pack(from.path())?)?, to.path(), 4)?;
+        unpack(File::open(pack(from.path(), &CancellationToken::new())?)?, to.path(), 4)?;
         assert_eq!(std::fs::read_to_string(to.path().join("a/b/c.txt"))?, "deep");
         let mut names: Vec<_> =
             std::fs::read_dir(to.path())?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()?;
         names.sort();
         assert_eq!(names, ["a", "link", "top"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_zip_that_nobody_wants_is_not_made() -> io::Result<()> {
+        let from = tempfile::tempdir()?;
+        std::fs::write(from.path().join("file"), "content")?;
+        let unwanted = CancellationToken::new();
+        unwanted.cancel();
+        assert!(pack(from.path(), &unwanted).is_err());
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     json::{Map, Value},
@@ -195,7 +196,7 @@ impl LocalResource {
     /// A file on disk. It is read once now, for its digest, and once when the task is sent.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When it is no file, as a folder, a pipe or a device, or cannot be read.
     pub async fn from_path(name: &str, path: impl AsRef<Path>) -> Result<Self, ResourceError> {
         let path = path.as_ref();
         let (size, sha256) = digest(path).await.map_err(|source| ResourceError::Unreadable { path: path.to_owned(), source })?;
@@ -220,7 +221,10 @@ impl LocalResource {
         let folder = folder.as_ref().to_owned();
         let unreadable = |source| ResourceError::Unreadable { path: folder.clone(), source };
         let from = folder.clone();
-        let packed = tokio::task::spawn_blocking(move || crate::folder::pack(&from)).await;
+        // A thread goes on when its caller is dropped, unless it is told.
+        let unwanted = CancellationToken::new();
+        let _guard = unwanted.clone().drop_guard();
+        let packed = tokio::task::spawn_blocking(move || crate::folder::pack(&from, &unwanted)).await;
         let packed = packed.map_err(|error| unreadable(std::io::Error::other(error)))?.map_err(unreadable)?;
         Ok(Self::from_temp(name, packed).await?.with_flag("Directory"))
     }
@@ -284,6 +288,10 @@ impl LocalResource {
 
 /// Size and SHA-256 of a file, read in pieces.
 async fn digest(path: &Path) -> std::io::Result<(u64, String)> {
+    // A look before it is opened: a pipe would wait for who writes to it, and a device may never end.
+    if !tokio::fs::metadata(path).await?.is_file() {
+        return Err(std::io::Error::other("not a file"));
+    }
     let mut file = tokio::fs::File::open(path).await?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];

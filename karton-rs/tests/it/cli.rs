@@ -420,7 +420,33 @@ async fn what_is_sent_arrives_with_files_payload_and_persistent_parts() {
     }
     let (code, _, err) = cli.run(&["send", "--header", "a=b", "--resource", "x=missing.bin"]).await;
     assert_eq!((code, err.contains("missing.bin")), (1, true), "{err}");
+    assert!(std::process::Command::new("mkfifo").arg(cli.folder.path().join("pipe")).status().unwrap().success());
+    for no_file in ["pipe", "/dev/null", "/dev/zero"] {
+        let (code, _, err) = cli.run(&["send", "--header", "a=b", "--resource", &format!("x={no_file}")]).await;
+        assert_eq!((code, err.contains(&format!("cannot read {no_file}: not a file"))), (1, true), "{err}");
+    }
     assert_eq!(bed.command::<u64>(&["LLEN", "karton.tasks"]).await, 1);
+}
+
+#[tokio::test]
+async fn an_interrupted_send_leaves_no_zip_behind() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let folder = |name: &str| {
+        let folder = cli.folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    };
+    let (samples, temporary) = (folder("samples"), folder("temporary"));
+    // Zeros that take no room on the disk, and long to compress.
+    std::fs::File::create(samples.join("large")).unwrap().set_len(64 << 30).unwrap();
+    let mut command = cli.command(&["send", "--header", "a=b", "--resource", "x=samples"]);
+    let child = command.env("TMPDIR", &temporary).spawn().unwrap();
+    let left = || std::fs::read_dir(&temporary).unwrap().count();
+    eventually("the zip", || async { (left() > 0).then_some(()) }).await;
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().unwrap().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait_with_output().await.unwrap().status.code(), Some(130));
+    assert_eq!(left(), 0);
 }
 
 #[tokio::test]
