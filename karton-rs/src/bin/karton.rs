@@ -9,8 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let level = if cli.is_verbose() { "debug" } else { "warn" };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(level).with_target(false).init();
+    cli.start_logging();
     service::install_crypto();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

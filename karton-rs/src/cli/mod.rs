@@ -42,6 +42,8 @@ use crate::{Config, ConfigError, Inspect};
 /// assert!(Cli::try_parse_from(["karton", "list", "-o", "json"]).is_ok());
 /// ```
 #[derive(Debug, clap::Parser)]
+// The example above is for readers of the code, not for `--help` and the manual page.
+#[command(about = "Look into Karton, steer it and set it up", long_about = None)]
 #[command(
     name = "karton",
     version,
@@ -51,7 +53,7 @@ use crate::{Config, ConfigError, Inspect};
     after_help = "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration, 3 waited in vain, 130 interrupted."
 )]
 pub struct Cli {
-    /// Configuration file, read after the standard ones
+    /// Configuration file, read after the standard ones; `configure` writes it
     #[arg(short = 'c', long, value_name = "FILE", global = true)]
     config_file: Option<PathBuf>,
     /// Log what the tool itself does
@@ -95,7 +97,7 @@ enum Command {
     Logs(logs::Args),
     /// Remove a service that is not running, with its queues
     Delete(delete::Args),
-    /// Write a configuration file
+    /// Write a configuration file: the one that `-c` names, else `karton.ini` in this folder
     Configure(configure::Args),
     /// Start a service crate
     New(new::Args),
@@ -132,9 +134,12 @@ impl From<Outcome> for ExitCode {
 struct Usage(String);
 
 impl Cli {
-    /// Whether the tool logs in detail.
-    pub fn is_verbose(&self) -> bool {
-        self.verbose
+    /// Logs to stderr, in detail when that was asked for, with colours on a terminal only.
+    pub fn start_logging(&self) {
+        let level = if self.verbose { "debug" } else { "warn" };
+        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours_on_stderr());
+        // A second start in one process keeps the first subscriber.
+        let _ = log.with_env_filter(level).with_target(false).try_init();
     }
 
     /// Runs the command and gives the exit code; an error is printed.
@@ -146,8 +151,7 @@ impl Cli {
             Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
             Err(_) if context.shutdown.is_cancelled() => Outcome::Interrupted.into(),
             Err(error) => {
-                let colour = std::io::stderr().is_terminal() && crate::service::colours_wanted();
-                eprintln!("{} {}", output::Style::Red.paint(colour, "error:"), output::escape_lines(&format!("{error:#}")));
+                eprintln!("{} {}", output::Style::Red.paint(colours_on_stderr(), "error:"), output::escape_lines(&told(&error)));
                 if error.chain().any(<dyn std::error::Error + 'static>::is::<Usage>) {
                     ExitCode::from(2)
                 } else {
@@ -186,6 +190,23 @@ async fn dispatch(command: Option<Command>, context: &Context) -> anyhow::Result
         Some(C::Completions(args)) => generate::completions(&args),
         Some(C::Man(args)) => generate::man(&args),
     }
+}
+
+fn colours_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && crate::service::colours_wanted()
+}
+
+/// An error with its causes; some messages hold that of their cause already.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -673,7 +673,10 @@ async fn completions_and_manual_pages_name_every_command() {
     let page = std::fs::read_to_string(pages.join("karton-restart.1")).unwrap();
     assert!(page.contains(".TH karton-restart 1") && page.contains("dry\\-run"), "{page}");
     assert!(pages.join("karton-quarantine-list.1").is_file());
-    assert!(karton(&["--help"]).contains("Exit codes"));
+    let (help, page) = (karton(&["--help"]), std::fs::read_to_string(pages.join("karton.1")).unwrap());
+    assert!(help.contains("Exit codes") && help.starts_with("Look into Karton") && page.contains("Look into Karton"), "{help}{page}");
+    assert!(!help.contains("```") && !page.contains("assert"), "{help}{page}");
+    assert!(karton(&["configure", "--help"]).contains("the one that `-c` names"));
     // Every command says how it is used.
     for command in [
         "list",
