@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use error::{ConfigError, ConfigErrorKind};
-pub(crate) use origins::Origin;
+pub(crate) use origins::{FileState, Origin};
 pub use settings::{RedisSettings, S3Keys, S3Settings, ServiceSettings};
 
 use ConfigErrorKind as Kind;
@@ -67,12 +67,10 @@ impl Config {
         }
         let mut files = Vec::new();
         for path in standard.iter().filter(|path| path.is_file()).chain(named) {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConfigError::new(Kind::Unreadable, format!("cannot read `{}`: {error}", path.display())))?;
-            files.push((path.display().to_string(), text));
+            files.push((path.display().to_string(), read_file(path)?));
         }
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        Self::from_parts(&files, env)
+        Self::build(&files, env, standard)
     }
 
     /// Builds the configuration from texts, weakest first, and an environment. Touches nothing of the process.
@@ -80,6 +78,11 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_parts(files: &[(&str, &str)], env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        Self::build(files, env, &[])
+    }
+
+    /// `standard`: where files were looked for, to tell of it when there are none.
+    fn build(files: &[(&str, &str)], env: impl IntoIterator<Item = (String, String)>, standard: &[PathBuf]) -> Result<Self, ConfigError> {
         let mut ini = Ini::default();
         for (name, text) in files {
             ini.read(name, text)?;
@@ -93,14 +96,10 @@ impl Config {
             }
         }
         config.adopt_minio()?;
-        if !config.sections.contains_key("s3") {
-            return Err(ConfigError::new(Kind::MissingS3Section, "missing section `[s3]` in `karton.ini`: `karton configure` writes one"));
-        }
-        if !config.sections.contains_key("redis") {
-            return Err(ConfigError::new(
-                Kind::MissingRedisSection,
-                "missing section `[redis]` in `karton.ini`: `karton configure` writes one",
-            ));
+        for (section, kind) in [("s3", Kind::MissingS3Section), ("redis", Kind::MissingRedisSection)] {
+            if !config.sections.contains_key(section) {
+                return Err(ConfigError::new(kind, missing_section(section, files, standard)));
+            }
         }
         Ok(config)
     }
@@ -174,6 +173,26 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.sections.iter().map(|(name, options)| (name, options.keys().collect::<Vec<_>>()))).finish()
     }
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::new(Kind::Unreadable, format!("cannot read `{}`: {error}", path.display())))
+}
+
+/// Where the section was looked for, and how to get one.
+fn missing_section(section: &str, files: &[(&str, &str)], standard: &[PathBuf]) -> String {
+    let list = |names: Vec<String>, word: &str| match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, names)) => format!("{} {word} {last}", names.join(", ")),
+        None => String::new(),
+    };
+    if !files.is_empty() {
+        let names = files.iter().map(|(name, _)| format!("`{name}`")).collect();
+        return format!("missing section `[{section}]` in {}: add it there", list(names, "and"));
+    }
+    let names: Vec<String> = standard.iter().map(|path| format!("`{}`", path.display())).collect();
+    let nowhere = if names.is_empty() { String::new() } else { format!(", there is no {}", list(names, "or")) };
+    format!("missing section `[{section}]`: no configuration file was found{nowhere}; `karton configure` writes one")
 }
 
 /// Files that are read when they are there, weakest first.

@@ -2,13 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, standard_files, variable_target};
+use super::{Config, ini::Ini, read_file, standard_files, variable_target};
+
+/// What is to be said of a file by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileState {
+    Fine,
+    Missing,
+    /// It cannot be read or understood.
+    Wrong(String),
+}
+
+impl FileState {
+    fn of(path: &Path) -> Self {
+        if !path.is_file() {
+            return Self::Missing;
+        }
+        match read_file(path).and_then(|text| Ini::default().read(&path.display().to_string(), &text)) {
+            Ok(()) => Self::Fine,
+            Err(error) => Self::Wrong(error.to_string()),
+        }
+    }
+}
 
 /// A source of settings, weakest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A file; one that was named may be missing.
-    File { path: PathBuf, exists: bool },
+    File { path: PathBuf, state: FileState },
     /// `KARTON_SECTION_KEY` variables, by name: values may be secret.
     Variables(Vec<String>),
 }
@@ -20,8 +41,8 @@ impl Config {
         let standard = standard_files(variable("HOME").as_deref());
         let named = variable("KARTON_CONFIG_FILE").map(PathBuf::from).into_iter().chain(file.map(Path::to_owned));
         let mut origins: Vec<Origin> =
-            standard.into_iter().filter(|path| path.is_file()).map(|path| Origin::File { path, exists: true }).collect();
-        origins.extend(named.map(|path| Origin::File { exists: path.is_file(), path }));
+            standard.into_iter().filter(|path| path.is_file()).map(|path| Origin::File { state: FileState::of(&path), path }).collect();
+        origins.extend(named.map(|path| Origin::File { state: FileState::of(&path), path }));
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let mut names: Vec<String> = names.filter(|name| variable_target(name).is_some() && name != "KARTON_CONFIG_FILE").collect();
         names.sort();

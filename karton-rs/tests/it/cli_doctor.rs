@@ -35,6 +35,7 @@ async fn every_kind_of_trouble_is_found_with_a_way_out() {
     bed.bind("karton.odd", &json!(["no rule"])).await;
     bed.put("karton.alone", TaskState::Spawned, &json!({})).await;
     bed.put("karton.unbound", TaskState::Spawned, &json!({})).await;
+    bed.bind("[k]*.glob", &json!([{"type": "x"}])).await;
     let () = bed.command(&["HSET", "karton.binds", "karton.unreadable", "{"]).await;
     let () = bed.command(&["HSET", "karton.rs.quarantine", "x", "{}"]).await;
     let () = bed.command(&["SADD", "karton.rs.routers", "dead"]).await;
@@ -74,10 +75,13 @@ async fn every_kind_of_trouble_is_found_with_a_way_out() {
         let finding = found(&findings, level, check, part).unwrap_or_else(|| panic!("{level} {check} {part}:\n{out}"));
         assert_eq!(finding.get("fix").is_some_and(|fix| fix.as_str().is_some()), level != "ok", "{finding}");
     }
+    let glob = found(&findings, "warning", "services", "`[k]*.glob` has no consumers").unwrap();
+    assert!(text(glob, "fix").ends_with(&format!("`karton -c {} delete '[k]*.glob'`", cli.ini.display())), "{glob}");
     // The fix that is named for a lost task works as it stands.
     let fix = text(found(&findings, "error", "tasks", "Declared and in no queue").unwrap(), "fix").to_owned();
-    let words: Vec<&str> = fix.split(' ').skip(1).map(|word| word.trim_matches('\'')).collect();
-    cli.out(&words).await;
+    let script = format!("karton() {{ {} \"$@\"; }}; {fix}", env!("CARGO_BIN_EXE_karton"));
+    let output = tokio::process::Command::new("sh").arg("-c").arg(script).env("HOME", cli.folder.path()).output().await.unwrap();
+    assert!(output.status.success(), "{fix}: {}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.tasks", "0", "-1"]).await, [lost[0].as_str()]);
 }
 
@@ -103,4 +107,9 @@ async fn servers_that_are_away_are_named_one_by_one() {
     std::fs::write(&cli.ini, "[s3]\naddress = http://x\n").unwrap();
     let (code, out, _) = cli.run(&["doctor", "--json"]).await;
     assert!(code == 1 && found(&objects(&out), "error", "config", "[redis]").is_some(), "{out}");
+    std::fs::write(&cli.ini, "host = x\n").unwrap();
+    let (code, out, _) = cli.run(&["doctor", "--json"]).await;
+    let findings = objects(&out);
+    assert!(code == 1 && findings.iter().all(|finding| text(finding, "level") == "error"), "{out}");
+    assert!(found(&findings, "error", "config", "karton.ini").is_some() && !out.contains("configure"), "{out}");
 }

@@ -287,3 +287,14 @@ proptest::proptest! {
         let _ = Config::from_parts(&[("karton.ini", &text)], []);
     }
 }
+
+#[test]
+fn a_missing_section_is_told_with_the_files_that_were_read_or_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (absent, present) = (folder.path().join("absent.ini"), folder.path().join("nosec.ini"));
+    let told = |standard: &[std::path::PathBuf]| Config::load_from(standard, &[], []).unwrap_err().to_string();
+    let nowhere = told(&[absent.clone(), "karton.ini.none".into()]);
+    assert!(nowhere.contains(&format!("there is no `{}` or `karton.ini.none`", absent.display())), "{nowhere}");
+    std::fs::write(&present, "[s3]\naddress = http://x\n").unwrap();
+    assert_eq!(told(&[absent, present.clone()]), format!("missing section `[redis]` in `{}`: add it there", present.display()));
+}

@@ -1,7 +1,7 @@
 //! Where the configuration comes from, and whether it can be used.
 
 use super::{Context, Report};
-use crate::config::{Config, Origin};
+use crate::config::{Config, FileState, Origin};
 
 /// Options that mean something, of the sections where a mistake in a name is hard to see.
 const KNOWN: [(&str, &[&str]); 2] = [
@@ -10,21 +10,34 @@ const KNOWN: [(&str, &[&str]); 2] = [
 ];
 
 pub(super) fn check(context: &Context, report: &mut Report) -> std::io::Result<Option<Config>> {
+    let mut told = false;
     for origin in Config::origins(context.config_file.as_deref()) {
         match origin {
-            Origin::File { path, exists: true } => report.fine("config", format!("read from {}", path.display()))?,
-            Origin::File { path, exists: false } => report.wrong(
-                "config",
-                format!("{} was named and does not exist", path.display()),
-                "name another file with --config-file or KARTON_CONFIG_FILE, or write it: `karton configure`",
-            )?,
+            Origin::File { path, state: FileState::Fine } => report.fine("config", format!("read from {}", path.display()))?,
+            Origin::File { path, state: FileState::Missing } => {
+                told = true;
+                let configure = report.commands.karton("configure", &[]);
+                report.wrong(
+                    "config",
+                    format!("{} was named and does not exist", path.display()),
+                    format!("name another file with --config-file or KARTON_CONFIG_FILE, or write it: `{configure}`"),
+                )?;
+            }
+            Origin::File { state: FileState::Wrong(problem), .. } => {
+                told = true;
+                report.wrong("config", problem, "correct it there")?;
+            }
             Origin::Variables(names) => report.fine("config", format!("set by variables: {}", names.join(", ")))?,
         }
     }
     let config = match context.config() {
         Ok(config) => config,
         Err(error) => {
-            report.wrong("config", error.to_string(), "correct it, or write a new file: `karton configure`")?;
+            // What a file has by itself is told above.
+            if !told {
+                let configure = report.commands.karton("configure", &["--force"]);
+                report.wrong("config", error.to_string(), format!("correct it, or write a new file: `{configure}`"))?;
+            }
             return Ok(None);
         }
     };

@@ -3,6 +3,7 @@
 //! The one rule: a finding says what is wrong and the exact way to put it right. A check that cannot
 //! be made is a finding too, and ends no other.
 
+mod commands;
 mod configuration;
 mod servers;
 mod services;
@@ -16,6 +17,7 @@ use super::{
     values,
 };
 use crate::{Inspect, json::Map};
+use commands::Commands;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -69,6 +71,8 @@ struct Finding {
 /// Takes findings, and prints them as they come.
 struct Report {
     out: Out,
+    /// How the commands that put it right are written.
+    commands: Commands,
     json: bool,
     worst: Level,
     counts: [u64; 2],
@@ -114,7 +118,8 @@ impl Report {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
-    let mut report = Report { out: Out::new(), json: args.json, worst: Level::Fine, counts: [0; 2] };
+    let commands = Commands::new(context.config_file.clone());
+    let mut report = Report { out: Out::new(), commands, json: args.json, worst: Level::Fine, counts: [0; 2] };
     if let Some(config) = configuration::check(context, &mut report)? {
         match Inspect::new(&config, super::IDENTITY, None) {
             Ok(inspect) => {
@@ -129,7 +134,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
                 servers::storage(backend, args.read_only, &mut report).await?;
             }
             Err(error) => {
-                report.wrong("config", error.to_string(), "correct the file that is named above, or `karton configure --force`")?;
+                let configure = report.commands.karton("configure", &["--force"]);
+                report.wrong("config", error.to_string(), format!("correct the file that is named above, or `{configure}`"))?;
             }
         }
     }
@@ -150,7 +156,12 @@ fn told(report: &mut Report, check: &'static str, outcome: anyhow::Result<()>) -
     match outcome {
         Err(error) if error.is::<std::io::Error>() => Err(error),
         Err(error) => {
-            Ok(report.wrong(check, format!("cannot be checked: {error:#}"), "see what Redis logs, then `karton doctor` again")?)
+            let again = report.commands.karton("doctor", &[]);
+            Ok(report.wrong(
+                check,
+                format!("cannot be checked: {}", super::told(&error)),
+                format!("see what Redis logs, then `{again}` again"),
+            )?)
         }
         Ok(()) => Ok(()),
     }

@@ -96,13 +96,11 @@ fn memory(info: &BTreeMap<String, String>, report: &mut Report) -> std::io::Resu
         report.warning("redis", format!("with a memory limit it would drop keys ({policy}), which are tasks, binds and queues"), fix)?;
     }
     let told = format!("{} of memory used{}", mib(used), if limit > 0.0 { format!(" of {}", mib(limit)) } else { String::new() });
+    let queues = report.commands.karton("queues", &[]);
+    let fix = format!("raise maxmemory, or cancel tasks that nobody needs: `{queues}` shows where they are");
     match share {
-        share if share > 0.95 => {
-            report.wrong("redis", told, "raise maxmemory, or cancel tasks that nobody needs: `karton queues` shows where they are")
-        }
-        share if share > 0.8 => {
-            report.warning("redis", told, "raise maxmemory, or cancel tasks that nobody needs: `karton queues` shows where they are")
-        }
+        share if share > 0.95 => report.wrong("redis", told, fix),
+        share if share > 0.8 => report.warning("redis", told, fix),
         _ => report.fine("redis", told),
     }
 }
@@ -119,7 +117,10 @@ pub(super) async fn storage(backend: &Backend, read_only: bool, report: &mut Rep
     };
     match storage.check_bucket(false).await {
         Ok(true) => {}
-        Ok(false) => return report.wrong("s3", format!("bucket `{bucket}` does not exist"), "karton-system --setup-bucket creates it"),
+        Ok(false) => {
+            let setup = report.commands.system(&["--setup-bucket"]);
+            return report.wrong("s3", format!("bucket `{bucket}` does not exist"), format!("{setup} creates it"));
+        }
         Err(error) if error.is_temporary() => {
             return report.wrong("s3", error.to_string(), "start the S3 server, or correct [s3] address in the configuration");
         }

@@ -37,14 +37,15 @@ async fn broker(inspect: &Inspect, report: &mut Report) -> anyhow::Result<()> {
         .filter(|(info, _)| info.identity == BROKER)
         .map(|(info, _)| info.service_version.as_deref().unwrap_or(&info.karton_version).to_owned())
         .collect();
+    let system = report.commands.system(&[]);
     let ours = routers.iter().filter(|(_, alive, _)| *alive).count();
     if brokers.is_empty() && ours == 0 {
-        report.wrong("broker", format!("no `{BROKER}` is online: nothing is routed or collected"), "start `karton-system`")?;
+        report.wrong("broker", format!("no `{BROKER}` is online: nothing is routed or collected"), format!("start `{system}`"))?;
     } else if ours == 0 {
         report.warning(
             "broker",
             format!("`{BROKER}` {} is online, which loses tasks when it ends unexpectedly", brokers.join(", ")),
-            "run this project's `karton-system` beside it or in its place",
+            format!("run this project's `{system}` beside it or in its place"),
         )?;
     } else {
         report.fine("broker", format!("{ours} routing"))?;
@@ -52,9 +53,9 @@ async fn broker(inspect: &Inspect, report: &mut Report) -> anyhow::Result<()> {
     let left: u64 = routers.iter().filter(|(_, alive, _)| !alive).map(|(_, _, count)| count).sum();
     if left > 0 {
         let fix = if ours > 0 {
-            "nothing: the running broker takes them over within a minute"
+            "nothing: the running broker takes them over within a minute".to_owned()
         } else {
-            "start `karton-system`: it takes them over"
+            format!("start `{system}`: it takes them over")
         };
         report.warning("broker", format!("{left} tasks are in the hands of brokers that are gone"), fix)?;
     }
@@ -63,12 +64,12 @@ async fn broker(inspect: &Inspect, report: &mut Report) -> anyhow::Result<()> {
         report.warning(
             "broker",
             "changes of status by consumers older than 4.4 pile up in karton.operations",
-            "start `karton-system`, or another one",
+            format!("start `{system}`, or another one"),
         )?;
     }
     let quarantined = inspect.backend().quarantine_size().await?;
     if quarantined > 0 {
-        report.warning("quarantine", format!("{quarantined} things could not be read"), "karton quarantine list")?;
+        report.warning("quarantine", format!("{quarantined} things could not be read"), report.commands.karton("quarantine list", &[]))?;
     }
     Ok(())
 }
@@ -84,17 +85,21 @@ fn of_bind(queue: &QueueOverview, bind: &crate::Bind, report: &mut Report) -> st
         )?;
         return Ok(false);
     }
+    let delete = report.commands.karton("delete", &[identity]);
     let removed = bind.filters.as_array().is_some_and(<[Value]>::is_empty) && !bind.persistent && queue.online == 0;
     match (queue.online, queue.pending.total()) {
         (0, _) if removed => report.fine("services", format!("`{identity}` is deleted, and goes at the next collection"))?,
         (0, 0) => {
-            report.warning("services", format!("`{identity}` has no consumers"), format!("start it, or `karton delete {identity}`"))?;
+            report.warning("services", format!("`{identity}` has no consumers"), format!("start it, or `{delete}`"))?;
         }
-        (0, waiting) => report.wrong(
-            "services",
-            format!("`{identity}` has no consumers, and {waiting} tasks wait for it"),
-            format!("start it, or `karton cancel --identity {identity}` and `karton delete {identity}`"),
-        )?,
+        (0, waiting) => {
+            let cancel = report.commands.karton("cancel", &["--identity", identity]);
+            report.wrong(
+                "services",
+                format!("`{identity}` has no consumers, and {waiting} tasks wait for it"),
+                format!("start it, or `{cancel}` and `{delete}`"),
+            )?;
+        }
         _ => return Ok(true),
     }
     Ok(false)
@@ -103,16 +108,18 @@ fn of_bind(queue: &QueueOverview, bind: &crate::Bind, report: &mut Report) -> st
 fn without_bind(queue: &QueueOverview, report: &mut Report) -> std::io::Result<()> {
     let identity = &queue.identity;
     if queue.bind_unreadable {
+        let delete = report.commands.karton("delete", &[identity]);
         return report.wrong(
             "services",
             format!("the bind of `{identity}` cannot be read: it gets no tasks"),
-            format!("start the service again, or remove it: `karton delete {identity}`"),
+            format!("start the service again, or remove it: `{delete}`"),
         );
     }
+    let cancel = report.commands.karton("cancel", &["--identity", identity]);
     report.wrong(
         "services",
         format!("{} tasks wait for `{identity}`, which has no bind", queue.pending.total()),
-        format!("start it, or `karton cancel --identity {identity}`"),
+        format!("start it, or `{cancel}`"),
     )
 }
 

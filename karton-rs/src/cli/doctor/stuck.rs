@@ -52,43 +52,53 @@ pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut
             let (count, uids) = troubles.entry(trouble).or_default();
             *count += 1;
             if uids.len() < NAMED {
-                uids.push(format!("'{uid}'"));
+                uids.push(uid.to_owned());
             }
         }
         Ok(true)
     })
     .await?;
     for (trouble, (count, uids)) in &troubles {
-        let more = if *count > uids.len() as u64 { ", then `karton doctor` again for more" } else { "" };
-        let uids = uids.join(" ");
+        let restart = |flags: &[&str]| {
+            let words: Vec<&str> = flags.iter().copied().chain(uids.iter().map(String::as_str)).collect();
+            let restart = report.commands.karton("restart", &words);
+            let again = report.commands.karton("doctor", &[]);
+            let more = if *count > uids.len() as u64 { format!(", then `{again}` again for more") } else { String::new() };
+            format!("{restart}{more}")
+        };
+        let forced = restart(&["--yes", "--force"]);
+        let system = report.commands.system(&[]);
         match trouble {
-            Trouble::LostByBroker => report.wrong(
-                "tasks",
-                format!("{count} are Declared and in no queue: a broker that ended has lost them"),
-                format!("karton restart --yes {uids}{more}"),
-            )?,
+            Trouble::LostByBroker => {
+                let fix = restart(&["--yes"]);
+                report.wrong("tasks", format!("{count} are Declared and in no queue: a broker that ended has lost them"), fix)?;
+            }
             Trouble::LostFromQueue => report.wrong(
                 "tasks",
                 format!("{count} are Spawned and in no queue: a consumer that ended has lost them"),
-                format!("run this project's `karton-system`, which brings them back, or karton restart --yes --force {uids}{more}"),
+                format!("run this project's `{system}`, which brings them back, or {forced}"),
             )?,
             Trouble::LostByConsumer => report.wrong(
                 "tasks",
                 format!("{count} are Started, and nobody is there who could be working on them"),
-                format!("run this project's `karton-system`, which brings them back, or karton restart --yes --force {uids}{more}"),
+                format!("run this project's `{system}`, which brings them back, or {forced}"),
             )?,
-            Trouble::Slow => report.warning(
-                "tasks",
-                format!("{count} are Started for longer than {}", values::age(stuck_after.as_secs_f64())),
-                format!("look at one with `karton task`, give the service a task_timeout, or karton restart --yes --force {uids}{more}"),
-            )?,
+            Trouble::Slow => {
+                let task = report.commands.karton("task", &[]);
+                report.warning(
+                    "tasks",
+                    format!("{count} are Started for longer than {}", values::age(stuck_after.as_secs_f64())),
+                    format!("look at one with `{task}`, give the service a task_timeout, or {forced}"),
+                )?;
+            }
         }
     }
     if seen.unreadable > 0 {
+        let (tasks, list) = (report.commands.karton("tasks", &["--unreadable"]), report.commands.karton("quarantine list", &[]));
         report.wrong(
             "tasks",
             format!("{} records cannot be read: Python collectors stop at the first one", seen.unreadable),
-            "karton tasks --unreadable, then `karton quarantine list` once the collector has met them",
+            format!("{tasks}, then `{list}` once the collector has met them"),
         )?;
     }
     if troubles.is_empty() && seen.unreadable == 0 {
