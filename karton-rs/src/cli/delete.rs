@@ -2,8 +2,14 @@
 
 use anyhow::{bail, ensure};
 
-use super::{Context, Outcome, output::escape};
-use crate::{Bind, json::Value};
+use super::{
+    Context, Outcome,
+    output::{Out, escape},
+};
+use crate::{
+    Bind,
+    json::{Map, Value},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -12,6 +18,9 @@ pub(super) struct Args {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Print one object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Leaves an empty bind that is not persistent: the collector then removes it with its queues and tasks.
@@ -31,6 +40,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let mut bind = Bind::new(&identity, Value::Array(Vec::new()));
     bind.persistent = false;
     inspect.backend().register_bind(&bind).await?;
-    println!("`{}` and its queued tasks are removed at the next collection", escape(&identity));
+    let mut out = Out::new();
+    if args.json {
+        out.json(&Map::from_iter([("identity".to_owned(), identity.into()), ("done".to_owned(), true.into())]).into())?;
+    } else {
+        out.line(format!("`{}` and its queued tasks are removed at the next collection", escape(&identity)))?;
+    }
+    out.flush()?;
     Ok(Outcome::Done)
 }

@@ -62,6 +62,9 @@ struct Several {
     /// Do not ask before more than one
     #[arg(short, long)]
     yes: bool,
+    /// Print one object a line
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
@@ -74,11 +77,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         Command::Show { name, json } => show(&mut out, backend, find(&entries, &name)?, json).await?,
         Command::Retry(several) => {
             let Some(chosen) = choose(context, entries, &several, "Retry").await? else { bail!("aborted: nothing was done") };
-            each(&mut out, chosen, |entry| retry(backend, entry)).await?
+            each(&mut out, chosen, several.json, |entry| retry(backend, entry)).await?
         }
         Command::Drop { several, keep_record } => {
             let Some(chosen) = choose(context, entries, &several, "Drop").await? else { bail!("aborted: nothing was done") };
-            each(&mut out, chosen, |entry| drop_entry(backend, entry, keep_record)).await?
+            each(&mut out, chosen, several.json, |entry| drop_entry(backend, entry, keep_record)).await?
         }
     };
     out.flush()?;
@@ -176,6 +179,7 @@ async fn choose(context: &Context, entries: Vec<Quarantined>, several: &Several,
 async fn each<F: Future<Output = anyhow::Result<(bool, String)>>>(
     out: &mut Out,
     entries: Vec<Quarantined>,
+    json: bool,
     mut act: impl FnMut(Quarantined) -> F,
 ) -> anyhow::Result<Outcome> {
     if entries.is_empty() {
@@ -183,9 +187,16 @@ async fn each<F: Future<Output = anyhow::Result<(bool, String)>>>(
     }
     let mut all = true;
     for entry in entries {
-        let name = escape_bytes(&entry.name);
+        let (name, mut object) = (escape_bytes(&entry.name), object(&entry));
         let (done, told) = act(entry).await?;
         all &= done;
+        if json {
+            object.insert("done".to_owned(), done.into());
+            object.insert("result".to_owned(), told.into());
+            out.json(&object.into())?;
+            out.flush()?;
+            continue;
+        }
         out.line(format!("{name}: {}", out.paint(if done { Style::Plain } else { Style::Yellow }, &escape(&told))))?;
         out.flush()?;
     }

@@ -581,13 +581,17 @@ async fn the_quarantine_can_be_looked_at_and_emptied() {
     assert!(shown.contains("{broken \\x1b[2J") && !shown.contains('\x1b'), "{shown}");
     let (code, out, _) = cli.run(&["quarantine", "retry", task.uid()]).await;
     assert_eq!((code, out.contains("still cannot be read")), (1, true), "{out}");
+    let (code, out, _) = cli.run(&["quarantine", "retry", "--json", task.uid()]).await;
+    let retried = &objects(&out)[0];
+    assert_eq!((code, text(retried, "name"), retried.get("done")), (1, task.uid(), Some(&Value::from(false))), "{out}");
     // Somebody has mended it.
     let () = bed.command(&["SET", &key, &task.to_json()]).await;
     cli.out(&["quarantine", "retry", task.uid()]).await;
     assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.tasks", "0", "-1"]).await, [task.uid()]);
     assert_eq!(cli.answered(&["quarantine", "drop", "--all"], "no\n").await.0, 1);
     assert_eq!(bed.quarantine_size().await, 4);
-    cli.out(&["quarantine", "drop", "--all", "--yes"]).await;
+    let dropped = cli.json(&["quarantine", "drop", "--all", "--yes"]).await;
+    assert!(dropped.len() == 4 && dropped.iter().all(|entry| entry.get("done") == Some(&Value::from(true))), "{dropped:?}");
     assert_eq!(bed.quarantine_size().await, 0);
     let left: (bool, bool, bool) = (
         bed.command(&["EXISTS", "karton.task:hopeless"]).await,
@@ -639,6 +643,7 @@ async fn list_and_delete_do_what_the_reference_does() {
     let bind: String = bed.command(&["HGET", "karton.binds", "karton.gone"]).await;
     assert!(bind.contains("\"filters\": []") && bind.contains("\"persistent\": false"), "{bind}");
     assert_eq!(cli.run(&["delete", "karton.unknown"]).await.0, 1);
+    assert_eq!(text(&cli.json(&["delete", "--yes", "karton.gone"]).await[0], "identity"), "karton.gone");
 }
 
 #[tokio::test]

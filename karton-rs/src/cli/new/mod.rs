@@ -13,11 +13,73 @@ use super::{Outcome, Usage};
 /// Name in the template, of crate and identity.
 const PLACEHOLDER: &str = "example-service";
 
+/// Keywords of Rust, those it keeps for later included, and names that cargo has a use for.
+const RESERVED: &[&str] = &[
+    "abstract",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "struct",
+    "super",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
+    "build",
+    "core",
+    "deps",
+    "examples",
+    "incremental",
+    "std",
+    "test",
+];
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the crate, and of its folder
     name: String,
-    /// Identity of the service [default: `karton.` and the name]
+    /// Identity of the service [default: `karton.` and the name, without a `karton-` at its start]
     #[arg(long)]
     identity: Option<String>,
     /// Version or path of karton-rs [default: the folder `karton-rs` here or above, else the version of this tool]
@@ -30,10 +92,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let name = args.name;
-    let fits =
-        name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    if !fits {
+    if !fits(&name) {
         return Err(Usage(format!("`{name}` cannot be the name of a crate: use small letters, digits and dashes, a letter first")).into());
+    }
+    if RESERVED.contains(&name.as_str()) {
+        return Err(Usage(format!("`{name}` cannot be the name of a crate: Rust and cargo use this word; `karton-{name}` can")).into());
     }
     let identity = args.identity.unwrap_or_else(|| format!("karton.{}", name.strip_prefix("karton-").unwrap_or(&name)));
     if !identity.chars().all(|c| matches!(c, '!'..='~') && !matches!(c, '?' | '"' | '\\')) || identity.is_empty() {
@@ -41,7 +104,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     let folder = args.path.join(&name);
     ensure!(!folder.exists(), "{} exists already", folder.display());
-    let dependency = dependency(args.karton_rs.as_deref(), &folder)?;
+    let (dependency, found) = dependency(args.karton_rs.as_deref(), &folder)?;
     let main = include_str!("template/main.rs").replace(&format!("karton.{PLACEHOLDER}"), &identity);
     let files = [
         ("Cargo.toml", manifest(&name, &dependency)),
@@ -56,7 +119,20 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     println!("Wrote {}: `cargo test` in it, then see its README.md", folder.display());
+    if !found {
+        eprintln!(
+            "karton-rs {} is on no registry, and its folder was not found: give it with `--karton-rs PATH`, or write\n\
+             `karton-rs = {{ path = \"PATH\" }}` into {}; the crate cannot be built without it.",
+            env!("CARGO_PKG_VERSION"),
+            folder.join("Cargo.toml").display()
+        );
+    }
     Ok(Outcome::Done)
+}
+
+fn fits(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
 }
 
 fn manifest(name: &str, dependency: &str) -> String {
@@ -79,11 +155,11 @@ serde_json = "1"
     )
 }
 
-/// The right side of `karton-rs = …`.
-fn dependency(given: Option<&str>, folder: &Path) -> anyhow::Result<String> {
+/// The right side of `karton-rs = …`, and whether it is one that was given or found.
+fn dependency(given: Option<&str>, folder: &Path) -> anyhow::Result<(String, bool)> {
     let is_crate = |path: &Path| path.join("Cargo.toml").is_file() && path.file_name().is_some_and(|name| name == "karton-rs");
     let path = match given {
-        Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => return Ok(format!("\"{text}\"")),
+        Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => return Ok((format!("\"{text}\""), true)),
         Some(text) => {
             let path = PathBuf::from(text);
             ensure!(path.join("Cargo.toml").is_file(), "--karton-rs: {} is neither a version nor the folder of a crate", path.display());
@@ -93,12 +169,27 @@ fn dependency(given: Option<&str>, folder: &Path) -> anyhow::Result<String> {
             let parent = std::path::absolute(folder)?;
             match parent.ancestors().map(|above| above.join("karton-rs")).find(|path| is_crate(path)) {
                 Some(path) => path,
-                None => return Ok(format!("\"{}\"", env!("CARGO_PKG_VERSION"))),
+                None => return Ok((format!("\"{}\"", env!("CARGO_PKG_VERSION")), false)),
             }
         }
     };
     let path = fs::canonicalize(&path).with_context(|| path.display().to_string())?;
     // A literal string takes anything but a quote.
     ensure!(!path.display().to_string().contains(['\'', '\n']), "--karton-rs: {} holds a quote", path.display());
-    Ok(format!("{{ path = '{}' }}", path.display()))
+    Ok((format!("{{ path = '{}' }}", path.display()), true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_cargo_takes() {
+        for name in ["karton-strings", "a", "a_1", "fnord"] {
+            assert!(fits(name) && !RESERVED.contains(&name), "{name}");
+        }
+        for name in ["kArTon2", "Karton", "1a", "-a", "", "a b", "ä", "fn", "type", "test"] {
+            assert!(!fits(name) || RESERVED.contains(&name), "{name}");
+        }
+    }
 }
