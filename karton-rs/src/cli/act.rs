@@ -41,20 +41,12 @@ struct Common {
     json: bool,
 }
 
-/// A fresh copy of a task goes to the same service; the old record is then Finished.
-///
-/// Without `--status`, filters take Crashed tasks alone. A Declared task that the broker has lost is
-/// handed to it again.
 #[derive(Debug, clap::Args)]
 pub(super) struct RestartArgs {
     #[command(flatten)]
     common: Common,
 }
 
-/// A task leaves its queue and becomes Finished.
-///
-/// Without `--status`, filters take Declared and Spawned tasks. A Started task is cancelled with `--force`
-/// only: its consumer is not stopped.
 #[derive(Debug, clap::Args)]
 pub(super) struct CancelArgs {
     #[command(flatten)]

@@ -76,18 +76,30 @@ enum Command {
     /// Show the tasks of an analysis as a tree
     Analysis(analysis::Args),
     /// Wait until an analysis is finished
+    ///
+    /// Exit codes: 0 finished, 1 with crashed tasks or unknown, 3 not within the time. While Redis is away it is
+    /// asked again.
     Wait(wait::Args),
     /// Send a task
     Send(send::Args),
     /// Start tasks again
+    ///
+    /// A fresh copy of a task goes to the same service; the old record is then Finished. Without `--status`, filters
+    /// take Crashed tasks alone. A Declared task that the broker has lost is handed to it again.
     Restart(act::RestartArgs),
     /// End tasks that are not to be processed
+    ///
+    /// A task leaves its queue and becomes Finished. Without `--status`, filters take Declared and Spawned tasks. A
+    /// Started task is cancelled with `--force` only: its consumer is not stopped.
     Cancel(act::CancelArgs),
     /// Look at what could not be read, and decide about it
     Quarantine(quarantine::Args),
     /// Tell which services want a task, and why the others do not
     Explain(explain::Args),
     /// Run a stored task against a service under development; nothing is written
+    ///
+    /// The service gets a Redis and an S3 of its own, with copies of the task and its files; what it sends is printed
+    /// and goes nowhere. Only Redis and S3 are replaced: what else the service talks to is real.
     Replay(replay::Args),
     /// Check Redis, S3, broker, services and tasks
     Doctor(doctor::Args),
@@ -275,7 +287,8 @@ mod tests {
 
     #[test]
     fn long_flags_may_be_shortened_as_with_the_reference() {
-        for line in [["karton", "--config", "karton.ini", "list"], ["karton", "list", "--out", "json"], ["karton", "tasks", "--ident", "x"]] {
+        for line in [["karton", "--config", "karton.ini", "list"], ["karton", "list", "--out", "json"], ["karton", "tasks", "--ident", "x"]]
+        {
             assert!(Cli::try_parse_from(line).is_ok(), "{line:?}");
         }
         // As long as it is clear which one is meant.

@@ -21,8 +21,6 @@ use crate::{
 /// Ten years.
 const FOR_EVER: Duration = Duration::from_hours(24 * 3650);
 
-/// Exit codes: 0 finished, 1 with crashed tasks or unknown, 3 not within the time. While Redis is away it
-/// is asked again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Uid of the analysis, or of any of its tasks

@@ -682,6 +682,12 @@ async fn completions_and_manual_pages_name_every_command() {
     assert!(help.contains("Exit codes") && help.starts_with("Look into Karton") && page.contains("Look into Karton"), "{help}{page}");
     assert!(!help.contains("```") && !page.contains("assert"), "{help}{page}");
     assert!(karton(&["configure", "--help"]).contains("the one that `-c` names"));
+    // What a command does beyond its first line is told as well.
+    for (command, told) in
+        [("restart", "take Crashed tasks alone"), ("cancel", "is cancelled with"), ("wait", "Exit codes"), ("replay", "of its own")]
+    {
+        assert!(karton(&[command, "--help"]).contains(told), "{command}");
+    }
     // Every command says how it is used.
     for command in [
         "list",

@@ -29,8 +29,6 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a service may take to end before it is killed.
 const STOP: Duration = Duration::from_secs(5);
 
-/// The service gets a Redis and an S3 of its own, with copies of the task and its files; what it sends
-/// is printed and goes nowhere. Only Redis and S3 are replaced: what else the service talks to is real.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Full uid, or what stands behind its last `:`
