@@ -65,7 +65,13 @@ pub enum ApiError {
 impl ApiError {
     /// 400 in the shape of the schema checks: `ValidationError: {'field': ['reason']}`.
     pub(crate) fn invalid(field: &str, reason: &str) -> Self {
-        Self::BadRequest(format!("ValidationError: {{'{field}': ['{reason}']}}"))
+        Self::invalid_fields(&[(field, reason)])
+    }
+
+    /// [`ApiError::invalid`] of several fields.
+    pub(crate) fn invalid_fields(fields: &[(&str, &str)]) -> Self {
+        let fields: Vec<String> = fields.iter().map(|(field, reason)| format!("'{field}': ['{reason}']")).collect();
+        Self::BadRequest(format!("ValidationError: {{{}}}", fields.join(", ")))
     }
 
     /// 404 of an object: one that does not exist, is hidden, or has another type.

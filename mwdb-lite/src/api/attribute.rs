@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::{
     body::{Body, Fields, REQUIRED},
-    object::number,
-    params::{Hash, Type},
+    params::{Hash, Query, Type},
 };
 use crate::{
     auth::{Capability, User},
@@ -29,8 +28,8 @@ struct Attributes {
 }
 
 /// `hidden` of the query string: hidden values are for those who read everything.
-pub(super) fn with_hidden(user: &User, hidden: Option<&str>) -> ApiResult<bool> {
-    let hidden = number("hidden", hidden)?.unwrap_or(0) != 0;
+pub(super) fn with_hidden(user: &User, hidden: &Query<'_>) -> ApiResult<bool> {
+    let hidden = hidden.boolean("hidden")?.unwrap_or(false);
     if hidden {
         user.require(Capability::ReadingAllAttributes)?;
     }
@@ -38,8 +37,8 @@ pub(super) fn with_hidden(user: &User, hidden: Option<&str>) -> ApiResult<bool> 
 }
 
 #[get("/<kind>/<hash>/attribute?<hidden>", rank = 20)]
-async fn list(kind: Type, hash: Hash, hidden: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Attributes>> {
-    let hidden = with_hidden(&user, hidden)?;
+async fn list(kind: Type, hash: Hash, hidden: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Attributes>> {
+    let hidden = with_hidden(&user, &hidden)?;
     let attributes = app.look(&user.0, move |c, caller| attributes::list(c, caller, kind.0, &hash.0, hidden)).await?;
     Ok(Json(Attributes { attributes }))
 }
@@ -47,9 +46,10 @@ async fn list(kind: Type, hash: Hash, hidden: Option<&str>, user: User, app: &St
 #[post("/<kind>/<hash>/attribute", data = "<body>", rank = 20)]
 async fn add(kind: Type, hash: Hash, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Attributes>> {
     let fields = body.object()?;
+    fields.expect(&["key", "value"])?;
     let key = normalise_key(&fields.text("key")?)?;
     let value = fields.get("value").ok_or_else(|| ApiError::invalid("value", REQUIRED))?.clone();
-    attributes::refuse_empty(&value)?;
+    attributes::check_value(&value)?;
     let attributes = app.change(&user.0, move |c, caller| attributes::add(c, caller, kind.0, &hash.0, &key, &value)).await?;
     Ok(Json(Attributes { attributes }))
 }
@@ -66,8 +66,8 @@ struct Definitions {
 }
 
 #[get("/attribute?<access>")]
-async fn all_definitions(access: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Definitions>> {
-    let access = match access.unwrap_or("read") {
+async fn all_definitions(access: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Definitions>> {
+    let access = match access.0.unwrap_or("read") {
         "read" => Access::Read,
         "set" => Access::Set,
         "manage" => Access::Manage,
@@ -86,6 +86,7 @@ async fn define(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Defi
 
 /// What a new key of attributes must bring.
 pub(crate) fn definition_fields(fields: &Fields) -> ApiResult<DefinitionRow> {
+    fields.expect(&["key", "label", "description", "hidden"])?;
     let template = |name: &str| fields.optional_text(name).map(Option::unwrap_or_default);
     Ok(DefinitionRow {
         key: normalise_key(&fields.text("key")?)?,
@@ -141,14 +142,15 @@ async fn rights(key: String, user: User, app: &State<App>) -> ApiResult<Json<All
 async fn set_rights(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Rights>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
+    fields.expect(&["group_name", "can_read", "can_set"])?;
     let rights =
         Rights { group_name: fields.text("group_name")?, can_read: fields.boolean("can_read")?, can_set: fields.boolean("can_set")? };
     Ok(Json(app.db.write(move |c| definitions::set_rights(c, &key, rights)).await?))
 }
 
 #[delete("/attribute/<key>/permissions?<group_name>")]
-async fn remove_rights(key: String, group_name: Option<String>, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+async fn remove_rights(key: String, group_name: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::ManageUsers)?;
-    let group_name = group_name.ok_or_else(|| ApiError::invalid("group_name", REQUIRED))?;
+    let group_name = group_name.0.ok_or_else(|| ApiError::invalid("group_name", REQUIRED))?.to_owned();
     Ok(Json(app.db.write(move |c| definitions::remove_rights(c, &key, &group_name)).await?))
 }

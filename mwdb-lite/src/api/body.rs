@@ -13,6 +13,7 @@ use rocket::{
 
 use crate::{
     error::{ApiError, ApiResult},
+    objects::text::HAS_NUL,
     state::App,
 };
 
@@ -92,6 +93,12 @@ impl Fields {
         }
     }
 
+    /// Refuses a body without some of these members, naming all that are missing.
+    pub(crate) fn expect(&self, names: &[&str]) -> ApiResult<()> {
+        let missing: Vec<_> = names.iter().filter(|name| !self.contains_key(**name)).map(|name| (*name, REQUIRED)).collect();
+        if missing.is_empty() { Ok(()) } else { Err(ApiError::invalid_fields(&missing)) }
+    }
+
     /// A member that must be there and not `null`.
     pub(crate) fn required(&self, name: &str) -> ApiResult<&Value> {
         match self.get(name) {
@@ -113,6 +120,11 @@ impl Fields {
 
     pub(crate) fn text(&self, name: &str) -> ApiResult<String> {
         text(name, self.required(name)?)
+    }
+
+    /// A text that may hold the character NUL.
+    pub(crate) fn any_text(&self, name: &str) -> ApiResult<String> {
+        any_text(name, self.required(name)?)
     }
 
     /// A text that is not empty.
@@ -156,8 +168,14 @@ impl Fields {
     }
 }
 
-fn text(name: &str, value: &Value) -> ApiResult<String> {
+fn any_text(name: &str, value: &Value) -> ApiResult<String> {
     value.as_str().map(str::to_owned).ok_or_else(|| ApiError::invalid(name, NOT_TEXT))
+}
+
+/// MWDB stores no text with NUL: what it fails at is refused.
+fn text(name: &str, value: &Value) -> ApiResult<String> {
+    let text = any_text(name, value)?;
+    if text.contains('\0') { Err(ApiError::invalid(name, HAS_NUL)) } else { Ok(text) }
 }
 
 fn boolean(name: &str, value: &Value) -> ApiResult<bool> {

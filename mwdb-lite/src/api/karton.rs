@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     body::Body,
-    params::{Hash, Type},
+    params::{Hash, Query, Type},
     uploads::arguments,
 };
 use crate::{
@@ -27,8 +27,8 @@ struct Analyses {
 }
 
 #[get("/<kind>/<hash>/karton?<older_than>", rank = 20)]
-async fn list(kind: Type, hash: Hash, older_than: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Analyses>> {
-    let older_than = older_than.map(parse_id).transpose()?;
+async fn list(kind: Type, hash: Hash, older_than: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Analyses>> {
+    let older_than = older_than.0.map(parse_id).transpose()?;
     let page = app.look(&user.0, move |c, caller| analyses::page(c, caller, kind.0, &hash.0, older_than.as_deref())).await?;
     let newest = app.karton.describe(page.newest).await?;
     let status = analysis::overall(&newest);

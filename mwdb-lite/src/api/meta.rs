@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     attribute::with_hidden,
     body::{Body, REQUIRED},
-    params::{Hash, Type},
+    params::{Hash, Query, Type},
 };
 use crate::{
     auth::{Capability, User},
@@ -31,8 +31,8 @@ struct Metakeys {
 }
 
 #[get("/<kind>/<hash>/meta?<hidden>", rank = 20)]
-async fn list(kind: Type, hash: Hash, hidden: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Metakeys>> {
-    let hidden = with_hidden(&user, hidden)?;
+async fn list(kind: Type, hash: Hash, hidden: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Metakeys>> {
+    let hidden = with_hidden(&user, &hidden)?;
     let metakeys = app.look(&user.0, move |c, caller| metakeys::list(c, caller, kind.0, &hash.0, hidden)).await?;
     Ok(Json(Metakeys { metakeys }))
 }
@@ -40,15 +40,17 @@ async fn list(kind: Type, hash: Hash, hidden: Option<&str>, user: User, app: &St
 #[post("/<kind>/<hash>/meta", data = "<body>", rank = 20)]
 async fn add(kind: Type, hash: Hash, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Metakeys>> {
     let fields = body.object()?;
+    fields.expect(&["key", "value"])?;
     let (key, value) = (fields.text("key")?, fields.filled_text("value")?);
     let metakeys = app.change(&user.0, move |c, caller| metakeys::add(c, caller, kind.0, &hash.0, &key, &value)).await?;
     Ok(Json(Metakeys { metakeys }))
 }
 
 #[delete("/<kind>/<hash>/meta?<key>&<value>", rank = 20)]
-async fn remove(kind: Type, hash: Hash, key: Option<String>, value: Option<String>, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+async fn remove(kind: Type, hash: Hash, key: Query<'_>, value: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::RemovingAttributes)?;
-    let key = key.ok_or_else(|| ApiError::invalid("key", REQUIRED))?;
+    let key = normalise_key(key.0.ok_or_else(|| ApiError::invalid("key", REQUIRED))?)?;
+    let value = value.filled();
     Ok(Json(app.change(&user.0, move |c, caller| metakeys::remove(c, caller, kind.0, &hash.0, &key, value.as_deref())).await?))
 }
 

@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::{
     body::{Body, REQUIRED},
-    object::number,
-    params::{Hash, Type},
+    params::{Hash, Query, Type},
 };
 use crate::{
     auth::{Capability, User, is_name},
@@ -40,9 +39,10 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 #[get("/tag?<query>&<count>")]
-async fn complete_tags(query: Option<String>, count: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Vec<TagItem>>> {
-    let prefix = query.unwrap_or_default();
-    let count = number("count", count)?;
+async fn complete_tags(query: Query<'_>, count: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Vec<TagItem>>> {
+    let prefix = query.filled().unwrap_or_default();
+    // None is any number.
+    let count = count.count("count")?.filter(|count| *count > 0);
     Ok(Json(app.look(&user.0, move |c, caller| tags::complete(c, caller, &prefix, count)).await?))
 }
 
@@ -59,9 +59,9 @@ async fn add_tag(kind: Type, hash: Hash, user: User, body: Body, app: &State<App
 }
 
 #[delete("/<kind>/<hash>/tag?<tag>", rank = 20)]
-async fn remove_tag(kind: Type, hash: Hash, tag: Option<String>, user: User, app: &State<App>) -> ApiResult<Json<Vec<TagItem>>> {
+async fn remove_tag(kind: Type, hash: Hash, tag: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Vec<TagItem>>> {
     user.require(Capability::RemovingTags)?;
-    let tag = tags::normalise(&tag.ok_or_else(|| ApiError::invalid("tag", REQUIRED))?)?;
+    let tag = tags::normalise(tag.0.ok_or_else(|| ApiError::invalid("tag", REQUIRED))?)?;
     Ok(Json(app.change(&user.0, move |c, caller| tags::remove(c, caller, kind.0, &hash.0, &tag)).await?))
 }
 

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
     body::Body,
-    params::{Hash, Type},
+    params::{Hash, Query, Type},
 };
 use crate::{
     auth::{Capability, User},
@@ -41,30 +41,26 @@ impl Serialize for List {
 /// Items of one page when the client does not say.
 const PAGE: u64 = 10;
 
-/// A number in the query string; nothing when it is absent.
-pub(super) fn number(name: &str, text: Option<&str>) -> ApiResult<Option<u64>> {
-    text.map(|text| text.trim().parse().map_err(|_| ApiError::invalid(name, "Not a valid integer."))).transpose()
-}
-
 #[get("/<kind>?<query>&<older_than>&<count>&<page>", rank = 20)]
 async fn list(
     kind: Type,
-    query: Option<String>,
-    older_than: Option<String>,
-    count: Option<&str>,
-    page: Option<&str>,
+    query: Query<'_>,
+    older_than: Query<'_>,
+    count: Query<'_>,
+    page: Query<'_>,
     user: User,
     app: &State<App>,
 ) -> ApiResult<Json<List>> {
-    let older_than = older_than.filter(|hash| !hash.is_empty());
-    let page = number("page", page)?;
+    let older_than = older_than.filled();
+    let page = page.integer("page")?;
     if page.is_some() && older_than.is_some() {
         return Err(ApiError::invalid("_schema", "page and older_than can't be used simultaneously. Use older_than for new code."));
     }
-    let count = number("count", count)?.unwrap_or(PAGE).min(app.config.listing_endpoints_count_limit);
-    let offset = page.map_or(0, |page| page.saturating_sub(1).saturating_mul(PAGE));
+    let count = count.count("count")?.unwrap_or(PAGE).min(app.config.listing_endpoints_count_limit);
+    // Pages before the first are the first.
+    let offset = page.map_or(0, |page| u64::try_from(page.saturating_sub(1)).unwrap_or(0).saturating_mul(PAGE));
     let before = app.row(&user.0, older_than).await?;
-    let page = Page { query: query.unwrap_or_default(), before, offset, count };
+    let page = Page { query: query.filled().unwrap_or_default(), before, offset, count };
     let items = app.search(&user.0, move |c, caller| listing::list(c, caller, kind.0, &page)).await?;
     Ok(Json(List(kind, items)))
 }
@@ -83,8 +79,8 @@ fn is_true(value: &bool) -> bool {
 }
 
 #[get("/<kind>/count?<query>", rank = 20)]
-async fn count(kind: Type, query: Option<String>, user: User, app: &State<App>) -> ApiResult<Json<Count>> {
-    let query = query.unwrap_or_default();
+async fn count(kind: Type, query: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Count>> {
+    let query = query.filled().unwrap_or_default();
     let counted = app.search(&user.0, move |c, caller| listing::count(c, caller, kind.0, &query)).await?;
     Ok(Json(Count { count: counted.count, exact: counted.exact }))
 }

@@ -3,7 +3,10 @@
 use rocket::{Route, State, delete, get, post, serde::json::Json};
 use serde::Serialize;
 
-use super::{body::Body, params::Type};
+use super::{
+    body::Body,
+    params::{Query, Type},
+};
 use crate::{
     auth::{Capability, User},
     db::accounts::{self as db, QuickQueryRow},
@@ -42,6 +45,7 @@ async fn list(kind: Type, user: User, app: &State<App>) -> ApiResult<Json<Vec<Qu
 async fn add(kind: Type, user: User, body: Body, app: &State<App>) -> ApiResult<Json<QuickQuery>> {
     user.require(Capability::Personalize)?;
     let fields = body.object()?;
+    fields.expect(&["query", "name", "type"])?;
     let (name, query) = (fields.filled_text("name")?, fields.text("query")?);
     fields.text("type")?;
     let kind = kind.word();
@@ -88,8 +92,8 @@ fn since(range: &str) -> ApiResult<Option<Timestamp>> {
 }
 
 #[get("/config/stats?<range>")]
-async fn stats(range: Option<&str>, _user: User, app: &State<App>) -> ApiResult<Json<Stats>> {
-    let since = since(range.unwrap_or("*"))?;
+async fn stats(range: Query<'_>, _user: User, app: &State<App>) -> ApiResult<Json<Stats>> {
+    let since = since(range.0.unwrap_or("*"))?;
     let rows = app.db.read(move |c| create::families(c, since)).await?;
     let families = rows.into_iter().map(|(family, last, count)| Family { family, last_upload: last.date(), count });
     Ok(Json(Stats { families: families.collect() }))

@@ -20,6 +20,7 @@ use crate::{
         create::{self, Content, NewBlob, NewFile, check_width},
         options::Options,
         tags,
+        text::{self, Nul},
         views::Detail,
     },
     state::App,
@@ -123,10 +124,12 @@ async fn config(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Deta
 }
 
 async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
+    fields.expect(&["family", "cfg"])?;
     let family = fields.text("family")?;
-    let config_type = fields.optional_text("config_type")?.unwrap_or_else(|| "static".to_owned());
+    let config_type = fields.optional_text("config_type")?.filter(|text| !text.is_empty()).unwrap_or_else(|| "static".to_owned());
     check_width("family", &family)?;
     check_width("config_type", &config_type)?;
+    text::check_json("cfg", fields.required("cfg")?, Nul::Allowed)?;
     let cfg = fields.required("cfg")?.as_object().ok_or_else(|| ApiError::invalid("cfg", "Not a valid mapping type."))?.clone();
     Ok(Json(store_object(app, caller, Content::Config { family, config_type, cfg }, options).await?))
 }
@@ -141,7 +144,8 @@ async fn blob(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail
 }
 
 async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
-    let blob = NewBlob { blob_name: fields.text("blob_name")?, blob_type: fields.text("blob_type")?, content: fields.text("content")? };
+    fields.expect(&["blob_name", "blob_type", "content"])?;
+    let blob = NewBlob { blob_name: fields.text("blob_name")?, blob_type: fields.text("blob_type")?, content: fields.any_text("content")? };
     check_width("blob_type", &blob.blob_type)?;
     Ok(Json(store_object(app, caller, Content::Blob(blob), options).await?))
 }

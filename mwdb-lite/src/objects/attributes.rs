@@ -8,7 +8,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{Kind, access, views::json_text};
+use super::{
+    Kind, access,
+    text::{self, Nul},
+    views::json_text,
+};
 use crate::{
     auth::{Caller, Capability},
     db::attributes::{self as db, Right},
@@ -33,7 +37,8 @@ pub(crate) fn normalise_key(key: &str) -> ApiResult<String> {
     }
 }
 
-pub(crate) fn refuse_empty(value: &Value) -> ApiResult<()> {
+/// A value that says something, and that every client can read.
+pub(crate) fn check_value(value: &Value) -> ApiResult<()> {
     let empty = match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -41,7 +46,10 @@ pub(crate) fn refuse_empty(value: &Value) -> ApiResult<()> {
         Value::Object(map) => map.is_empty(),
         _ => false,
     };
-    if empty { Err(ApiError::invalid("value", "Value shouldn't be empty")) } else { Ok(()) }
+    if empty {
+        return Err(ApiError::invalid("value", "Value shouldn't be empty"));
+    }
+    text::check_json("value", value, Nul::Refused)
 }
 
 /// Missing and not allowed are the same to the client.

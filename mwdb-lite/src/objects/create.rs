@@ -10,6 +10,7 @@ use super::{
     Kind, access, analyses, attributes,
     names::sanitise,
     options::{Checked, Options},
+    text::HAS_NUL,
     views::{self, Detail},
 };
 use crate::{
@@ -192,6 +193,11 @@ fn embedded_blob(c: &Connection, caller: &Caller, spec: &Value, only: bool, opti
             };
             let blob = NewBlob { blob_name: text("blob_name")?, blob_type: text("blob_type")?, content: text("content")? };
             check_width("blob_type", &blob.blob_type)?;
+            for (field, text) in [("blob_name", &blob.blob_name), ("blob_type", &blob.blob_type)] {
+                if text.contains('\0') {
+                    return Err(ApiError::invalid(field, HAS_NUL));
+                }
+            }
             let (object, _) = blob_object(c, &blob, options.share_3rd_party)?;
             share(c, caller, &object, options)?;
             Ok(object)

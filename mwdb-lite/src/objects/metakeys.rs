@@ -29,10 +29,34 @@ pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &s
     of_object(c, caller, object.id, hidden)
 }
 
-/// The address that the template of a key makes of a value.
+/// The address that the template of a key makes of a value: `$value` or `${value}` is the value, `$$`
+/// is `$`, and other names stay as they are.
 pub(crate) fn address(template: &str, value: &Value) -> Option<String> {
+    if template.is_empty() {
+        return None;
+    }
     let value = python_text(value);
-    (!template.is_empty()).then(|| template.replace("${value}", &value).replace("$value", &value))
+    let mut address = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('$') {
+        address.push_str(before);
+        let name = after.len() - after.trim_start_matches(|character: char| character.is_ascii_alphanumeric() || character == '_').len();
+        if let Some(after) = after.strip_prefix('$') {
+            address.push('$');
+            rest = after;
+        } else if let Some(after) = after.strip_prefix("{value}") {
+            address.push_str(&value);
+            rest = after;
+        } else if &after[..name] == "value" {
+            address.push_str(&value);
+            rest = &after[name..];
+        } else {
+            address.push('$');
+            rest = after;
+        }
+    }
+    address.push_str(rest);
+    Some(address)
 }
 
 fn of_object(c: &Connection, caller: &Caller, object_id: i64, hidden: bool) -> ApiResult<Vec<Metakey>> {
@@ -53,10 +77,10 @@ pub(crate) fn add(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &st
     let object = access::find(c, caller, kind, hash)?;
     let key = attributes::normalise_key(key)?;
     if key == KARTON {
+        let id = Uuid::try_parse(value).map_err(|_| ApiError::BadRequest("'karton' attribute accepts only UUID values".to_owned()))?;
         if !caller.has(Capability::KartonAssign) {
             return Err(attributes::not_settable(&key));
         }
-        let id = Uuid::try_parse(value).map_err(|_| ApiError::BadRequest("'karton' attribute accepts only UUID values".to_owned()))?;
         analyses::assign_known(c, &id.to_string(), object.id)?;
     } else {
         if !db::has(c, caller, Right::Set, &key)? {
@@ -85,4 +109,23 @@ pub(crate) fn remove(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: 
         db::delete_value(c, row.id)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn templates_know_the_value_and_a_dollar() {
+        let of = |template: &str| address(template, &"$$1".into());
+        assert_eq!(of(""), None);
+        let cases = [
+            ("http://x/$$/$value/${value}/", "http://x/$/$$1/$$1/"),
+            ("$other/${other}/$values/$_value/${value/$1/$", "$other/${other}/$values/$_value/${value/$1/$"),
+            ("$$value $value.x $$$value", "$value $$1.x $$$1"),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(of(template).as_deref(), Some(expected), "{template}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ pub(crate) mod relations;
 pub(crate) mod remove;
 pub(crate) mod shares;
 pub(crate) mod tags;
+pub(crate) mod text;
 pub(crate) mod views;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};

@@ -96,13 +96,13 @@ impl Options {
                     Uuid::try_parse(text).map_err(|_| ApiError::BadRequest("'karton' attribute accepts only UUID values".to_owned()))?,
                 );
             } else {
-                attributes::refuse_empty(&value)?;
+                attributes::check_value(&value)?;
                 values.push((key, value));
             }
         }
-        analyses.dedup();
+        // Also when it is the same one twice.
         if analyses.len() > 1 {
-            return Err(ApiError::BadRequest("You can't assign more than one Karton analysis at once".to_owned()));
+            return Err(ApiError::BadRequest("You can't provide more than one Karton analysis identifier".to_owned()));
         }
         if !analyses.is_empty() {
             caller.require(Capability::KartonAssign)?;

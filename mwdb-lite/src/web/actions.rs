@@ -89,7 +89,7 @@ async fn add_attribute(hash: Hash, actor: Actor, form: Form, app: &State<App>) -
     } else {
         Value::from(value)
     };
-    attributes::refuse_empty(&value)?;
+    attributes::check_value(&value)?;
     let id = hash.0.clone();
     app.change(&actor.0, move |c, caller| attributes::add(c, caller, None, &hash.0, &key, &value).map(drop)).await?;
     Ok(back(&id, "#attributes"))

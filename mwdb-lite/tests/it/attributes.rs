@@ -142,7 +142,7 @@ async fn equal_values_are_one_and_falsy_ones_are_values() {
         (r#"{"b": [2, 1], "a": 1}"#, 4),
         ("123456789012345678901234567890", 5),
         ("123456789012345678901234567891", 6),
-        (r#""\u0000""#, 7),
+        (r#""\u0001""#, 7),
         (r#""0""#, 8),
         ("[null]", 9),
     ] {
@@ -231,4 +231,73 @@ async fn metakeys_are_a_view_of_attributes() {
     let bad = json!({"metakeys": [{"key": "karton", "value": "x"}]});
     admin.upload("a", "3", bad).await.refused(400);
     alice.upload("a", "3", json!({"metakeys": [{"key": "karton", "value": analysis}]})).await.refused(403);
+}
+
+#[tokio::test]
+async fn hidden_is_a_truth_value() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    define(&admin, "secret", true).await;
+    let file = id(&admin.file("content").await);
+    admin.post(&format!("file/{file}/attribute"), json!({"key": "secret", "value": 1})).await.ok();
+    let alice = server.user(&admin, "alice", &["access_all_objects"]).await;
+    for (list, name) in [("attribute", "attributes"), ("meta", "metakeys")] {
+        for (text, shown) in [("1", 1), ("true", 1), ("yes", 1), ("0", 0), ("False", 0), ("no", 0), ("0&hidden=1", 0)] {
+            let reply = admin.get(&format!("file/{file}/{list}?hidden={text}")).await.ok();
+            assert_eq!(reply[name].as_array().unwrap().len(), shown, "{list} {text}");
+        }
+        for bad in ["", "x", "2", "-1"] {
+            admin.get(&format!("file/{file}/{list}?hidden={bad}")).await.refused(400);
+        }
+        alice.get(&format!("file/{file}/{list}?hidden=true")).await.refused(403);
+    }
+}
+
+#[tokio::test]
+async fn metakeys_are_removed_by_key_or_value() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    define(&admin, "k", false).await;
+    let path = format!("file/{}/meta", id(&admin.file("content").await));
+    for value in ["1", "2", "3"] {
+        admin.post(&path, json!({"key": "k", "value": value})).await.ok();
+    }
+    admin.delete(&format!("{path}?key=k&value=2")).await.null();
+    assert_eq!(each(&admin.get(&path).await.ok()["metakeys"], "value"), ["1", "3"]);
+    admin.delete(&format!("{path}?key=K&value=")).await.null();
+    assert_eq!(admin.get(&path).await.ok(), json!({"metakeys": []}));
+    for bad in ["", "?value=1", "?key=", "?key=&value=x", "?key=a%20b"] {
+        admin.delete(&format!("{path}{bad}")).await.refused(400);
+    }
+    admin.delete(&format!("{path}?key=k")).await.missing();
+}
+
+#[tokio::test]
+async fn an_analysis_is_checked_before_the_right_to_assign_it() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &[]).await;
+    let path = format!("file/{}/meta", id(&alice.file("content").await));
+    alice.post(&path, json!({"key": "karton", "value": "x"})).await.refused(400);
+    alice.post(&path, json!({"key": "karton", "value": "11111111-1111-1111-1111-111111111111"})).await.missing();
+}
+
+#[tokio::test]
+async fn values_that_clients_cannot_read_back_are_refused() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    define(&admin, "k", false).await;
+    let file = id(&admin.file("content").await);
+    for text in [r#""a\u0000b""#, r#""a\ud800b""#] {
+        for value in [text.to_owned(), format!("[[{text}]]"), format!(r#"{{"a": {text}}}"#), format!(r#"{{{text}: 1}}"#)] {
+            let body = format!(r#"{{"key": "k", "value": {value}}}"#);
+            admin.raw(reqwest::Method::POST, &format!("file/{file}/attribute"), body).await.refused(400);
+            let options =
+                format!(r#"{{"blob_name": "n", "blob_type": "t", "content": "c", "attributes": [{{"key": "k", "value": {value}}}]}}"#);
+            admin.raw(reqwest::Method::POST, "blob", options).await.refused(400);
+        }
+        let body = format!(r#"{{"key": "k", "value": {text}}}"#);
+        admin.raw(reqwest::Method::POST, &format!("file/{file}/meta"), body).await.refused(400);
+    }
+    assert_eq!(admin.get(&format!("file/{file}/attribute")).await.ok(), json!({"attributes": []}));
 }

@@ -324,3 +324,19 @@ async fn someone_who_sees_everything_sees_no_shares_by_that() {
     admin.put("group/watcher", json!({"capabilities": []})).await.ok();
     assert!(!watcher.sees(&file).await, "a right is checked live");
 }
+
+#[tokio::test]
+async fn an_upload_names_one_analysis_once() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let metakey = json!({"key": "karton", "value": ANALYSIS});
+    for options in [
+        json!({"metakeys": [metakey], "karton_id": ANALYSIS}),
+        json!({"metakeys": [metakey, metakey]}),
+        json!({"metakeys": [{"key": "karton", "value": "22222222-1111-1111-1111-111111111111"}], "karton_id": ANALYSIS}),
+    ] {
+        admin.upload("a", "content", options).await.refused(400);
+    }
+    admin.get(&format!("file/{}", sha256("content"))).await.missing();
+    admin.upload("a", "content", json!({"metakeys": [metakey]})).await.ok();
+}

@@ -39,7 +39,7 @@ async fn lists_are_newest_first_and_paged() {
     assert_eq!(walked, all);
     // As large as numbers get.
     assert_eq!(ids(&admin, "file?page=18446744073709551615&count=18446744073709551615").await, Vec::<String>::new());
-    for bad in ["count=18446744073709551616", "count=-1", "count=a", "count=", "page=-1", "page=x", "page="] {
+    for bad in ["count=-1", "count=a", "count=", "count=1.0", "count=_1", "page=x", "page="] {
         admin.get(&format!("file?{bad}")).await.refused(400);
     }
     admin.get(&format!("file?page=1&older_than={}", all[0])).await.refused(400);
@@ -117,4 +117,31 @@ async fn members_of_very_many_groups_list_what_they_see() {
     admin.file("hidden").await;
     assert_eq!(ids(&alice, "file").await, all[..10]);
     assert_eq!(ids(&alice, &format!("file?older_than={}", all[9])).await, all[10..]);
+}
+
+#[tokio::test]
+async fn numbers_are_written_as_in_python_and_the_first_of_two_counts() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let mut all = Vec::new();
+    for n in 0..12 {
+        all.push(id(&admin.file(&format!("file {n}")).await));
+    }
+    all.reverse();
+    for (query, expected) in [
+        ("page=-1", &all[..10]),
+        ("page=%2B2", &all[10..]),
+        ("page=1_0", &[]),
+        ("count=1_1", &all[..11]),
+        ("count=%203%20", &all[..3]),
+        ("count=18446744073709551616", &all[..]),
+        ("count=3&count=1", &all[..3]),
+        ("count=1&count=3", &all[..1]),
+        ("page=2&page=1", &all[10..]),
+        ("query=tag:none&query=", &[]),
+        ("query=&query=tag:none", &all[..10]),
+    ] {
+        assert_eq!(ids(&admin, &format!("file?{query}")).await, expected, "{query}");
+    }
+    assert_eq!(admin.get("file/count?query=tag:none&query=tag:*").await.ok(), json!({"count": 0}));
 }

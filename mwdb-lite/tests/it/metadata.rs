@@ -123,3 +123,16 @@ async fn saved_searches_belong_to_user_and_type() {
     alice.post("file/quick_query", body).await.refused(403);
     alice.get("file/quick_query").await.ok();
 }
+
+#[tokio::test]
+async fn no_number_of_tags_is_any() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let path = format!("file/{}/tag", id(&admin.file("content").await));
+    for tag in ["aa", "ab", "b"] {
+        admin.put(&path, json!({"tag": tag})).await.ok();
+    }
+    assert_eq!(admin.get("tag?query=a&count=0").await.ok(), json!([{"tag": "aa"}, {"tag": "ab"}]));
+    assert_eq!(admin.get("tag?query=a&count=1&count=2").await.ok(), json!([{"tag": "aa"}]));
+    admin.get("tag?query=a&count=-1").await.refused(400);
+}

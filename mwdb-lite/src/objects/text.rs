@@ -1,0 +1,33 @@
+//! Texts inside JSON that is stored as it came. See MWDB API §O3 and §O9.2.
+
+use karton_rs::json::Value;
+
+use crate::error::{ApiError, ApiResult};
+
+/// Whether texts may hold the character NUL. Keys never may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nul {
+    Allowed,
+    Refused,
+}
+
+/// Refuses what MWDB cannot store: halves of surrogate pairs, which clients cannot encode when they
+/// read them back, and NUL.
+pub(crate) fn check_json(field: &str, value: &Value, nul: Nul) -> ApiResult<()> {
+    let refuse = |reason| Err(ApiError::invalid(field, reason));
+    match value {
+        Value::Unpaired(_) => refuse("Not a valid string."),
+        Value::String(text) if nul == Nul::Refused && text.contains('\0') => refuse(HAS_NUL),
+        Value::Array(items) => items.iter().try_for_each(|item| check_json(field, item, nul)),
+        Value::Object(map) => map.iter().try_for_each(|(key, value)| {
+            if key.contains('\0') {
+                return refuse(HAS_NUL);
+            }
+            check_json(field, value, nul)
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Why a text with NUL is refused.
+pub(crate) const HAS_NUL: &str = "Null characters are not allowed.";
