@@ -243,7 +243,11 @@ impl Compiler<'_> {
             parts.push(sql::digests(kind, &digests));
         }
         if parts.is_empty() {
-            return refuse(raw.span, "`multi` needs at least one value");
+            if kind == Kind::File {
+                return refuse(raw.span, "`multi` needs at least one digest");
+            }
+            // Nothing is part of every content.
+            parts.push(sql::anything_of(kind));
         }
         Ok(either(!place.negated, parts.into_iter().map(|part| self.part(part, place)).collect()))
     }
@@ -293,12 +297,12 @@ fn either(any: bool, parts: Vec<Cond>) -> Cond {
     if any { Cond::any(parts) } else { Cond::all(parts) }
 }
 
-/// The field that a path names, and the path without the type.
+/// The field that a path names, and the path without the type. Stars of names that are no lists say nothing.
 fn look_up(written: &ast::Field, kind: Option<Kind>) -> ApiResult<(&'static Field, Vec<Element>)> {
     let span = written.path.span;
     let mut elements = path::elements(&written.path.text);
     let mut of = kind;
-    if let Some(selected) = elements.first().filter(|first| first.markers == 0).and_then(|first| fields::type_word(&first.name)) {
+    if let Some(selected) = elements.first().and_then(|first| fields::type_word(&first.name)) {
         of = selected;
         elements.remove(0);
     }
@@ -313,9 +317,6 @@ fn look_up(written: &ast::Field, kind: Option<Kind>) -> ApiResult<(&'static Fiel
     let has_members = matches!(field.form, Form::Attribute | Form::Cfg);
     if elements.len() > 1 && !has_members {
         return refuse(span, format!("`{}` has no members", field.name));
-    }
-    if first.markers > 0 && field.form != Form::Cfg {
-        return refuse(span, format!("`{}` is no list: leave the star out", field.name));
     }
     Ok((field, elements))
 }

@@ -12,19 +12,22 @@ pub(crate) struct Interval {
     pub(crate) end: i64,
 }
 
-/// `YYYY-MM-DD`, with ` HH:MM` or ` HH:MM:SS` behind it.
+/// `YYYY-MM-DD`, with ` HH:MM` or ` HH:MM:SS` behind it. All but the year may have one digit.
 pub(crate) fn absolute(text: &str) -> Option<Interval> {
-    let (date, time) = text.split_once(' ').map_or((text, None), |(date, time)| (date, Some(time)));
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let (date, time) = text.split_once(char::is_whitespace).map_or((text, None), |(date, time)| (date, Some(time.trim_start())));
+    let [year, month, day] = numbers(date, '-')?;
+    if date.find('-') != Some(4) || year == 0 {
+        return None;
+    }
     let date =
         Date::from_calendar_date(i32::try_from(year).ok()?, Month::try_from(u8::try_from(month).ok()?).ok()?, u8::try_from(day).ok()?);
     let (time, length) = match time {
         None => (Time::MIDNIGHT, Duration::DAY),
         Some(time) => {
-            let (hour, minute, second, length) = if let Some([hour, minute]) = numbers(time, ':', [2, 2]) {
+            let (hour, minute, second, length) = if let Some([hour, minute]) = numbers(time, ':') {
                 (hour, minute, 0, Duration::MINUTE)
             } else {
-                let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+                let [hour, minute, second] = numbers(time, ':')?;
                 (hour, minute, second, Duration::SECOND)
             };
             let byte = |number: u32| u8::try_from(number).ok();
@@ -36,12 +39,12 @@ pub(crate) fn absolute(text: &str) -> Option<Interval> {
     Some(Interval { start, end: start + i64::try_from(length.whole_microseconds()).ok()? })
 }
 
-/// Exactly these many digits, with `separator` between them.
-fn numbers<const N: usize>(text: &str, separator: char, lengths: [usize; N]) -> Option<[u32; N]> {
+/// As many numbers, with `separator` between them, of one or two digits, or the four of a year.
+fn numbers<const N: usize>(text: &str, separator: char) -> Option<[u32; N]> {
     let mut parts = text.split(separator);
     let mut found = [0; N];
-    for (place, length) in found.iter_mut().zip(lengths) {
-        let part = parts.next().filter(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+    for place in &mut found {
+        let part = parts.next().filter(|part| matches!(part.len(), 1 | 2 | 4) && part.bytes().all(|byte| byte.is_ascii_digit()))?;
         *place = part.parse().ok()?;
     }
     parts.next().is_none().then_some(found)
@@ -115,8 +118,22 @@ mod tests {
         assert_eq!(absolute("2024-01-01"), Some(Interval { start, end: start + 24 * HOUR }));
         assert_eq!(absolute("2024-01-01 01:00"), Some(Interval { start: start + HOUR, end: start + HOUR + 60_000_000 }));
         assert_eq!(absolute("2024-01-01 01:00:00"), Some(Interval { start: start + HOUR, end: start + HOUR + 1_000_000 }));
-        for bad in ["", "2024", "2024-1-1", "2024-02-30", "2024-01-01T01:00", "2024-01-01 25:00", "2024-01-01 1:00", "2024-01-01 ", "*"] {
+        for bad in
+            ["", "2024", "24-01-01", "02024-01-01", "2024-001-01", "2024-01-2024", "2024-02-30", "2024-01-01T01:00", "*", "0000-01-01"]
+        {
             assert_eq!(absolute(bad), None, "{bad}");
+        }
+        for bad in ["2024-01-01 25:00", "2024-01-01 01", "2024-01-01 01:00:60", "2024-01-01 ", " 2024-01-01", "2024-01-01 01:001"] {
+            assert_eq!(absolute(bad), None, "{bad}");
+        }
+        for (short, long) in [
+            ("2024-1-1", "2024-01-01"),
+            ("2024-1-01 1:0", "2024-01-01 01:00"),
+            ("2024-01-1 1:2:3", "2024-01-01 01:02:03"),
+            ("2024-01-01 \t 01:00", "2024-01-01 01:00"),
+        ] {
+            assert_eq!(absolute(short), absolute(long), "{short}");
+            assert!(absolute(short).is_some(), "{short}");
         }
         assert!(absolute("9999-12-31").is_some() && absolute("0001-01-01").is_some());
     }

@@ -70,7 +70,6 @@ pub(crate) enum Size {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Date {
     UploadTime,
-    FirstSeen,
     LastSeen,
 }
 
@@ -177,7 +176,14 @@ pub(crate) static FIELDS: &[Field] = &[
         "The content; \\n, \\x00 and the like stand for characters",
         &["blob.content:\"*evil.example*\"", "blob.content:*\\x00*"],
     ),
-    of(Kind::Blob, "first_seen", Form::Date(Date::FirstSeen), "When it was uploaded first", &["blob.first_seen:<=1y"]),
+    // Of objects of all types, though only the lists of blobs know it without its type.
+    of(
+        Kind::Blob,
+        "first_seen",
+        Form::Date(Date::UploadTime),
+        "When any object was uploaded first: upload_time",
+        &["blob.first_seen:<=1y"],
+    ),
     of(Kind::Blob, "last_seen", Form::Date(Date::LastSeen), "When it was uploaded last", &["blob.last_seen:>=1w"]),
     of(Kind::Blob, "multi", Form::Multi(Kind::Blob), "Any of these ids or parts of the content", &["blob.multi:\"evil.example 10.0.0.1\""]),
 ];

@@ -141,17 +141,19 @@ impl Parser<'_> {
         let token = self.next("a value")?;
         Ok(match token.word {
             Word::Term(text) | Word::Phrase(text) => Value::Text(Raw { text, span: token.span }),
+            // A word like others where no range is.
+            Word::To => Value::Text(Raw { text: "TO".to_owned(), span: token.span }),
             Word::LeftParenthesis => Value::Query(Box::new(self.group(token.span)?)),
             Word::RangeStart { inclusive } => Value::Range(self.range(token.span, inclusive)?),
             Word::Less { inclusive } => {
                 let text = self.text()?;
                 let span = token.span.to(text.span);
-                Value::Range(Range { low: None, high: Some(Bound { text, inclusive }), span })
+                Value::Range(Range { low: None, high: bound(text, inclusive), span })
             }
             Word::Greater { inclusive } => {
                 let text = self.text()?;
                 let span = token.span.to(text.span);
-                Value::Range(Range { low: Some(Bound { text, inclusive }), high: None, span })
+                Value::Range(Range { low: bound(text, inclusive), high: None, span })
             }
             Word::Minus => return Err(QueryError::new(token.span, "A value cannot start with `-`: escape it or use quotation marks")),
             word => return Err(QueryError::new(token.span, format!("{} where a value should be", lexer::name(&word)))),
@@ -160,7 +162,7 @@ impl Parser<'_> {
 
     /// After `[` or `{`.
     fn range(&mut self, opened: Span, inclusive: bool) -> Result<Range, QueryError> {
-        let low = Bound { text: self.text()?, inclusive };
+        let low = bound(self.text()?, inclusive);
         let to = self.next("`TO`")?;
         if to.word != Word::To {
             return Err(QueryError::new(to.span, format!("{} where `TO` should be", lexer::name(&to.word))));
@@ -170,8 +172,7 @@ impl Parser<'_> {
         let Word::RangeEnd { inclusive } = close.word else {
             return Err(QueryError::new(close.span, format!("{} where `]` or `}}` should be", lexer::name(&close.word))));
         };
-        let bound = |bound: Bound| (bound.text.text != "*").then_some(bound);
-        Ok(Range { low: bound(low), high: bound(Bound { text, inclusive }), span: opened.to(close.span) })
+        Ok(Range { low, high: bound(text, inclusive), span: opened.to(close.span) })
     }
 
     /// A bound: term or phrase.
@@ -182,6 +183,11 @@ impl Parser<'_> {
             word => Err(QueryError::new(token.span, format!("{} where a value should be", lexer::name(&word)))),
         }
     }
+}
+
+/// `*` is no bound.
+fn bound(text: Raw, inclusive: bool) -> Option<Bound> {
+    (text.text != "*").then_some(Bound { text, inclusive })
 }
 
 fn one_or(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
@@ -237,6 +243,8 @@ mod tests {
             ("a:>= 1", "a<1=,*>"),
             ("a:<1 AND a:<=\"b\"", "(and a<*,1> a<*,b=>)"),
             ("a:\"b c\" AND d:AND2", "(and a=b c d=AND2)"),
+            ("a:>=* AND a:<\"*\"", "(and a<*,*> a<*,*>)"),
+            ("a:TO OR a:*", "(or a=TO a=*)"),
         ];
         for (query, expected) in cases {
             assert_eq!(parse(query).map(|expr| shape(&expr)), Ok(expected.to_owned()), "{query}");
@@ -270,6 +278,13 @@ mod tests {
             ("tag: AND", 5, 8),
             ("tag:>", 5, 5),
             ("\"x\"", 0, 3),
+            ("TO:x", 0, 2),
+            ("TO", 0, 2),
+            ("a:TO TO", 5, 7),
+            ("a:>TO", 3, 5),
+            ("a:[TO TO TO]", 3, 5),
+            ("a:[b TO TO]", 8, 10),
+            ("a:(TO)", 3, 5),
         ];
         for (query, start, end) in cases {
             let error = parse(query).expect_err(query);

@@ -236,15 +236,8 @@ async fn attributes_are_found_by_their_json() {
             assert_eq!(found(&admin, "file", &format!("{key}.execute{rest}")).await, expected, "{key}.execute{rest}");
         }
     }
-    for bad in [
-        "attribute.EXECUTE:5",
-        "attribute.execute:(5)",
-        "attribute:5",
-        "meta:a",
-        "attribute.nokey:a",
-        "attribute.execute:[* TO *]",
-        "attribute*.execute:5",
-    ] {
+    for bad in ["attribute.EXECUTE:5", "attribute.execute:(5)", "attribute:5", "meta:a", "attribute.nokey:a", "attribute.execute:[* TO *]"]
+    {
         refuse(&admin, "file", bad).await;
     }
     // Once it is gone it is not found.
@@ -593,8 +586,12 @@ async fn queries_that_cannot_be_answered_are_refused_with_the_column() {
         "uploader:public",
         "favorites:other",
         "comment_author:x",
-        "tag*:x",
-        "file*.name:x",
+        "file.na*me:x",
+        "*file.name:x",
+        "file.name*.x:1",
+        "upload_time:>TO",
+        "name:>=*",
+        "multi:\"\"",
         "NOT",
         "AND",
         ")",
@@ -723,4 +720,51 @@ async fn a_query_and_a_page_go_together() {
         let page = admin.send(admin.request(Method::GET, "file").query(&[("query", query), ("page", "2")])).await.ok();
         assert_eq!(page["files"].as_array().unwrap().iter().map(id).collect::<Vec<_>>(), tagged[10..], "{query}");
     }
+}
+
+#[tokio::test]
+async fn what_says_nothing_in_a_query_is_taken() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = admin.upload("TO", "content", json!({"tags": [{"tag": "to"}]})).await.ok();
+    admin.blob("text").await;
+    admin.config(json!({"family": "nine", "cfg": {"a": 1}})).await.ok();
+    define(&admin, "k", false).await;
+    let day = file["upload_time"].as_str().unwrap().split('T').next().unwrap().to_owned();
+    let short = day.replace("-0", "-");
+    let queries: &[(&str, u64)] = &[
+        ("blob.first_seen:>=1h", 3),
+        ("NOT blob.first_seen:>=1h", 0),
+        ("NOT blob.first_seen:2020-1-1", 3),
+        ("blob.last_seen:>=1h", 1),
+        ("file.name:TO AND blob.first_seen:>=1h", 1),
+        (&format!("upload_time:{short}"), 3),
+        (&format!("upload_time:\"{short} 0:0\" OR upload_time:>\"{short}  0:0:1\""), 3),
+        ("upload_time:>2026-1-1", 3),
+        ("upload_time:2020-1-1", 0),
+        ("upload_time:>=*", 3),
+        ("file.size:<*", 3),
+        ("NOT file.size:<*", 0),
+        ("upload_count:>=\"*\"", 3),
+        ("blob.last_seen:<=*", 3),
+        ("config.multi:\"\"", 1),
+        ("blob.multi:\" \"", 1),
+        ("NOT blob.multi:\"\"", 0),
+        ("file.name*:TO", 1),
+        ("file**.name:TO", 1),
+        ("config.family*:nine", 1),
+        ("config*.cfg.a:1", 1),
+        ("tag*:t*", 1),
+        ("attribute*.k:1", 0),
+        ("parent*:(tag:to)", 0),
+        ("shared*:admin", 3),
+        ("tag:TO", 0),
+        ("file.name:TO", 1),
+        ("tag:TO OR tag:*", 1),
+    ];
+    for (query, count) in queries {
+        assert_eq!(found(&admin, "object", query).await, *count, "{query}");
+    }
+    assert_eq!(found(&admin, "file", "blob.first_seen:>=1h").await, 1);
+    assert_eq!(found(&admin, "blob", "first_seen:>=1h AND multi:\"\"").await, 1);
 }

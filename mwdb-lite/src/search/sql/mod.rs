@@ -17,7 +17,7 @@ use crate::{db::Sql, objects::Kind};
 
 pub(crate) use functions::register;
 pub(crate) use json::{attribute, cfg, cfg_contains};
-pub(crate) use parts::{Digests, analysis, any_analysis, date, digests, range_of_time, related, size, text, upload_count};
+pub(crate) use parts::{Digests, analysis, any_analysis, anything_of, date, digests, range_of_time, related, size, text, upload_count};
 pub(crate) use people::{author, favorites, login_id, shared, sharer, uploader, users_called, visible_uploaders};
 pub(crate) use read::{Counted, count, page};
 #[cfg(test)]

@@ -255,8 +255,7 @@ pub(crate) fn date(date: Date, low: i64, high: i64, ids: Option<(i64, i64)>) -> 
         return Part::new(Some(Kind::Blob), test)
             .way(vec![Source::new("blob s", "s.object_id", sql("s.last_seen BETWEEN ? AND ?", bounds())).unordered()]);
     }
-    let kind = (date == Date::FirstSeen).then_some(Kind::Blob);
-    let part = Part::new(kind, sql("+@.upload_time BETWEEN ? AND ?", [low.into(), high.into()]));
+    let part = Part::new(None, sql("+@.upload_time BETWEEN ? AND ?", [low.into(), high.into()]));
     match ids {
         Some((oldest, newest)) => {
             part.way(vec![Source::new("object s", "s.id", sql("s.id BETWEEN ? AND ?", [oldest.into(), newest.into()]))])
@@ -284,6 +283,11 @@ pub(crate) fn analysis(id: &str) -> Part {
 pub(crate) fn any_analysis() -> Part {
     Part::new(None, Sql::new("EXISTS (SELECT 1 FROM analysis_object x WHERE x.object_id = @.id)"))
         .way(vec![Source::new("analysis_object s", "s.object_id", Sql::new("1")).repeating()])
+}
+
+/// Any object of a type.
+pub(crate) fn anything_of(kind: Kind) -> Part {
+    Part::new(Some(kind), Sql::new("1"))
 }
 
 /// Digests by their column.

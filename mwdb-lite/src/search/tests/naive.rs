@@ -19,6 +19,7 @@ pub(super) enum Query {
     FileSize(Ends),
     BlobSize(Ends),
     Hours(Ends),
+    FirstSeen(Ends),
     UploadCount(Ends),
     Dhash(String),
     Cfg(Path, Test),
@@ -137,6 +138,11 @@ impl Ends {
     }
 
     fn written(self, show: impl Fn(i64) -> String) -> String {
+        // An open start, written as a comparison.
+        if let Self { low: None, high } = self {
+            let (end, inclusive) = high.map_or(("*".to_owned(), true), |(number, inclusive)| (show(number), inclusive));
+            return format!("<{}{end}", if inclusive { "=" } else { "" });
+        }
         let bound = |bound: Option<(i64, bool)>| bound.map_or("*".to_owned(), |(number, _)| show(number));
         let open = if self.low.is_none_or(|(_, inclusive)| inclusive) { '[' } else { '{' };
         let close = if self.high.is_none_or(|(_, inclusive)| inclusive) { ']' } else { '}' };
@@ -144,8 +150,10 @@ impl Ends {
     }
 }
 
+/// With and without zeros in front.
 fn date(hours: i64) -> String {
-    format!("\"1970-01-{:02} {:02}:00\"", hours / 24 + 1, hours % 24)
+    let (day, hour) = (hours / 24 + 1, hours % 24);
+    if hours % 2 == 0 { format!("\"1970-01-{day:02} {hour:02}:00\"") } else { format!("\"1970-1-{day} {hour}:0\"") }
 }
 
 impl Test {
@@ -183,6 +191,7 @@ impl Query {
             Self::FileSize(ends) => format!("file.size:{}", ends.written(|number| number.to_string())),
             Self::BlobSize(ends) => format!("blob.size:{}", ends.written(|number| number.to_string())),
             Self::Hours(ends) => format!("upload_time:{}", ends.written(date)),
+            Self::FirstSeen(ends) => format!("blob.first_seen:{}", ends.written(date)),
             Self::UploadCount(ends) => format!("upload_count:{}", ends.written(|number| number.to_string())),
             Self::Dhash(dhash) => format!("dhash:{dhash}"),
             Self::Cfg(path, test) => format!("config.{}:{}", path_text("cfg", path), test.written(true)),
@@ -266,7 +275,7 @@ pub(super) fn eval(world: &World, caller: &Caller, query: &Query, object: &Objec
             }
         }
         // A bound is a minute; brackets do not count.
-        Query::Hours(ends) => {
+        Query::Hours(ends) | Query::FirstSeen(ends) => {
             let inclusive = Ends { low: ends.low.map(|(number, _)| (number, true)), high: ends.high.map(|(number, _)| (number, true)) };
             Some(inclusive.holds(object.time / 3_600_000_000))
         }
@@ -297,7 +306,10 @@ pub(super) fn eval(world: &World, caller: &Caller, query: &Query, object: &Objec
         Query::Author(user) => Some(object.comments.iter().any(|(author, _)| number(*author) == *user)),
         Query::Karton(None) => Some(!object.analyses.is_empty()),
         Query::Karton(Some(id)) => Some(object.analyses.contains(id)),
-        Query::MultiConfig(items) => of(Kind::Config, items.iter().any(|item| *item == object.dhash || text(&object.cfg).contains(item))),
+        Query::MultiConfig(items) => {
+            let contains = |item: &String| *item == object.dhash || text(&object.cfg).contains(item);
+            of(Kind::Config, items.is_empty() || items.iter().any(contains))
+        }
         Query::Parent(inner) => relative(&object.parents, inner),
         Query::Child(inner) => relative(&object.children, inner),
     }

@@ -63,6 +63,7 @@ fn query(random: &mut Random, world: &World, caller: &Caller, depth: usize) -> Q
         6 => Query::Content(like(random, &CONTENTS)),
         7 => Query::FileSize(ends(random, &sizes)),
         8 => Query::BlobSize(ends(random, &sizes)),
+        9 if random.chance(30) => Query::FirstSeen(ends(random, &[0, 3, 10, 25])),
         9 => Query::Hours(ends(random, &[0, 3, 10, 25])),
         10 => Query::UploadCount(ends(random, &[1, 2, 3])),
         11 => Query::Dhash(random.pick(&world.objects).dhash.clone()),
@@ -78,7 +79,7 @@ fn query(random: &mut Random, world: &World, caller: &Caller, depth: usize) -> Q
         18 => Query::Karton(random.chance(60).then(|| (*random.pick(&ANALYSES)).to_owned())),
         _ => {
             let texts = ["v", "zzz", "new", "2.5"].map(str::to_owned);
-            let mut items = vec![random.pick(&texts).clone()];
+            let mut items: Vec<String> = if random.chance(85) { vec![random.pick(&texts).clone()] } else { Vec::new() };
             if random.chance(50) {
                 items.push(random.pick(&world.objects).dhash.clone());
             }
