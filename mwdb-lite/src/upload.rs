@@ -80,7 +80,7 @@ async fn parse<S: Sink>(
     let mut form = Form { file: None, texts: HashMap::new() };
     while let Some(mut part) = multipart.next_field().await.map_err(refusal)? {
         let name = part.name().unwrap_or_default().to_owned();
-        let file_name = part.file_name().map(str::to_owned).or_else(|| extended_name(&part)).filter(|name| !name.is_empty());
+        let file_name = file_name(&part);
         match file_name {
             Some(file_name) if name == "file" && form.file.is_none() => {
                 let mut sink = start();
@@ -108,6 +108,15 @@ async fn read_text(part: &mut multer::Field<'_>) -> ApiResult<String> {
         bytes.extend_from_slice(&chunk);
     }
     String::from_utf8(bytes).map_err(|_| ApiError::BadRequest("A text part is not UTF-8".to_owned()))
+}
+
+/// What makes a part a file: a name, even an empty one.
+fn file_name(part: &multer::Field<'_>) -> Option<String> {
+    match part.file_name() {
+        // How browsers and Python send a quotation mark.
+        Some(name) if !name.is_empty() => Some(name.replace("%22", "\"")),
+        plain => extended_name(part).or_else(|| plain.map(str::to_owned)),
+    }
 }
 
 /// The name in the form `filename*=utf-8''na%C3%AFve`, which older clients send for names beyond ASCII.

@@ -25,7 +25,7 @@ pub(crate) struct Hasher {
     sha256: Sha256,
     sha512: Sha512,
     crc32: crc32fast::Hasher,
-    fuzzy: Option<fuzzyhash::FuzzyHash>,
+    fuzzy: Option<Fuzzy>,
     size: u64,
 }
 
@@ -37,7 +37,7 @@ impl Hasher {
             sha256: Sha256::new(),
             sha512: Sha512::new(),
             crc32: crc32fast::Hasher::new(),
-            fuzzy: ssdeep.then(fuzzyhash::FuzzyHash::default),
+            fuzzy: ssdeep.then(Fuzzy::default),
             size: 0,
         }
     }
@@ -62,10 +62,7 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Digests {
-        let ssdeep = self.fuzzy.map(|mut fuzzy| {
-            fuzzy.finalize();
-            fuzzy.to_string()
-        });
+        let ssdeep = self.fuzzy.map(Fuzzy::finish);
         Digests {
             md5: hex(&self.md5.finalize()),
             sha1: hex(&self.sha1.finalize()),
@@ -74,6 +71,37 @@ impl Hasher {
             crc32: format!("{:08x}", self.crc32.finalize()),
             ssdeep: ssdeep.filter(|text| !text.is_empty()),
         }
+    }
+}
+
+/// The fuzzy hash `BLOCKSIZE:HASH:HASH`, the second hash being that of blocks twice as large.
+///
+/// Where no block of that size ended, both hashes are the one character of what is left at the end.
+/// The implementation leaves it out of the second; here it is put back.
+#[derive(Default)]
+struct Fuzzy {
+    hash: fuzzyhash::FuzzyHash,
+    /// The last bytes, as many as its rolling checksum sees. When all are 0 nothing counts as left.
+    window: [u8; 7],
+}
+
+impl Fuzzy {
+    fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        let last = &bytes[bytes.len().saturating_sub(self.window.len())..];
+        self.window.rotate_left(last.len());
+        let start = self.window.len() - last.len();
+        self.window[start..].copy_from_slice(last);
+    }
+
+    fn finish(mut self) -> String {
+        self.hash.finalize();
+        let mut text = self.hash.to_string();
+        if text.ends_with(':') && self.window != [0; 7] {
+            let rest = text.trim_end_matches(':').chars().next_back();
+            text.extend(rest);
+        }
+        text
     }
 }
 

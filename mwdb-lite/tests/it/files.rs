@@ -303,3 +303,24 @@ async fn legacy_uploads_still_work() {
     let strict = Server::with(|config| config.enable_brownout = true).await;
     strict.admin().await.put("blob/root", blob).await.refused(400);
 }
+
+#[tokio::test]
+async fn names_may_be_empty_or_hold_quotation_marks() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let send = |disposition: &'static str, content: &'static str| {
+        let body = format!("--B\r\nContent-Disposition: form-data; name=\"file\"; {disposition}\r\n\r\n{content}\r\n--B--\r\n");
+        admin.send(admin.request(reqwest::Method::POST, "file").header("Content-Type", "multipart/form-data; boundary=B").body(body))
+    };
+    for (content, disposition, expected) in [
+        ("1", r#"filename="a%22b.bin""#, "ab.bin"),
+        ("2", r#"filename="a%0Ab%41.bin""#, "a0Ab41.bin"),
+        ("3", r#"filename="a\"b.bin""#, "ab.bin"),
+        ("4", r#"filename="""#, ""),
+        ("5", r#"filename=""; filename*=utf-8''y%22.bin"#, "y.bin"),
+    ] {
+        assert_eq!(send(disposition, content).await.ok()["file_name"], expected, "{disposition}");
+    }
+    send(r#"filename="""#, "").await.refused(400);
+    send("x=1", "content").await.refused(400);
+}
