@@ -100,7 +100,9 @@ pub(crate) fn known(request: &Request<'_>) -> Option<Arc<Caller>> {
 
 async fn look_up(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
     let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
-    match request.headers().get_one("Authorization").and_then(|header| header.strip_prefix("Bearer ")) {
+    let token = request.headers().get_one("Authorization").and_then(|header| header.strip_prefix("Bearer "));
+    // One blank separates: a second one is no part of a token.
+    match token.filter(|token| !token.starts_with(' ')) {
         Some(token) => identify(app, token).await,
         None => Ok(None),
     }

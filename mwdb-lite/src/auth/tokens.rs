@@ -2,6 +2,7 @@
 //!
 //! The one rule: only the algorithm named here is accepted, whatever the header of a token says.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -94,7 +95,8 @@ impl Tokens {
         // Checked below, by the rules of the reference: no leeway, lists of audiences, no `exp` for keys.
         validation.validate_exp = false;
         validation.validate_aud = false;
-        jsonwebtoken::decode::<Map<String, Value>>(token, &self.checking, &validation).ok().map(|data| data.claims)
+        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &self.checking, &validation).ok()?.claims;
+        (is_understood(token) && is_begun(&claims)).then_some(claims)
     }
 
     /// The claims of a token with the wanted scope that is valid now.
@@ -105,7 +107,7 @@ impl Tokens {
 
     fn is_current(&self, claims: &Map<String, Value>, scope: &str) -> bool {
         let now = Timestamp::now().seconds();
-        let expired = claims.get("exp").is_some_and(|exp| exp.as_i64().is_none_or(|exp| exp <= now));
+        let expired = claims.get("exp").is_some_and(|exp| seconds(exp).is_none_or(|exp| exp <= now));
         let not_yet = claims.get("iat").is_some_and(|iat| iat.as_f64().is_none_or(|iat| Timestamp::from_seconds(iat) > Timestamp::now()));
         let audience_fits = match claims.get("aud") {
             Some(Value::String(audience)) => *audience == self.audience,
@@ -157,6 +159,30 @@ impl Tokens {
     }
 }
 
+/// Whether the header asks for nothing that this server does not know: `crit` names what must be
+/// understood, `b64: false` is another way to sign.
+fn is_understood(token: &str) -> bool {
+    let header = token.split('.').next().and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let header = header.and_then(|json| serde_json::from_slice::<Map<String, Value>>(&json).ok());
+    header.is_some_and(|header| !header.contains_key("crit") && header.get("b64") != Some(&Value::Bool(false)))
+}
+
+/// Whether the token may be used yet, and is named by a text if it has a name.
+fn is_begun(claims: &Map<String, Value>) -> bool {
+    let begun = claims.get("nbf").is_none_or(|nbf| seconds(nbf).is_some_and(|nbf| nbf <= Timestamp::now().seconds()));
+    begun && claims.get("jti").is_none_or(Value::is_string)
+}
+
+/// A moment as tokens spell it: a number, also in quotation marks; parts of a second do not count.
+fn seconds(value: &Value) -> Option<i64> {
+    match value {
+        #[expect(clippy::cast_possible_truncation, reason = "a moment too far away is as far as there is")]
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|number| number as i64)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +210,10 @@ mod tests {
         assert!(tokens().bearer(&forge(&header, &good, "e2e-testing-key")).is_some());
         assert!(tokens().bearer(&forge(&header, &good, "another key")).is_none());
         assert!(tokens().bearer(&forge(&Header::new(Algorithm::HS256), &good, "e2e-testing-key")).is_none());
-        let changes: [(&str, Value); 7] = [
+        let changes: [(&str, Value); 10] = [
+            ("nbf", 99_999_999_999_i64.into()),
+            ("nbf", Value::Null),
+            ("jti", 1.into()),
             ("aud", "http://elsewhere".into()),
             ("exp", 1.into()),
             ("exp", "soon".into()),
@@ -201,9 +230,27 @@ mod tests {
     }
 
     #[test]
+    fn headers_and_moments_are_read_as_clients_may_write_them() {
+        let claims = serde_json::json!({"login": "a", "sub": "a", "iat": 1, "nbf": 1.5, "jti": "x", "aud": "http://127.0.0.1",
+            "scope": "api_key", "exp": "99999999999", "api_key_id": "k"});
+        let with = |member: &str| {
+            let header = format!(r#"{{"alg": "HS512", "typ": "JWT"{member}}}"#);
+            let message = [header, claims.to_string()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).join(".");
+            let key = EncodingKey::from_secret(b"e2e-testing-key");
+            let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS512).expect("a signature");
+            tokens().bearer(&format!("{message}.{signature}"))
+        };
+        for good in ["", r#", "b64": true"#, r#", "kid": "x""#, r#", "x": 1"#] {
+            assert!(with(good).is_some(), "{good}");
+        }
+        for bad in [r#", "crit": ["x"]"#, r#", "crit": []"#, r#", "crit": null"#, r#", "b64": false"#] {
+            assert!(with(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_token_without_signature_is_refused() {
-        use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-        let part = |value: Value| BASE64.encode(value.to_string());
+        let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(serde_json::json!({"alg": "none", "typ": "JWT"}));
         let claims = part(serde_json::json!({"login": "admin", "version_uid": null}));
         assert!(tokens().bearer(&format!("{header}.{claims}.")).is_none());

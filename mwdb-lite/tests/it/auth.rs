@@ -338,3 +338,24 @@ async fn registration_waits_for_acceptance() {
     let closed = Server::start().await;
     closed.anonymous().post("auth/register", form("alice")).await.refused(403);
 }
+
+#[tokio::test]
+async fn tokens_are_refused_before_their_time_and_under_a_name_that_is_none() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let token = admin.token.clone().unwrap();
+    let own = claims(&token);
+    for (name, value, known) in [
+        ("nbf", json!(now() - 100), true),
+        ("nbf", json!(now() + 100), false),
+        ("nbf", json!("soon"), false),
+        ("jti", json!("x"), true),
+        ("jti", json!(1), false),
+    ] {
+        let mut changed = own.clone();
+        changed[name] = value;
+        assert_eq!(is_known(&server, &forge(&changed)).await, known, "{name}: {}", changed[name]);
+    }
+    assert!(is_known(&server, &token).await);
+    assert!(!is_known(&server, &format!(" {token}")).await, "two blanks");
+}
