@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::users::{no_user, refuse_pending};
 use crate::{
-    auth::{Caller, Capability},
+    auth::{Caller, Capability, is_reserved},
     db::accounts::{self as db, GroupRow, UserRow},
     error::{ApiError, ApiResult},
 };
@@ -77,17 +77,31 @@ pub(crate) struct Changes {
     pub(crate) capabilities: Option<Vec<String>>,
     pub(crate) default: Option<bool>,
     pub(crate) workspace: Option<bool>,
+    /// An identity provider, of which there are none.
+    pub(crate) provider: Option<String>,
 }
 
 /// Gives the name the group has now.
 pub(crate) fn update(c: &Connection, name: &str, changes: Changes) -> ApiResult<String> {
     let mut group = find(c, name)?;
-    if group.immutable && (changes.name.is_some() || changes.default.is_some() || changes.workspace.is_some()) {
-        return Err(immutable());
+    let given = [
+        ("name", changes.name.is_some()),
+        ("default", changes.default.is_some()),
+        ("workspace", changes.workspace.is_some()),
+        ("provider", changes.provider.is_some()),
+    ];
+    if let Some((field, _)) = given.into_iter().find(|(_, given)| *given && group.immutable) {
+        return Err(ApiError::Forbidden(format!("Can't change '{field}', group is immutable")));
+    }
+    if let Some(provider) = changes.provider {
+        return Err(ApiError::NotFound(format!("Provider name '{provider}' not found")));
     }
     if let Some(new_name) = changes.name
         && new_name != group.name
     {
+        if is_reserved(&new_name) {
+            return Err(reserved_name());
+        }
         refuse_taken(c, &new_name)?;
         group.name = new_name;
     }
@@ -96,6 +110,11 @@ pub(crate) fn update(c: &Connection, name: &str, changes: Changes) -> ApiResult<
     group.workspace = changes.workspace.unwrap_or(group.workspace);
     db::update_group(c, &group)?;
     Ok(group.name)
+}
+
+/// 400 for the name that no group may have: none of the routes would take it.
+pub(crate) fn reserved_name() -> ApiError {
+    ApiError::invalid("name", "Group cannot be named private")
 }
 
 fn immutable() -> ApiError {

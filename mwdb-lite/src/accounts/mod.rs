@@ -1,5 +1,6 @@
 //! The rules of users, groups and API keys (no HTTP, no SQL). See MWDB API §U1 to §U6.
 
+pub(crate) mod address;
 pub(crate) mod groups;
 pub(crate) mod sessions;
 pub(crate) mod setup;

@@ -193,7 +193,8 @@ pub(crate) struct Changes {
 pub(crate) fn update(c: &Connection, caller: &Caller, login: &str, changes: &Changes) -> ApiResult<()> {
     let mut user = find(c, login)?;
     refuse_pending(&user)?;
-    if user.id == caller.id && changes.disabled == Some(true) {
+    // Any value: it would end the caller's own sessions.
+    if user.id == caller.id && changes.disabled.is_some() {
         return Err(ApiError::Forbidden("You can't block yourself.".to_owned()));
     }
     let take = |target: &mut String, value: &Option<String>| {

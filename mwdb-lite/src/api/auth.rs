@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     body::Body,
-    user::{account_fields, new_password_token},
+    user::{account_fields, new_password_token, valid_email, valid_login},
 };
 use crate::{
     accounts::{
@@ -60,7 +60,8 @@ fn password_auth(app: &App) -> ApiResult<()> {
 async fn login(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<Session>> {
     password_auth(app)?;
     let fields = body.object()?;
-    let login = check_password(app, fields.text("login")?, fields.text("password")?, address.0).await?;
+    fields.expect(&["login", "password"])?;
+    let login = check_password(app, fields.text("login")?, fields.any_text("password")?, address.0).await?;
     Ok(Json(open_session(app, login, None).await?))
 }
 
@@ -72,12 +73,7 @@ pub(crate) async fn log_in(app: &App, login: String, secret: String, address: Op
 }
 
 async fn check_password(app: &App, login: String, secret: String, address: Option<IpAddr>) -> ApiResult<String> {
-    if !is_login(&login) {
-        return Err(ApiError::invalid(
-            "login",
-            "Login should contain max 32 chars and include only letters, digits, underscores and dashes",
-        ));
-    }
+    valid_login(&login)?;
     password::check_length(&secret)?;
     if let Some(wait) = app.failed_logins.wait(&login, address) {
         return Err(ApiError::TooManyRequests(wait));
@@ -123,7 +119,8 @@ fn validate(user: User) -> Json<Identity> {
 async fn change_password(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     password_auth(app)?;
     let fields = body.object()?;
-    Ok(Json(LoginItem { login: use_password_link(app, &fields.text("token")?, fields.text("password")?).await? }))
+    fields.expect(&["password", "token"])?;
+    Ok(Json(LoginItem { login: use_password_link(app, &fields.text("token")?, fields.any_text("password")?).await? }))
 }
 
 /// Sets a password by the token of a link; gives the login.
@@ -163,8 +160,12 @@ pub(crate) async fn mail_link(app: &App, letter: Letter, login: &str) -> ApiResu
 async fn recover_password(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     password_auth(app)?;
     let fields = body.object()?;
+    fields.expect(&["login", "email"])?;
     let (login, email) = (fields.text("login")?, fields.text("email")?);
-    app.captcha.check(fields.nullable_text("recaptcha")?.as_deref(), address.0).await?;
+    let recaptcha = fields.optional_text("recaptcha")?;
+    valid_login(&login)?;
+    valid_email(&email)?;
+    app.captcha.check(recaptcha.as_deref(), address.0).await?;
     recover(app, login.clone(), email, address.0).await?;
     Ok(Json(LoginItem { login }))
 }
@@ -192,9 +193,10 @@ pub(crate) async fn recover(app: &App, login: String, email: String, address: Op
 async fn register(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     may_register(app)?;
     let fields = body.object()?;
+    fields.expect(&["login", "email", "additional_info"])?;
     let login = fields.text("login")?;
     let account = account_fields(&fields, login.clone())?;
-    app.captcha.check(fields.nullable_text("recaptcha")?.as_deref(), address.0).await?;
+    app.captcha.check(fields.optional_text("recaptcha")?.as_deref(), address.0).await?;
     ask_for_account(app, account).await?;
     Ok(Json(LoginItem { login }))
 }

@@ -3,10 +3,10 @@
 use rocket::{Route, State, delete, get, post, put, serde::json::Json};
 use serde::Serialize;
 
-use super::body::Body;
+use super::{body::Body, user::valid_login};
 use crate::{
     accounts::groups::{self, Changes, GroupItem},
-    auth::{Capability, User, is_login},
+    auth::{Capability, User, is_name, is_reserved},
     error::{ApiError, ApiResult},
     state::App,
 };
@@ -25,12 +25,25 @@ struct NameItem {
     name: String,
 }
 
+/// Refuses what can be no name of a group.
 pub(crate) fn valid_name(name: &str) -> ApiResult<()> {
-    if is_login(name) {
+    spelled(name)?;
+    if is_reserved(name) { Err(groups::reserved_name()) } else { Ok(()) }
+}
+
+/// Refuses names of other signs than names may have.
+fn spelled(name: &str) -> ApiResult<()> {
+    if is_name(name) {
         Ok(())
     } else {
-        Err(ApiError::invalid("name", "Group name should contain max 32 chars and include only letters, digits, underscores and dashes"))
+        Err(ApiError::invalid("name", "Group should contain max 32 chars and include only letters, digits, underscores, dots and dashes"))
     }
+}
+
+/// Refuses what can be no membership.
+fn valid_pair(name: &str, login: &str) -> ApiResult<()> {
+    valid_name(name)?;
+    valid_login(login)
 }
 
 #[get("/group")]
@@ -48,7 +61,9 @@ async fn detail(name: String, user: User, app: &State<App>) -> ApiResult<Json<Gr
 #[post("/group/<name>", data = "<body>")]
 async fn create(name: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<NameItem>> {
     user.require(Capability::ManageUsers)?;
-    let capabilities = body.object()?.nullable_texts("capabilities")?.unwrap_or_default();
+    let fields = body.object()?;
+    fields.optional("capabilities")?;
+    let capabilities = fields.nullable_texts("capabilities")?.unwrap_or_default();
     valid_name(&name)?;
     let new = name.clone();
     app.db.write(move |c| groups::create(c, &new, capabilities)).await?;
@@ -64,8 +79,11 @@ async fn update(name: String, user: User, body: Body, app: &State<App>) -> ApiRe
         capabilities: fields.nullable_texts("capabilities")?,
         default: fields.nullable_boolean("default")?,
         workspace: fields.nullable_boolean("workspace")?,
+        provider: fields.nullable_text("provider")?,
     };
-    changes.name.as_deref().map_or(Ok(()), valid_name)?;
+    valid_name(&name)?;
+    // Whether the group may have another name at all is told before the name that none may have.
+    changes.name.as_deref().map_or(Ok(()), spelled)?;
     let name = app.db.write(move |c| groups::update(c, &name, changes)).await?;
     Ok(Json(NameItem { name }))
 }
@@ -81,6 +99,7 @@ async fn remove(name: String, user: User, app: &State<App>) -> ApiResult<Json<Na
 #[post("/group/<name>/member/<login>")]
 async fn add_member(name: String, login: String, user: User, app: &State<App>) -> ApiResult<Json<NameItem>> {
     user.require(Capability::ManageUsers)?;
+    valid_pair(&name, &login)?;
     let group = name.clone();
     app.db.write(move |c| groups::add_member(c, &group, &login)).await?;
     Ok(Json(NameItem { name }))
@@ -90,6 +109,7 @@ async fn add_member(name: String, login: String, user: User, app: &State<App>) -
 async fn set_admin(name: String, login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<NameItem>> {
     user.require(Capability::ManageUsers)?;
     let group_admin = body.object()?.boolean("group_admin")?;
+    valid_pair(&name, &login)?;
     let group = name.clone();
     app.db.write(move |c| groups::set_admin(c, &group, &login, group_admin)).await?;
     Ok(Json(NameItem { name }))
@@ -97,6 +117,7 @@ async fn set_admin(name: String, login: String, user: User, body: Body, app: &St
 
 #[delete("/group/<name>/member/<login>")]
 async fn remove_member(name: String, login: String, user: User, app: &State<App>) -> ApiResult<Json<NameItem>> {
+    valid_pair(&name, &login)?;
     let group = name.clone();
     app.change(&user.0, move |c, caller| groups::remove_member(c, caller, &group, &login)).await?;
     Ok(Json(NameItem { name }))

@@ -8,10 +8,14 @@ use serde::Serialize;
 use super::{
     auth::{LoginItem, mail_link},
     body::{Body, Fields, boolean_text},
+    params::Query,
 };
 use crate::{
-    accounts::users::{self, Account, Changes, Profile, UserDetail, UserItem},
-    auth::{Caller, Capability, User, is_login},
+    accounts::{
+        address::is_address,
+        users::{self, Account, Changes, Profile, UserDetail, UserItem},
+    },
+    auth::{Caller, Capability, User, is_name, is_reserved},
     error::{ApiError, ApiResult},
     mail::Letter,
     state::App,
@@ -27,9 +31,9 @@ struct Users {
 }
 
 #[get("/user?<pending>")]
-async fn list(pending: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<Users>> {
+async fn list(pending: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Users>> {
     user.require(Capability::ManageUsers)?;
-    let pending = pending.is_some_and(|value| !value.is_empty());
+    let pending = pending.0.is_some_and(|value| !value.is_empty());
     let users = app.db.read(move |c| users::list(c, pending)).await?;
     Ok(Json(Users { users }))
 }
@@ -40,29 +44,33 @@ async fn detail(login: String, user: User, app: &State<App>) -> ApiResult<Json<U
     Ok(Json(app.db.read(move |c| users::detail(c, &login)).await?))
 }
 
-fn email(text: &str) -> ApiResult<()> {
-    let valid = text.split_once('@').is_some_and(|(name, domain)| {
-        !name.is_empty() && !domain.contains('@') && domain.split('.').count() > 1 && domain.split('.').all(|label| !label.is_empty())
-    });
-    let plain = !text.chars().any(|character| character.is_whitespace() || character.is_control());
-    if valid && plain && text.len() <= 254 { Ok(()) } else { Err(ApiError::invalid("email", "Not a valid email address.")) }
+/// Refuses what is no e-mail address.
+pub(super) fn valid_email(text: &str) -> ApiResult<()> {
+    if is_address(text) { Ok(()) } else { Err(ApiError::invalid("email", "Not a valid email address.")) }
+}
+
+/// Refuses what can be no login.
+pub(super) fn valid_login(login: &str) -> ApiResult<()> {
+    if !is_name(login) {
+        return Err(ApiError::invalid(
+            "login",
+            "Login should contain max 32 chars and include only letters, digits, underscores, dots and dashes",
+        ));
+    }
+    if is_reserved(login) { Err(ApiError::invalid("login", "User cannot be named private")) } else { Ok(()) }
 }
 
 /// What a new account must bring.
 pub(crate) fn account_fields(fields: &Fields, login: String) -> ApiResult<Account> {
+    fields.expect(&["email", "additional_info"])?;
     let account = Account {
         login,
         email: fields.text("email")?,
         additional_info: fields.text("additional_info")?,
-        feed_quality: fields.optional_text("feed_quality")?.unwrap_or_else(|| "high".to_owned()),
+        feed_quality: fields.optional_text("feed_quality")?.filter(|text| !text.is_empty()).unwrap_or_else(|| "high".to_owned()),
     };
-    if !is_login(&account.login) {
-        return Err(ApiError::invalid(
-            "login",
-            "Login should contain max 32 chars and include only letters, digits, underscores and dashes",
-        ));
-    }
-    email(&account.email)?;
+    valid_login(&account.login)?;
+    valid_email(&account.email)?;
     filled_info(&account.additional_info)?;
     Ok(account)
 }
@@ -73,7 +81,7 @@ fn filled_info(text: &str) -> ApiResult<()> {
 
 /// The rules of new accounts, for what changes.
 pub(crate) fn check_changes(changes: &Changes) -> ApiResult<()> {
-    changes.email.as_deref().map_or(Ok(()), email)?;
+    changes.email.as_deref().map_or(Ok(()), valid_email)?;
     changes.additional_info.as_deref().map_or(Ok(()), filled_info)
 }
 
@@ -101,6 +109,9 @@ async fn update(login: String, user: User, body: Body, app: &State<App>) -> ApiR
         feed_quality: fields.nullable_text("feed_quality")?,
         disabled: fields.nullable_boolean("disabled")?,
     };
+    // Known for new accounts; here it says nothing.
+    fields.nullable_boolean("send_email")?;
+    valid_login(&login)?;
     check_changes(&changes)?;
     let name = login.clone();
     app.change(&user.0, move |c, caller| users::update(c, caller, &name, &changes)).await?;
@@ -138,6 +149,7 @@ pub(crate) async fn new_password_token(app: &App, login: &str) -> ApiResult<Stri
 #[post("/user/<login>/request_password_change")]
 async fn mail_password_link(login: String, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
+    valid_login(&login)?;
     mail_link(app, Letter::Recover, &login).await?;
     Ok(Json(LoginItem { login }))
 }
@@ -145,6 +157,7 @@ async fn mail_password_link(login: String, user: User, app: &State<App>) -> ApiR
 #[post("/user/<login>/pending")]
 async fn accept(login: String, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
+    valid_login(&login)?;
     accept_user(app, &user.0, &login).await?;
     Ok(Json(LoginItem { login }))
 }
@@ -157,9 +170,10 @@ pub(crate) async fn accept_user(app: &App, caller: &Arc<Caller>, login: &str) ->
 }
 
 #[delete("/user/<login>/pending?<send_email>")]
-async fn reject(login: String, send_email: Option<&str>, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
+async fn reject(login: String, send_email: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
-    let value = send_email.ok_or_else(|| ApiError::invalid("send_email", super::body::REQUIRED))?;
+    valid_login(&login)?;
+    let value = send_email.0.ok_or_else(|| ApiError::invalid("send_email", super::body::REQUIRED))?;
     let mail = boolean_text(value).ok_or_else(|| ApiError::invalid("send_email", super::body::NOT_BOOLEAN))?;
     reject_user(app, &login, mail).await?;
     Ok(Json(LoginItem { login }))
@@ -177,8 +191,6 @@ pub(crate) async fn reject_user(app: &App, login: &str, mail: bool) -> ApiResult
 
 #[get("/profile/<login>")]
 async fn profile(login: String, user: User, app: &State<App>) -> ApiResult<Json<Profile>> {
-    if !is_login(&login) {
-        return Err(ApiError::invalid("login", "Login contains invalid characters"));
-    }
+    valid_login(&login)?;
     Ok(Json(app.look(&user.0, move |c, caller| users::profile(c, caller, &login)).await?))
 }

@@ -75,5 +75,10 @@ pub(crate) fn is_name(text: &str) -> bool {
 
 /// A name that may be given to a new account or group; `private` has a meaning of its own.
 pub(crate) fn is_login(text: &str) -> bool {
-    is_name(text) && !text.eq_ignore_ascii_case("private")
+    is_name(text) && !is_reserved(text)
+}
+
+/// No account and no group may be called so.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.eq_ignore_ascii_case("private")
 }

@@ -180,3 +180,92 @@ async fn what_a_removed_user_wrote_stays() {
     let share = bob.get(&format!("file/{file}/share")).await.ok()["shares"][0].clone();
     assert_eq!((&share["group_name"], share.get("related_user_login")), (&json!("public"), Some(&Value::Null)));
 }
+
+#[tokio::test]
+async fn nobody_says_of_themselves_whether_they_are_disabled() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for disabled in [true, false] {
+        let message = admin.put("user/admin", json!({"additional_info": "changed", "disabled": disabled})).await.refused(403);
+        assert_eq!(message, "You can't block yourself.");
+    }
+    assert_ne!(admin.get("user/admin").await.ok()["additional_info"], "changed");
+    admin.put("user/admin", json!({"disabled": null})).await.ok();
+    admin.get("auth/validate").await.ok();
+}
+
+#[tokio::test]
+async fn bodies_of_accounts_are_checked_and_completed() {
+    let server = Server::with(|config| config.enable_registration = true).await;
+    let admin = server.admin().await;
+    let body = json!({"email": "a@localhost", "additional_info": "x", "feed_quality": ""});
+    admin.post("user/alice", body).await.ok();
+    assert_eq!(admin.get("user/alice").await.ok()["feed_quality"], "high");
+    for email in ["a..b@x.io", "a@-x.io", "a@x.i", "a.@x.io", "a@x_y.io", ""] {
+        admin.post("user/bob", json!({"email": email, "additional_info": "x"})).await.refused(400);
+        admin.put("user/alice", json!({"email": email})).await.refused(400);
+        admin.post("auth/recover_password", json!({"login": "alice", "email": email})).await.refused(400);
+    }
+    admin.put("user/alice", json!({"send_email": "x"})).await.refused(400);
+    admin.put("user/alice", json!({"send_email": true})).await.ok();
+    admin.put("user/alice", json!({"send_email": null})).await.ok();
+    let anonymous = server.anonymous();
+    for login in ["", "a b", "private", &"x".repeat(33)] {
+        anonymous.post("auth/recover_password", json!({"login": login, "email": "a@x.io"})).await.refused(400);
+    }
+    anonymous.post("auth/recover_password", json!({"login": "nobody", "email": "a@x.io"})).await.refused(403);
+    for path in ["auth/recover_password", "auth/register"] {
+        let body = json!({"login": "carol", "email": "a@x.io", "additional_info": "x", "recaptcha": null});
+        anonymous.post(path, body).await.refused(400);
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_no_name_is_refused_where_it_is_written() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    server.user(&admin, "alice", &[]).await;
+    server.group(&admin, "g1", &[]).await;
+    for login in ["a%20b", "private"] {
+        admin.put(&format!("user/{login}"), json!({})).await.refused(400);
+        admin.post_empty(&format!("user/{login}/request_password_change")).await.refused(400);
+        admin.post_empty(&format!("user/{login}/pending")).await.refused(400);
+        admin.delete(&format!("user/{login}/pending?send_email=0")).await.refused(400);
+        admin.get(&format!("user/{login}")).await.missing();
+        admin.delete(&format!("user/{login}")).await.missing();
+    }
+    for pair in ["a%20b/member/alice", "private/member/alice", "g1/member/a%20b", "g1/member/private", "public/member/a%20b"] {
+        admin.post_empty(&format!("group/{pair}")).await.refused(400);
+        admin.put(&format!("group/{pair}"), json!({"group_admin": true})).await.refused(400);
+        admin.delete(&format!("group/{pair}")).await.refused(400);
+    }
+    for name in ["a%20b", "private"] {
+        admin.put(&format!("group/{name}"), json!({})).await.refused(400);
+        admin.get(&format!("group/{name}")).await.missing();
+        admin.delete(&format!("group/{name}")).await.missing();
+    }
+}
+
+#[tokio::test]
+async fn groups_have_no_providers_and_some_keep_their_names() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    server.user(&admin, "alice", &[]).await;
+    admin.post("group/g1", json!({"capabilities": null})).await.refused(400);
+    admin.post("group/g1", json!({"capabilities": []})).await.ok();
+    for group in ["public", "alice"] {
+        for change in [json!({"provider": "x"}), json!({"name": "private"}), json!({"name": group}), json!({"default": true})] {
+            let message = admin.put(&format!("group/{group}"), change).await.refused(403);
+            assert!(message.ends_with("group is immutable"), "{message}");
+        }
+        admin.put(&format!("group/{group}"), json!({"name": "a b"})).await.refused(400);
+        admin.put(&format!("group/{group}"), json!({"name": null, "provider": null})).await.ok();
+    }
+    for group in ["g1", "registered"] {
+        let message = admin.put(&format!("group/{group}"), json!({"provider": "x"})).await.refused(404);
+        assert_eq!(message, "Provider name 'x' not found");
+    }
+    admin.put("group/g1", json!({"provider": 1})).await.refused(400);
+    admin.put("group/g1", json!({"name": "private"})).await.refused(400);
+    admin.put("group/nothing", json!({"name": "private"})).await.missing();
+}

@@ -137,3 +137,29 @@ async fn refusals_are_not_affected_by_odd_headers() {
     let reply = client.send(client.request(Method::GET, "file").header("Accept", "text/html")).await;
     reply.refused(401);
 }
+
+#[tokio::test]
+async fn all_that_is_missing_is_named_at_once() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let missing = |fields: &[&str]| {
+        let fields: Vec<String> = fields.iter().map(|field| format!("'{field}': ['Missing data for required field.']")).collect();
+        format!("ValidationError: {{{}}}", fields.join(", "))
+    };
+    let file = id(&admin.file("content").await);
+    let metakeys = format!("file/{file}/meta");
+    for (path, fields) in [
+        ("auth/login", &["login", "password"][..]),
+        ("auth/change_password", &["password", "token"]),
+        ("auth/recover_password", &["login", "email"]),
+        ("user/alice", &["email", "additional_info"]),
+        ("blob", &["blob_name", "blob_type", "content"]),
+        ("config", &["family", "cfg"]),
+        ("attribute", &["key", "label", "description", "hidden"]),
+        ("file/quick_query", &["query", "name", "type"]),
+        (&metakeys, &["key", "value"]),
+    ] {
+        assert_eq!(admin.post(path, json!({})).await.refused(400), missing(fields), "{path}");
+    }
+    assert_eq!(admin.post("blob", json!({"blob_type": "t"})).await.refused(400), missing(&["blob_name", "content"]));
+}

@@ -41,8 +41,8 @@ const LEGACY: &str = "json:string metakeys:string upload_as:string";
 const FILE_FORM: &str = "file:binary! options:string";
 const LEGACY_FILE_FORM: &str = "file:binary! json:string metakeys:string upload_as:string";
 const USER: &str = "email:string! additional_info:string! feed_quality:string send_email:boolean";
-const USER_CHANGES: &str = "email:string? additional_info:string? feed_quality:string? disabled:boolean?";
-const GROUP_CHANGES: &str = "name:string? capabilities:[string]? default:boolean? workspace:boolean?";
+const USER_CHANGES: &str = "email:string? additional_info:string? feed_quality:string? disabled:boolean? send_email:boolean?";
+const GROUP_CHANGES: &str = "name:string? capabilities:[string]? default:boolean? workspace:boolean? provider:string?";
 const DEFINITION: &str =
     "key:string! label:string! description:string! url_template:string rich_template:string example_value:string hidden:boolean!";
 const DEFINITION_CHANGES: &str =
@@ -57,10 +57,10 @@ pub(crate) static TABLE: &[Entry] = &[
     route(Get, "/server/admin", "serveradmininforesource", "Settings for administrators", Needs(C::ManageUsers), Nothing, Fields("rate_limit_enabled:boolean! plugins_enabled:boolean! active_plugins:object!"), &[]),
     route(Get, "/docs", "serverdocsresource", "This document", Login, Nothing, Fields("openapi:string! info:object! paths:object!"), &[]),
     route(Post, "/auth/login", "loginresource", "Open a session by password", Anyone, Json("login:string! password:string!"), Item("Session"), &[400, 403]),
-    route(Post, "/auth/register", "registerresource", "Ask for an account", Anyone, Json("login:string! email:string! additional_info:string! recaptcha:string?"), Item("LoginName"), &[400, 403, 409]),
+    route(Post, "/auth/register", "registerresource", "Ask for an account", Anyone, Json("login:string! email:string! additional_info:string! recaptcha:string"), Item("LoginName"), &[400, 403, 409]),
     route(Post, "/auth/change_password", "changepasswordresource", "Set a password by the token of a link", Token, Json("token:string! password:string!"), Item("LoginName"), &[400, 403]),
     route(Post, "/auth/request_password_change", "requestpasswordchangeresource", "Mail oneself a link to set a password", Needs(C::ManageProfile), Nothing, Item("LoginName"), &[500]),
-    route(Post, "/auth/recover_password", "recoverpasswordresource", "Mail a link to who knows login and address", Anyone, Json("login:string! email:string! recaptcha:string?"), Item("LoginName"), &[400, 403, 500]),
+    route(Post, "/auth/recover_password", "recoverpasswordresource", "Mail a link to who knows login and address", Anyone, Json("login:string! email:string! recaptcha:string"), Item("LoginName"), &[400, 403, 500]),
     route(Post, "/auth/refresh", "refreshtokenresource", "A new session", Login, Nothing, Item("Session"), &[]),
     route(Get, "/auth/validate", "validatetokenresource", "Who one is", Login, Nothing, Item("Identity"), &[]),
     route(Get, "/auth/groups", "authgrouplistresource", "Own workspaces", Login, Nothing, Keyed("groups", "Group"), &[]),
@@ -140,18 +140,18 @@ pub(crate) static TABLE: &[Entry] = &[
     route(Put, "/user/<login>", "userresource", "Change an account", Needs(C::ManageUsers), Json(USER_CHANGES), Item("LoginName"), &[400, 404]),
     route(Delete, "/user/<login>", "userresource", "Remove an account", Needs(C::ManageUsers), Nothing, Item("LoginName"), &[404]),
     route(Get, "/user/<login>/change_password", "usergetpasswordchangetokenresource", "A token that sets a password once", Needs(C::ManageUsers), Nothing, Fields("login:string! token:string!"), &[404]),
-    route(Post, "/user/<login>/request_password_change", "userrequestpasswordchangeresource", "Mail a link to set a password", Needs(C::ManageUsers), Nothing, Item("LoginName"), &[404, 500]),
-    route(Post, "/user/<login>/pending", "userpendingresource", "Accept a registration", Needs(C::ManageUsers), Nothing, Item("LoginName"), &[404, 500]),
+    route(Post, "/user/<login>/request_password_change", "userrequestpasswordchangeresource", "Mail a link to set a password", Needs(C::ManageUsers), Nothing, Item("LoginName"), &[400, 404, 500]),
+    route(Post, "/user/<login>/pending", "userpendingresource", "Accept a registration", Needs(C::ManageUsers), Nothing, Item("LoginName"), &[400, 404, 500]),
     route(Delete, "/user/<login>/pending?<send_email>", "userpendingresource", "Reject a registration", Needs(C::ManageUsers), Nothing, Item("LoginName"), &[400, 404]),
     route(Get, "/profile/<login>", "userprofileresource", "Own account, or that of a group mate", Login, Nothing, Item("Profile"), &[400, 404]),
     route(Get, "/group", "grouplistresource", "Groups", Needs(C::ManageUsers), Nothing, Keyed("groups", "Group"), &[]),
     route(Get, "/group/<name>", "groupresource", "One group", Needs(C::ManageUsers), Nothing, Item("Group"), &[404]),
-    route(Post, "/group/<name>", "groupresource", "Make a group", Needs(C::ManageUsers), Json("capabilities:[string]?"), Item("GroupName"), &[400, 409]),
+    route(Post, "/group/<name>", "groupresource", "Make a group", Needs(C::ManageUsers), Json("capabilities:[string]"), Item("GroupName"), &[400, 409]),
     route(Put, "/group/<name>", "groupresource", "Change a group", Needs(C::ManageUsers), Json(GROUP_CHANGES), Item("GroupName"), &[400, 404, 409]),
     route(Delete, "/group/<name>", "groupresource", "Remove a group", Needs(C::ManageUsers), Nothing, Item("GroupName"), &[404]),
-    route(Post, "/group/<name>/member/<login>", "groupmemberresource", "Add a member", Needs(C::ManageUsers), Nothing, Item("GroupName"), &[404, 409]),
+    route(Post, "/group/<name>/member/<login>", "groupmemberresource", "Add a member", Needs(C::ManageUsers), Nothing, Item("GroupName"), &[400, 404, 409]),
     route(Put, "/group/<name>/member/<login>", "groupmemberresource", "Make a member administrator of the group, or not", Needs(C::ManageUsers), Json("group_admin:boolean!"), Item("GroupName"), &[400, 404]),
-    route(Delete, "/group/<name>/member/<login>", "groupmemberresource", "Remove a member", Depends("`manage_users`, or administrator of the group"), Nothing, Item("GroupName"), &[403, 404, 409]),
+    route(Delete, "/group/<name>/member/<login>", "groupmemberresource", "Remove a member", Depends("`manage_users`, or administrator of the group"), Nothing, Item("GroupName"), &[400, 403, 404, 409]),
     route(Get, "/varz", "metricsresource", "Metrics, as Prometheus reads them", Needs(C::AccessPrometheusMetrics), Nothing, Text, &[]),
     route(Get, "/remote", "remotelistresource", "Other servers that are known: none", Login, Nothing, Fields("remotes:[string]!"), &[]),
 ];
