@@ -324,3 +324,37 @@ async fn names_may_be_empty_or_hold_quotation_marks() {
     send(r#"filename="""#, "").await.refused(400);
     send("x=1", "content").await.refused(400);
 }
+
+#[tokio::test]
+async fn fuzzy_hashes_are_those_of_ssdeep() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let mut state = 1_u64;
+    let mut noise = |count: usize, zeros: usize| {
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            bytes.push(state.to_be_bytes()[0]);
+        }
+        bytes.resize(count + zeros, 0);
+        bytes
+    };
+    for (content, expected) in [
+        (b"first".to_vec(), "3:7:7"),
+        (b"a".to_vec(), "3:E:E"),
+        (vec![b'x'; 1024], "3:n:n"),
+        (vec![b'x'; 10_000], "3:n:n"),
+        (vec![0; 100], "3::"),
+        // Nothing is left where all of the last seven bytes are 0.
+        (b"first\0\0\0\0\0\0".to_vec(), "3:zX:j"),
+        (b"first\0\0\0\0\0\0\0".to_vec(), "3:z:"),
+        (noise(1, 0), "3:J:J"),
+        (noise(3, 0), "3:i:i"),
+        (noise(10, 0), "3:TJh:Tf"),
+        (noise(20, 0), "3:+56MsHtZ:+cZ"),
+        (noise(30, 0), "3:IGP8IXyn:IEyn"),
+    ] {
+        let size = content.len();
+        assert_eq!(admin.upload("a", content, Value::Null).await.ok()["ssdeep"], expected, "{size} bytes");
+    }
+}
