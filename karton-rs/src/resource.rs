@@ -36,7 +36,7 @@ pub struct Resource {
     /// File name, free text; empty when the sender gave none.
     pub name: String,
     /// The name as it came, when it was no text: null, or not Unicode. It goes on like that unless `name` is set.
-    given_name: Option<Value>,
+    given_name: Option<Box<Value>>,
     /// Bucket; none: the default bucket, filled in when the task is sent.
     pub bucket: Option<String>,
     /// Bytes.
@@ -69,7 +69,7 @@ impl Resource {
         let mut fields = Map::new();
         fields.insert("uid".to_owned(), self.uid.as_str().into());
         let given = self.given_name.as_ref().filter(|given| shown_name(given).as_ref() == Some(&self.name));
-        fields.insert("name".to_owned(), given.cloned().unwrap_or_else(|| self.name.as_str().into()));
+        fields.insert("name".to_owned(), given.map_or_else(|| self.name.as_str().into(), |given| Value::clone(given)));
         fields.insert("bucket".to_owned(), self.bucket.clone().into());
         fields.insert("size".to_owned(), self.size.into());
         fields.insert("metadata".to_owned(), self.metadata.clone().into());
@@ -93,7 +93,7 @@ impl Resource {
         };
         let given_name = required("name")?;
         let name = shown_name(given_name).ok_or(ResourceError::Invalid("name"))?;
-        let given_name = Some(given_name).filter(|given| !matches!(given, Value::String(_))).cloned();
+        let given_name = Some(given_name).filter(|given| !matches!(given, Value::String(_))).cloned().map(Box::new);
         let bucket = match required("bucket")? {
             Value::Null => None,
             bucket => Some(text(bucket, "bucket")?),

@@ -86,7 +86,8 @@ fn decode_hz(mut rest: &[u8]) -> Option<String> {
             }
             // A line that goes on.
             (false, [b'~', b'\n', more @ ..]) => more,
-            (false, [b'~', ..]) => return None,
+            // A mark that means nothing, or half of a pair.
+            (false, [b'~', ..]) | (true, [_]) => return None,
             (false, [byte, more @ ..]) => {
                 text.push(char::from(*byte));
                 more
@@ -99,7 +100,6 @@ fn decode_hz(mut rest: &[u8]) -> Option<String> {
                 push_pair(&mut text, Shifting::Hz, *row, *cell)?;
                 more
             }
-            (true, [_]) => return None,
         };
     }
 }

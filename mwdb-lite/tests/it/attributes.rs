@@ -289,7 +289,7 @@ async fn values_that_clients_cannot_read_back_are_refused() {
     define(&admin, "k", false).await;
     let file = id(&admin.file("content").await);
     for text in [r#""a\u0000b""#, r#""a\ud800b""#] {
-        for value in [text.to_owned(), format!("[[{text}]]"), format!(r#"{{"a": {text}}}"#), format!(r#"{{{text}: 1}}"#)] {
+        for value in [text.to_owned(), format!("[[{text}]]"), format!(r#"{{"a": {text}}}"#), format!(r"{{{text}: 1}}")] {
             let body = format!(r#"{{"key": "k", "value": {value}}}"#);
             admin.raw(reqwest::Method::POST, &format!("file/{file}/attribute"), body).await.refused(400);
             let options =

@@ -50,15 +50,12 @@ impl Run<'_> {
     /// Finds out what has to be known about a resource.
     pub(super) async fn sample_file<'r>(&'r self, resource: &'r Resource) -> Result<SampleFile<'r>, ReportError> {
         let digest = resource.sha256().filter(|digest| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let (id, size, content): (_, _, Box<dyn Content + 'r>) = match digest {
+        let (id, size, content): (_, _, Box<dyn Content + 'r>) = if let Some(digest) = digest {
             // What the task says names the object, as it does for the other services.
-            Some(digest) => {
-                (digest.to_ascii_lowercase(), resource.size.unwrap_or_default(), Box::new(Stored { samples: self.samples, resource }))
-            }
-            None => {
-                let (path, size, computed) = self.spool(resource).await?;
-                (computed, size, Box::new(Spooled(path)))
-            }
+            (digest.to_ascii_lowercase(), resource.size.unwrap_or_default(), Box::new(Stored { samples: self.samples, resource }))
+        } else {
+            let (path, size, computed) = self.spool(resource).await?;
+            (computed, size, Box::new(Spooled(path)))
         };
         let name = if resource.name.is_empty() { id.clone() } else { resource.name.clone() };
         Ok(SampleFile { id, name, size, content })
@@ -73,7 +70,7 @@ impl Run<'_> {
                     return Ok(copied);
                 }
                 Err(error) if error.is_away() || (error.is_temporary() && waiter.may_repeat()) => {
-                    waiter.pause(&error).await.map_err(|_| ReportError::Stopped)?
+                    waiter.pause(&error).await.map_err(|_| ReportError::Stopped)?;
                 }
                 Err(source) => return Err(ReportError::Content { name: resource.name.clone(), source }),
             }
