@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// Size of a sample that is scanned from its file.
-const HUGE: u64 = 128 << 20;
-/// Memory of its own that the program may have for it: less than the sample, and what a million matches take.
-const SCAN_MEMORY: u64 = 96 << 20;
+const HUGE: u64 = 64 << 20;
+/// Memory of its own that the program may have for it: it holds neither the sample nor a million matches.
+const SCAN_MEMORY: u64 = 64 << 20;
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -141,7 +141,7 @@ fn a_scan_of_a_huge_sample_with_endless_matches_stays_in_bounds() {
     let rules = folder(&[(
         "many.yar",
         "rule many { meta: kind = \"many\" strings: $a = \"a\" condition: #a > 1000 and @a[1000] > 0 }\n\
-         rule large { meta: kind = \"large\" strings: $b = { 00 00 00 00 } condition: $b and filesize > 100MB }",
+         rule large { meta: kind = \"large\" strings: $b = { 00 00 00 00 } condition: $b and filesize > 50MB }",
     )]);
     let sample = rules.path().join("sample");
     let file = fs::File::create(&sample).unwrap();
