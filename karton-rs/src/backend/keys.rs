@@ -66,6 +66,11 @@ pub(crate) fn write_task(out: &mut String, uid: &str) {
     out.push_str(uid);
 }
 
+/// The root uid that a uid begins with; an unrouted task may be of another analysis than that.
+pub(crate) fn root_in(uid: &str) -> Option<&str> {
+    uid.strip_prefix('{')?.split_once("}:").map(|(root, _)| root)
+}
+
 /// Matches the records that stand under a root uid.
 pub(crate) fn tasks_of(root_uid: &str) -> String {
     format!("{TASK_PREFIX}{{{}}}:*", escape_glob(root_uid))

@@ -163,7 +163,7 @@ pub(super) async fn load(backend: &Backend, typed: &str) -> anyhow::Result<(Task
 
 /// The root uid in what was typed: it may be the uid of a task of the analysis.
 pub(super) fn root_of(typed: &str) -> &str {
-    typed.strip_prefix('{').and_then(|rest| rest.split_once("}:")).map_or(typed, |(root, _)| root)
+    keys::root_in(typed).unwrap_or(typed)
 }
 
 /// A task in JSON, without its payload.

@@ -246,8 +246,7 @@ impl Inspect {
 
     /// False for a task that is found by its uid, and one that is known to be of another analysis.
     fn may_be_of(&self, uid: &str, wanted: &HashMap<String, Tasks>) -> bool {
-        let named = uid.strip_prefix('{').and_then(|rest| rest.split_once("}:"));
-        !named.is_some_and(|(root_uid, _)| wanted.contains_key(root_uid)) && self.roots().may_be_of(uid, wanted.keys())
+        !keys::root_in(uid).is_some_and(|root_uid| wanted.contains_key(root_uid)) && self.roots().may_be_of(uid, wanted.keys())
     }
 
     /// Adds a record to its analysis, if that is wanted.

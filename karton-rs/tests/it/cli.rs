@@ -329,7 +329,7 @@ async fn the_end_of_a_task_is_told_by_its_record_where_nothing_else_does() {
 
 #[tokio::test]
 async fn who_waits_and_watches_outlives_a_restart_of_redis() {
-    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
     let mut bed = Bed::durable().await;
     let cli = Cli::on(&bed);
     bed.bind("karton.a", &json!([])).await;
@@ -346,12 +346,18 @@ async fn who_waits_and_watches_outlives_a_restart_of_redis() {
     let mut top = cli.command(&["top", "--json", "--interval", "0.5s", "--count", "4"]).spawn().unwrap();
     let mut rows = BufReader::new(top.stdout.take().unwrap()).lines();
     rows.next_line().await.unwrap().unwrap();
+    let mut told = BufReader::new(top.stderr.take().unwrap());
     bed.redis.kill();
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    // It goes on only once Redis is back, so this is the time to bring it back.
+    let mut text = String::new();
+    while !text.contains("trying again") {
+        let read = tokio::time::timeout(std::time::Duration::from_secs(30), told.read_line(&mut text));
+        assert!(read.await.expect("a warning in time").unwrap() > 0, "it ended: {text}");
+    }
     bed.redis.restart().await;
-    let output = top.wait_with_output().await.unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), told.matches("trying again").count()), (Some(0), 1), "{told}");
+    told.read_to_string(&mut text).await.unwrap();
+    let (status, told) = (top.wait().await.unwrap(), text);
+    assert_eq!((status.code(), told.matches("trying again").count()), (Some(0), 1), "{told}");
     assert!(!told.contains('\x1b'), "no colours into a pipe: {told}");
     listening(&bed).await;
     cli.out(&["cancel", sent.uid()]).await;

@@ -61,10 +61,10 @@ async fn detail(kind: Type, hash: Hash, uuid: &str, user: User, app: &State<App>
 #[put("/<kind>/<hash>/karton/<uuid>", rank = 20)]
 async fn assign(kind: Type, hash: Hash, uuid: String, user: User, app: &State<App>) -> ApiResult<Json<AnalysisItem>> {
     user.require(Capability::KartonAssign)?;
-    let wanted = (hash.0.clone(), uuid.clone());
-    let id = app.look(&user.0, move |c, caller| analyses::assignable(c, caller, kind.0, &wanted.0, &wanted.1)).await?;
+    let wanted = hash.0.clone();
+    let id = app.look(&user.0, move |c, caller| analyses::assignable(c, caller, kind.0, &wanted, &uuid)).await?;
     app.karton.ask(&id).await?;
-    let row = app.change(&user.0, move |c, caller| analyses::assign(c, caller, kind.0, &hash.0, &uuid)).await?;
+    let row = app.change(&user.0, move |c, caller| analyses::assign(c, caller, kind.0, &hash.0, &id)).await?;
     Ok(Json(app.karton.describe_one(row).await?))
 }
 

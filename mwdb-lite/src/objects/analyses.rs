@@ -53,11 +53,11 @@ pub(crate) fn assignable(c: &Connection, caller: &Caller, kind: Option<Kind>, ha
     parse_id(id)
 }
 
+/// Gives an object an analysis that is [`assignable`].
 pub(crate) fn assign(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: &str) -> ApiResult<AnalysisRow> {
     let object = access::find(c, caller, kind, hash)?;
-    let id = parse_id(id)?;
-    assign_known(c, &id, object.id)?;
-    db::of_object(c, object.id, &id)?.ok_or_else(no_analysis)
+    assign_known(c, id, object.id)?;
+    db::of_object(c, object.id, id)?.ok_or_else(no_analysis)
 }
 
 pub(crate) fn unassign(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: &str) -> ApiResult<()> {

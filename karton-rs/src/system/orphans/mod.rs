@@ -105,7 +105,7 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
     let mut found = Oldest::default();
     let mut scan = backend.scan(keys::EVERY_TASK);
     // A task that is somewhere, and known to the index, is looked at by neither.
-    let is_indexed = |uid: &str| !indexes || root_in(uid).is_some_and(|root| open.contains(root));
+    let is_indexed = |uid: &str| !indexes || keys::root_in(uid).is_some_and(|root| open.contains(root));
     loop {
         let settled = |uid: &str| memory.done.contains(uid) || (places.contains(uid) && is_indexed(uid));
         let Some(records) = scan.next_of(|uid| !settled(uid)).await? else { break };
@@ -165,11 +165,6 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
         }
     }
     Ok(())
-}
-
-/// The root that a routed task has in its uid.
-fn root_in(uid: &str) -> Option<&str> {
-    uid.strip_prefix('{')?.split_once("}:").map(|(root, _)| root)
 }
 
 /// For a task that its broker has lost; one whose files are not there is still being sent, or never was.
