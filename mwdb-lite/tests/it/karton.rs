@@ -260,7 +260,7 @@ async fn the_state_of_an_analysis_is_that_of_its_tasks() {
     let _: () = bed.redis.connection().await.hset("karton.binds", "karton.x", bind.to_string()).await.unwrap();
     let becomes = async |status: &str, last_update: Value, processing_in: Value| {
         let mut last = Value::Null;
-        within(Duration::from_secs(3), &format!("{status} {processing_in}"), || async {
+        within(Duration::from_secs(30), &format!("{status} {processing_in}"), || async {
             analyses(&admin, &hash).await["analyses"][0]["status"].as_str().filter(|now| *now == status).map(|_| ())
         })
         .await;
@@ -304,7 +304,7 @@ async fn an_upload_while_redis_is_away_is_announced_once_when_it_is_back() {
     bed.redis.kill();
     let started = std::time::Instant::now();
     let hash = id(&admin.file("content").await);
-    assert!(started.elapsed() < Duration::from_secs(2), "an upload waits for nobody");
+    assert!(started.elapsed() < Duration::from_secs(6), "an upload waits for nobody: {:?}", started.elapsed());
     assert_eq!(analyses(&admin, &hash).await["status"], "running");
     let again = admin.post_empty(&format!("file/{hash}/karton")).await.ok();
     assert_eq!(again["status"], "running");

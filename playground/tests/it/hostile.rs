@@ -26,7 +26,7 @@ async fn bad_requests_get_a_message_and_good_ones_still_work() {
     assert!(malformed.json::<serde_json::Value>().await.unwrap()["message"].is_string());
     assert!(truncated_upload(&playground).await.starts_with("HTTP/1.1 400"), "{}", playground.log());
     let sample = playground.upload("hello.elf", samples::elf()).await;
-    let object = playground.finished(sample["id"].as_str().unwrap(), Duration::from_secs(5)).await;
+    let object = playground.finished(sample["id"].as_str().unwrap()).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"]);
     assert!(playground.is_running());
 }
@@ -61,7 +61,7 @@ async fn unreadable_tasks_and_binds_are_put_aside_and_the_pipeline_goes_on() {
     }
     let _: () = redis::cmd("HSET").arg("karton.binds").arg("karton.bad").arg("not json").query_async(&mut redis).await.unwrap();
     let sample = playground.upload("hello.elf", samples::elf()).await;
-    let object = playground.finished(sample["id"].as_str().unwrap(), Duration::from_secs(10)).await;
+    let object = playground.finished(sample["id"].as_str().unwrap()).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"]);
     within(Duration::from_secs(10), "the quarantine", || {
         let mut redis = redis.clone();
@@ -92,7 +92,7 @@ async fn a_missing_object_crashes_its_task_with_a_clear_error_and_nothing_else()
     .await;
     assert!(error.contains("gone.exe") && error.contains("NoSuchKey"), "{error}");
     let sample = playground.upload("hello.elf", samples::elf()).await;
-    playground.finished(sample["id"].as_str().unwrap(), Duration::from_secs(5)).await;
+    playground.finished(sample["id"].as_str().unwrap()).await;
 }
 
 #[tokio::test]
@@ -101,13 +101,13 @@ async fn uploads_succeed_while_redis_is_away_and_are_analysed_when_it_is_back() 
     let mut redis = karton_rs::testing::RedisServer::start_durable().await;
     let mut playground = Playground::start_with_env(folder.path(), &[("REDIS_URL", &redis.url())]).await;
     let before = playground.upload("hello.elf", samples::elf()).await;
-    playground.finished(before["id"].as_str().unwrap(), Duration::from_secs(5)).await;
+    playground.finished(before["id"].as_str().unwrap()).await;
     redis.kill();
     let sample = playground.upload("hello.elf", [samples::elf(), b"while away".to_vec()].concat()).await;
     let id = sample["id"].as_str().unwrap().to_owned();
     assert!(playground.is_running());
     redis.restart().await;
-    let object = playground.finished(&id, Duration::from_secs(30)).await;
+    let object = playground.finished(&id).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"]);
     assert!(playground.is_running());
 }

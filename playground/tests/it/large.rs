@@ -1,7 +1,5 @@
 //! A large sample passes through every part without being held by any.
 
-use std::time::Duration;
-
 use futures::stream;
 
 use crate::{
@@ -24,7 +22,7 @@ async fn a_gibibyte_passes_with_little_memory() {
     let pieces = (0..SIZE).map(move |index| Ok::<_, std::io::Error>(if index == 0 { head.clone() } else { vec![0x42; MIB] }));
     let sample = playground.upload("large.elf", reqwest::Body::wrap_stream(stream::iter(pieces))).await;
     assert_eq!(sample["file_size"], SIZE * MIB);
-    let object = playground.finished(sample["id"].as_str().unwrap(), Duration::from_mins(3)).await;
+    let object = playground.finished(sample["id"].as_str().unwrap()).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"]);
     let peak = Playground::peak_mib(playground.pid());
     eprintln!("{SIZE} MiB passed; peak memory of the playground: {peak} MiB");

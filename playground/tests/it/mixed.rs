@@ -83,7 +83,7 @@ async fn the_python_broker_replaces_ours_while_the_pipeline_runs_and_back_withou
     pythons.stop();
     upload_some(&playground, "ours again", &mut ids).await;
     for id in &ids {
-        let object = playground.finished(id, Duration::from_secs(30)).await;
+        let object = playground.finished(id).await;
         assert_eq!(tags(&object), ["runnable:linux:elf"], "{id}");
     }
     let _: () = redis::cmd("PING").query_async(&mut redis).await.unwrap();

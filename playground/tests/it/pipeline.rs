@@ -70,7 +70,7 @@ async fn a_python_service_gets_recognized_samples_and_its_output_is_a_child_unde
     let of_parent = analyses(&playground.get(&format!("file/{id}/karton")).await);
     let of_child = analyses(&playground.get(&format!("file/{}/karton", child["id"].as_str().unwrap())).await);
     assert_eq!(of_parent, of_child);
-    playground.finished(id, Duration::from_secs(20)).await;
+    playground.finished(id).await;
     let _: () = redis::cmd("PING").query_async(&mut redis).await.unwrap();
     service.stop();
 }
@@ -81,11 +81,11 @@ async fn reanalyze_makes_a_second_analysis_that_finishes_too() {
     let playground = Playground::start(folder.path()).await;
     let sample = playground.upload("hello.elf", samples::elf()).await;
     let id = sample["id"].as_str().unwrap();
-    let object = playground.finished(id, Duration::from_secs(5)).await;
+    let object = playground.finished(id).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"]);
     let again = playground.request(reqwest::Method::POST, &format!("file/{id}/karton")).await.send().await.unwrap();
     assert_eq!(again.status(), 200);
-    playground.finished(id, Duration::from_secs(5)).await;
+    playground.finished(id).await;
     let state = playground.get(&format!("file/{id}/karton")).await;
     assert_eq!(state["analyses"].as_array().unwrap().len(), 2);
 }

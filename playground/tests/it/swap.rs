@@ -43,7 +43,7 @@ async fn a_sample_passes(interpreter: &Path, pythons: &[&str]) {
     .await;
     let sample = playground.upload("hello.elf", samples::elf()).await;
     let id = sample["id"].as_str().unwrap();
-    let object = playground.finished(id, Duration::from_mins(1)).await;
+    let object = playground.finished(id).await;
     assert_eq!(tags(&object), ["runnable:linux:elf"], "Python's: {pythons:?}; their log and ours:\n{}", log());
     let analyses = playground.get(&format!("file/{id}/karton")).await;
     assert_eq!(analyses["analyses"].as_array().unwrap().len(), 1, "Python's: {pythons:?}");
