@@ -41,7 +41,7 @@ pub use error::{Error, StorageErrorKind};
 pub use filters::{FilterError, Filters};
 pub use inspect::{Analysis, Inspect, QueueStatus};
 pub use karton::Karton;
-pub use logs::{LogConsumer, PublishLayer};
+pub use logs::{LogConsumer, PublishLayer, Stderr};
 pub use reader::ResourceReader;
 pub use resource::{LocalResource, Resource, ResourceError};
 pub use service::{ConsumerArgs, ServiceArgs};

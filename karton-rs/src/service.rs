@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, prelude::*};
 use crate::{
     config::{Config, ConfigError},
     error::Error,
-    logs::PublishLayer,
+    logs::{PublishLayer, Stderr},
 };
 
 /// The flags that every Karton service has. Flags that are not given change nothing.
@@ -182,8 +182,8 @@ pub fn start_logging(config: Option<&Config>) {
     };
     // Rocket tells of each request in several lines, and of an unknown page as an error.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},rocket=off")));
-    let stderr =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
+    let colours = std::io::stderr().is_terminal() && colours_wanted();
+    let stderr = tracing_subscriber::fmt::layer().with_writer(Stderr).with_ansi(colours).with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(stderr).with(PublishLayer).try_init();
 }

@@ -5,7 +5,7 @@
 
 use std::io::IsTerminal as _;
 
-use karton_rs::PublishLayer;
+use karton_rs::{PublishLayer, Stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -13,6 +13,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub(crate) fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("info,s3s=off,{}", mwdb_lite::QUIET)));
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false);
+    let stderr = tracing_subscriber::fmt::layer().with_writer(Stderr).with_ansi(colours).with_target(false);
     tracing_subscriber::registry().with(filter).with(stderr).with(PublishLayer).init();
 }

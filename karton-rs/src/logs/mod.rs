@@ -7,16 +7,20 @@
 
 mod consumer;
 mod record;
+mod stderr;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{Layer, layer::Context};
 
 pub use consumer::LogConsumer;
+pub use stderr::Stderr;
+pub(crate) use stderr::together;
 
 use crate::{
     backend::{Backend, keys},
@@ -29,6 +33,8 @@ use crate::{
 const QUEUE_LENGTH: usize = 1000;
 /// Records that go to Redis in one round trip.
 const PUBLISHED_AT_ONCE: usize = 64;
+/// How long the next ones wait after as many as that, of which nobody has heard: what is dropped meanwhile costs nothing.
+const PAUSE_UNHEARD: Duration = Duration::from_millis(20);
 /// Bytes of records that wait: each one carries the whole record of its task, which may be large.
 const QUEUE_BYTES: usize = 16 << 20;
 
@@ -92,10 +98,13 @@ impl Publisher {
                 let mut pipeline = redis::pipe();
                 for Waiting { level, record, .. } in &waiting {
                     let channel = channels.entry(*level).or_insert_with(|| keys::log_channel(level, &identity));
-                    pipeline.publish(&*channel, record).ignore();
+                    pipeline.publish(&*channel, record);
                 }
                 // Nobody can be told: a failure is Redis being away, which the service itself reports.
-                let _ = backend.redis().run::<()>(&pipeline).await;
+                let listeners: Vec<u64> = backend.redis().run(&pipeline).await.unwrap_or_default();
+                if waiting.len() == PUBLISHED_AT_ONCE && listeners.iter().all(|listeners| *listeners == 0) {
+                    tokio::time::sleep(PAUSE_UNHEARD).await;
+                }
                 waiting.clear();
             }
         });

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     backend::{Args, analysis, keys, keys::Metric},
     json::{Value, float_text},
+    logs,
     task::{TaskPriority, TaskState, new_uid, now},
 };
 
@@ -181,9 +182,12 @@ impl Plan {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
-        for (uid, receivers) in &self.routed {
-            let receivers: Vec<&str> = receivers.iter().filter_map(|place| Some(self.receivers.get_index(*place)?.0.as_str())).collect();
-            tracing::info!(task = uid, "routed to {receivers:?}");
-        }
+        logs::together(|| {
+            for (uid, receivers) in &self.routed {
+                let receivers: Vec<&str> =
+                    receivers.iter().filter_map(|place| Some(self.receivers.get_index(*place)?.0.as_str())).collect();
+                tracing::info!(task = uid, "routed to {receivers:?}");
+            }
+        });
     }
 }
