@@ -183,7 +183,7 @@ async fn copy_one(store: &Store, target: &Store, sha256: &str) -> anyhow::Result
     if staged.digests.sha256 != sha256 {
         return Ok(Copied::Unreadable("its content is damaged, see `mwdb-lite check`"));
     }
-    drop(target.keep(staged).await?);
+    drop(target.keep(staged, async |_| ()).await?);
     target.no_doubt(sha256)?;
     Ok(Copied::New(size))
 }

@@ -96,14 +96,19 @@ pub(crate) async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, opti
         app.look(caller, move |c, caller| options.check(c, caller).map(drop)).await?;
         return Err(ApiError::BadRequest("File cannot be empty".to_owned()));
     };
-    let file_type = app.magic.describe(staged.path().to_owned()).await;
-    let new = NewFile::new(&name, &staged, file_type);
-    let sha256 = staged.digests.sha256.clone();
+    let (size, digests) = (staged.size, staged.digests.clone());
     // As long as `kept` lives, no deletion takes the content away.
-    let kept = app.store.keep(staged).await?;
+    let (kept, file_type) = app.store.keep(staged, async |path| app.magic.describe(path).await).await?;
+    let sha256 = digests.sha256.clone();
+    let new = NewFile::new(&name, size, digests, file_type);
     let stored = store_object(app, caller, Content::File(new), options).await;
     drop(kept);
-    settle(&app.db, &app.store, &sha256).await;
+    let (db, store) = (app.db.clone(), Arc::clone(&app.store));
+    let settled = tokio::spawn(async move { settle(&db, &store, &sha256).await });
+    if stored.is_err() {
+        // Who is refused finds nothing left behind. Otherwise the answer need not wait: what is to do is noted.
+        let _ = settled.await;
+    }
     stored
 }
 

@@ -30,24 +30,25 @@ impl Disk {
         if first.exists() { first } else { paths.find(|path| path.exists()).unwrap_or(first) }
     }
 
-    /// Brings a staged file to its place; the disk has it then. Blocks. What is there already is taken
-    /// for the same bytes unless that is `doubtful`.
-    pub(super) fn put(&self, staged: TempPath, size: u64, sha256: &str, doubtful: bool) -> Result<(), StoreError> {
+    /// Brings a staged file to its place. Blocks. What is there already is taken for the same bytes unless that is
+    /// `doubtful`.
+    pub(super) fn put(&self, staged: TempPath, size: u64, sha256: &str, doubtful: bool) -> Result<Placed, StoreError> {
         let path = self.path(sha256);
         // A full disk or a crash may have cut them short.
         if !doubtful && fs::metadata(&path).is_ok_and(|there| there.len() == size) {
-            return Ok(());
+            return Ok(Placed { path, changed: None });
         }
         let folder = path.parent().unwrap_or(&self.folder);
         let mut changed = self.make_folders(folder).map_err(StoreError::disk("make the folder", folder))?;
         changed.push(folder);
+        let changed = Some(changed.into_iter().map(Path::to_owned).collect());
         // An empty place is taken first: then the disk gets bytes and folders at once. What others may
         // rely on is replaced only by what the disk has.
         if let Err(taken) = staged.persist_noclobber(&path) {
             sync(&taken.path).map_err(StoreError::disk("write", &taken.path))?;
             taken.path.persist(&path).map_err(|error| StoreError::disk("put content into", &path)(error.error))?;
         }
-        sync_together(&path, &changed).map_err(StoreError::disk("write", &path))
+        Ok(Placed { path, changed })
     }
 
     /// Makes the folders of a path; gives those that have changed.
@@ -126,13 +127,28 @@ impl Disk {
     }
 }
 
+/// Content in its place, of which the disk may not know yet.
+pub(super) struct Placed {
+    pub(super) path: PathBuf,
+    /// Folders that list something new; nothing when the content was there before.
+    changed: Option<Vec<PathBuf>>,
+}
+
+impl Placed {
+    /// Waits until the disk has it. Blocks.
+    pub(super) fn secure(self) -> Result<(), StoreError> {
+        let Self { path, changed } = self;
+        changed.map_or(Ok(()), |changed| sync_together(&path, &changed).map_err(StoreError::disk("write", &path)))
+    }
+}
+
 /// Makes durable what a folder lists, or what a file holds.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }
 
 /// Makes a file and folders durable: all waits for the disk at the same time.
-fn sync_together(file: &Path, folders: &[&Path]) -> io::Result<()> {
+fn sync_together(file: &Path, folders: &[PathBuf]) -> io::Result<()> {
     std::thread::scope(|scope| {
         let waits: Vec<_> = folders.iter().map(|folder| scope.spawn(move || sync(folder))).collect();
         let panicked = |_| Err(io::Error::other("waiting for the disk panicked"));

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::oneshot;
 
 /// libmagic is fast, but a hostile file can keep it busy for a while: the others go on.
 const THREADS: usize = 2;
+/// How long a file waits for its turn and its description.
+const LONGEST: Duration = Duration::from_secs(10);
 /// The description when libmagic has none.
 const UNKNOWN: &str = "data";
 
@@ -37,7 +40,13 @@ impl Magic {
         if self.questions.send((path, reply)).is_err() {
             return UNKNOWN.to_owned();
         }
-        answer.await.unwrap_or_else(|_| UNKNOWN.to_owned())
+        match tokio::time::timeout(LONGEST, answer).await {
+            Ok(described) => described.unwrap_or_else(|_| UNKNOWN.to_owned()),
+            Err(_) => {
+                tracing::warn!("libmagic has no answer after {} s: a file is called `{UNKNOWN}`", LONGEST.as_secs());
+                UNKNOWN.to_owned()
+            }
+        }
     }
 }
 

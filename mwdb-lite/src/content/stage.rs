@@ -35,13 +35,6 @@ pub(crate) struct Staged {
     pub(crate) digests: Digests,
 }
 
-impl Staged {
-    /// Where the bytes are now.
-    pub(crate) fn path(&self) -> &std::path::Path {
-        &self.path
-    }
-}
-
 impl Staging {
     /// Opens a file in the staging folder.
     pub(crate) fn start(store: &Store, ssdeep: bool) -> Self {

@@ -167,20 +167,25 @@ impl Store {
         Ok(staged.iter().filter_map(|path| hash_of_doubt(path)).collect())
     }
 
-    /// Brings a staged file to its place.
-    pub(crate) async fn keep(&self, staged: Staged) -> Result<Kept, StoreError> {
+    /// Brings a staged file to its place. While the disk or the bucket takes it, `look` is given a file with its bytes.
+    pub(crate) async fn keep<T>(&self, staged: Staged, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<(Kept, T), StoreError> {
         let Staged { path, size, digests } = staged;
         let kept = Kept(self.locks.shared(&digests.sha256).await);
         let doubtful = self.doubt(&digests.sha256)?;
-        match &self.place {
+        let seen = match &self.place {
             Place::Disk(disk) => {
                 let disk = disk.clone();
-                let put = tokio::task::spawn_blocking(move || disk.put(path, size, &digests.sha256, doubtful));
-                put.await.map_err(|error| StoreError::Refused(format!("putting content into its place: {error}")))??;
+                let placed = blocking(move || disk.put(path, size, &digests.sha256, doubtful)).await?;
+                let path = placed.path.clone();
+                let (secured, seen) = tokio::join!(blocking(move || placed.secure()), look(path));
+                secured.map(|()| seen)?
             }
-            Place::S3(bucket) => bucket.put(&path, size, &digests.sha256).await?,
-        }
-        Ok(kept)
+            Place::S3(bucket) => {
+                let (put, seen) = tokio::join!(bucket.put(&path, size, &digests.sha256), look(path.to_path_buf()));
+                put.map(|()| seen)?
+            }
+        };
+        Ok((kept, seen))
     }
 
     /// Looks content up; nothing when it is missing.
@@ -235,6 +240,12 @@ impl Content {
         let size = self.size;
         self.read(0, size).await
     }
+}
+
+/// Runs what waits for the disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    let failed = |error| StoreError::Refused(format!("putting content into its place: {error}"));
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
 fn hash_of_doubt(path: &Path) -> Option<String> {

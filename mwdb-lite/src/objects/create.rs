@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     auth::{Caller, Capability},
-    content::Staged,
+    content::Digests,
     db::{
         analyses as analyses_db, metadata,
         objects::{self as db, BlobRow, ConfigRow, FileRow, ObjectRow},
@@ -38,14 +38,13 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// What the database keeps of a staged file.
-    pub(crate) fn new(name: &str, staged: &Staged, file_type: String) -> Self {
-        let digests = staged.digests.clone();
+    /// What the database keeps of it.
+    pub(crate) fn new(name: &str, file_size: u64, digests: Digests, file_type: String) -> Self {
         Self {
             dhash: digests.sha256,
             row: FileRow {
                 file_name: sanitise(name),
-                file_size: staged.size,
+                file_size,
                 file_type,
                 md5: digests.md5,
                 sha1: digests.sha1,
