@@ -249,11 +249,15 @@ pub(crate) fn quarantine_entry(reason: &str) -> String {
     serde_json::json!({ "reason": reason, "time": crate::task::now() }).to_string()
 }
 
+/// A bind, or why it is none.
+pub(crate) fn read_bind(identity: &str, text: &[u8]) -> Result<Bind, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "is not text".to_owned())?;
+    Bind::from_json(identity, text).map_err(|error| error.to_string())
+}
+
 /// A bind, or nothing and a log line.
 pub(crate) fn readable_bind(identity: &str, text: &[u8]) -> Option<Bind> {
-    let text = std::str::from_utf8(text).map_err(|_| "is not text".to_owned());
-    let bind = text.and_then(|text| Bind::from_json(identity, text).map_err(|error| error.to_string()));
-    bind.inspect_err(|problem| tracing::warn!(identity, "bind cannot be read, left out: {problem}")).ok()
+    read_bind(identity, text).inspect_err(|problem| tracing::warn!(identity, "bind cannot be read, left out: {problem}")).ok()
 }
 
 /// A `key=value` field of a line of `CLIENT LIST`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inspect;
 use crate::{
-    backend::{Bind, Glimpse, Pending, keys, read_task, readable_bind},
+    backend::{Bind, Glimpse, Pending, keys, read_bind, read_task},
     error::Error,
     task::TaskState,
 };
@@ -86,7 +86,7 @@ impl Inspect {
         let pending = self.backend.pending(&identities).await?;
         let queue = |(identity, pending): (String, Pending)| {
             let stored = binds.get(&identity);
-            let bind = stored.and_then(|text| readable_bind(&identity, text));
+            let bind = stored.and_then(|text| read_bind(&identity, text).ok());
             QueueOverview {
                 bind_unreadable: stored.is_some() && bind.is_none(),
                 bind,
