@@ -57,8 +57,7 @@ impl Run<'_> {
             let (path, size, computed) = self.spool(resource).await?;
             (computed, size, Box::new(Spooled(path)))
         };
-        let name = if resource.name.is_empty() { id.clone() } else { resource.name.clone() };
-        Ok(SampleFile { id, name, size, content })
+        Ok(SampleFile { id, name: resource.name.clone(), size, content })
     }
 
     async fn spool(&self, resource: &Resource) -> Result<(TempPath, u64, String), ReportError> {

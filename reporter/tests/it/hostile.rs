@@ -90,14 +90,3 @@ async fn file_names_cannot_break_out_of_their_header() {
         assert_eq!(upload.file.unwrap().0, sent);
     }
 }
-
-#[tokio::test]
-async fn a_sample_without_a_name_is_named_after_its_id() {
-    let bench = Bench::start().await;
-    let (sample, id) = bench.file("", "sample");
-    let mut task = sample_task();
-    task.set_payload("sample", sample);
-    bench.report(&task).await;
-    let upload = bench.stub.requests().into_iter().find(|request| request.line == "POST file").unwrap();
-    assert_eq!(upload.file, Some((id.clone(), id)));
-}

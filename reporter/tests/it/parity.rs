@@ -177,19 +177,15 @@ impl Cases {
         })
     }
 
-    /// A sample whose resource has no usable name.
-    fn unnamed(&mut self, name: &'static str, given: Json) {
-        let content = format!("unnamed: {name}");
-        let id = sha256(content.as_bytes());
-        let case = self.sample(name, |task, _| {
-            file(task, "sample", "s.bin", content);
+    /// A sample whose resource has that name.
+    fn named(&mut self, name: &'static str, given: Json) -> &mut Case {
+        self.sample(name, |task, _| {
+            file(task, "sample", "s.bin", format!("named: {name}"));
             let mut sample = task.payload("sample").unwrap().clone();
             let fields = sample.as_object_mut().unwrap().get_mut("__karton_resource__").unwrap().as_object_mut().unwrap();
             fields.insert("name".to_owned(), given);
             task.set_payload("sample", sample);
-        });
-        case.only_python_crashes = true;
-        case.only_ours = Some(id);
+        })
     }
 
     /// The task of the last case once more.
@@ -279,8 +275,10 @@ fn samples(cases: &mut Cases) {
     let case = cases.sample("a comment that is no text", |task, _| task.set_payload("comments", vec![5]));
     case.crashes = true;
     case.mend = Some(Box::new(move |dump| assert!(dump.remove(&id).is_some())));
-    cases.unnamed("an empty name", "".into());
-    cases.unnamed("a name that is null", Json::Null);
+    cases.named("an empty name", "".into());
+    let case = cases.named("a name that is null", Json::Null);
+    case.only_python_crashes = true;
+    case.only_ours = Some(sha256(b"named: a name that is null"));
     let case = cases.sample("an empty text as parent", |task, _| task.set_payload("parent", ""));
     case.only_python_crashes = true;
     case.only_ours = Some(sha256(b"sample of: an empty text as parent"));
