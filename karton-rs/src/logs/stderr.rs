@@ -78,6 +78,10 @@ pub(crate) fn together(code: impl FnOnce()) {
 mod tests {
     use super::*;
 
+    fn log(line: &[u8]) {
+        Stderr.write_all(line).expect("stderr takes it");
+    }
+
     fn waiting() -> Option<usize> {
         WAITING.with_borrow(|waiting| waiting.as_ref().map(Vec::len))
     }
@@ -85,11 +89,11 @@ mod tests {
     #[test]
     fn lines_wait_for_each_other_only_where_that_was_asked_for() {
         let line = b"one line of the tests of the log\n";
-        Stderr.write_all(line).unwrap();
+        log(line);
         assert_eq!(waiting(), None);
         together(|| {
-            Stderr.write_all(line).unwrap();
-            Stderr.write_all(line).unwrap();
+            log(line);
+            log(line);
             assert_eq!(waiting(), Some(2 * line.len()));
         });
         assert_eq!(waiting(), None);
@@ -100,13 +104,13 @@ mod tests {
         let line = [b'\n'; 100];
         together(|| {
             for _ in 0..MOST_WAITING / 50 {
-                Stderr.write_all(&line).unwrap();
+                log(&line);
                 assert!(waiting().is_some_and(|waiting| waiting <= MOST_WAITING));
             }
         });
         let caught = std::panic::catch_unwind(|| {
             together(|| {
-                Stderr.write_all(&line).unwrap();
+                log(&line);
                 panic!("in the middle");
             });
         });

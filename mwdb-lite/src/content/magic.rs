@@ -40,13 +40,11 @@ impl Magic {
         if self.questions.send((path, reply)).is_err() {
             return UNKNOWN.to_owned();
         }
-        match tokio::time::timeout(LONGEST, answer).await {
-            Ok(described) => described.unwrap_or_else(|_| UNKNOWN.to_owned()),
-            Err(_) => {
-                tracing::warn!("libmagic has no answer after {} s: a file is called `{UNKNOWN}`", LONGEST.as_secs());
-                UNKNOWN.to_owned()
-            }
-        }
+        let Ok(described) = tokio::time::timeout(LONGEST, answer).await else {
+            tracing::warn!("libmagic has no answer after {} s: a file is called `{UNKNOWN}`", LONGEST.as_secs());
+            return UNKNOWN.to_owned();
+        };
+        described.unwrap_or_else(|_| UNKNOWN.to_owned())
     }
 }
 
@@ -61,6 +59,9 @@ fn answer(inbox: &Mutex<mpsc::Receiver<Question>>) {
         // The lock is held while waiting: the threads take turns.
         let Ok(question) = inbox.lock().map(|inbox| inbox.recv()) else { return };
         let Ok((path, reply)) = question else { return };
+        if reply.is_closed() {
+            continue;
+        }
         let described = cookie.as_ref().ok().and_then(|cookie| match cookie.file(&path) {
             Ok(text) => Some(text),
             Err(error) => {
