@@ -1,7 +1,9 @@
-//! One lock per hash: uploads of the same bytes share it, a removal has it alone.
+//! One lock per hash: uploads and deletions of the same bytes share it; who decides whether content is
+//! removed has it alone.
 //!
 //! An upload holds its share from before it looks for old content until its transaction is over, so
-//! content never vanishes between the two.
+//! content never vanishes between the two. A deletion holds its share from before it leaves a doubt
+//! until its transaction is over, so nobody settles that doubt by the row that is about to go.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! Where content lives: a folder or a bucket, behind one door.
 //!
-//! Whatever may end in content that no row names first leaves a *doubt*: an empty file beside the
-//! staged ones, named by the hash. [`super::settle`] asks the database and removes content or doubt, at
+//! Whatever may end in content that no row names first leaves a *doubt*: a file beside the staged
+//! ones, named by the hash. [`super::settle`] asks the database and removes content or doubt, at
 //! once or, after a crash or an outage, later. So nothing is orphaned, and an upload that the
 //! database has acknowledged never loses its content: both sides hold the lock of the hash.
 
@@ -45,7 +45,7 @@ pub(super) enum Place {
     S3(Bucket),
 }
 
-/// Content that is in place. As long as this lives, it is not removed.
+/// Content that is not removed as long as this lives, and neither is a doubt about it.
 pub(crate) struct Kept(#[expect(dead_code, reason = "held, not read")] Held);
 
 /// Content that was found.
@@ -140,9 +140,20 @@ impl Store {
         }
     }
 
-    /// Like [`Self::doubt`], and on disk: a deletion that was acknowledged is completed even after a
-    /// power cut. An upload needs no more than the other: what would be left over is content without a
-    /// row, which `mwdb-lite check` finds.
+    /// Like [`Self::doubt`]: a second name of the staged file. That makes no file to be removed again, which some
+    /// file systems are slow at.
+    fn doubt_staged(&self, staged: &Path, sha256: &str) -> Result<bool, StoreError> {
+        match fs::hard_link(staged, self.doubt_path(sha256)) {
+            Ok(()) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
+            // Not every file system knows second names.
+            Err(_) => self.doubt(sha256),
+        }
+    }
+
+    /// Like [`Self::doubt`], and on disk, for who [holds](Self::hold) the content: a deletion that was
+    /// acknowledged is completed even after a power cut. An upload needs no more than the other: what
+    /// would be left over is content without a row, which `mwdb-lite check` finds.
     pub(crate) fn doubt_durably(&self, sha256: &str) -> Result<(), StoreError> {
         self.doubt(sha256)?;
         let path = self.doubt_path(sha256);
@@ -167,11 +178,16 @@ impl Store {
         Ok(staged.iter().filter_map(|path| hash_of_doubt(path)).collect())
     }
 
+    /// Waits until nobody settles whether content is needed, and keeps it so.
+    pub(crate) async fn hold(&self, sha256: &str) -> Kept {
+        Kept(self.locks.shared(sha256).await)
+    }
+
     /// Brings a staged file to its place. While the disk or the bucket takes it, `look` is given a file with its bytes.
     pub(crate) async fn keep<T>(&self, staged: Staged, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<(Kept, T), StoreError> {
         let Staged { path, size, digests } = staged;
-        let kept = Kept(self.locks.shared(&digests.sha256).await);
-        let doubtful = self.doubt(&digests.sha256)?;
+        let kept = self.hold(&digests.sha256).await;
+        let doubtful = self.doubt_staged(&path, &digests.sha256)?;
         let seen = match &self.place {
             Place::Disk(disk) => {
                 let disk = disk.clone();
