@@ -16,8 +16,8 @@ thread_local! {
 /// Bytes that may wait: beyond this they are written on the way.
 const MOST_WAITING: usize = 64 << 10;
 
-/// Stderr as the place where [`fmt`](tracing_subscriber::fmt) writes: as `std::io::stderr`, but what the broker logs about
-/// one batch of tasks is one system call.
+/// Stderr as the writer of a [`tracing_subscriber::fmt::layer`]: as [`std::io::stderr`], but what the broker logs
+/// about one batch of tasks is one system call.
 ///
 /// ```
 /// use karton_rs::{PublishLayer, Stderr};
