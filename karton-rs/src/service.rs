@@ -182,8 +182,7 @@ pub fn start_logging(config: Option<&Config>) {
     };
     // Rocket tells of each request in several lines, and of an unknown page as an error.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},rocket=off")));
-    let colours = std::io::stderr().is_terminal() && colours_wanted();
-    let stderr = tracing_subscriber::fmt::layer().with_writer(Stderr).with_ansi(colours).with_target(false);
+    let stderr = tracing_subscriber::fmt::layer().with_writer(Stderr).with_ansi(colours_on_stderr()).with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(stderr).with(PublishLayer).try_init();
 }
@@ -191,6 +190,11 @@ pub fn start_logging(config: Option<&Config>) {
 /// Whether colours are wanted on a terminal: `NO_COLOR` is not set, and the terminal is not a dumb one.
 pub(crate) fn colours_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether what is written to stderr may have colours: it is a terminal, and [`NO_COLOR`](https://no-color.org) is not set.
+pub fn colours_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && colours_wanted()
 }
 
 /// Chooses the one TLS implementation of the process; call it before the first connection.

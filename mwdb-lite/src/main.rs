@@ -253,7 +253,6 @@ fn load(source: &Source) -> anyhow::Result<Config> {
 
 /// Logs to stderr. The first call counts.
 fn start_logging(log: &LogConfig) {
-    use std::io::IsTerminal;
     let level = &log.level;
     // What libraries tell in detail is for who names them in `RUST_LOG`.
     let levels = match level.as_str() {
@@ -265,7 +264,7 @@ fn start_logging(log: &LogConfig) {
     let _ = if log.json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+        builder.with_ansi(karton_rs::service::colours_on_stderr()).try_init()
     };
 }
 

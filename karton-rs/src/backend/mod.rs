@@ -41,6 +41,7 @@ pub(crate) use settle::{Ending, Seen, Settled, Settlement};
 use crate::{
     config::{Config, RedisSettings, S3Settings},
     error::Error,
+    filters::Filters,
     storage::Storage,
     task::Task,
 };
@@ -251,8 +252,13 @@ pub(crate) fn quarantine_entry(reason: &str) -> String {
 
 /// A bind, or why it is none.
 pub(crate) fn read_bind(identity: &str, text: &[u8]) -> Result<Bind, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "is not text".to_owned())?;
+    let text = std::str::from_utf8(text).map_err(|_| "bind is not UTF-8 text".to_owned())?;
     Bind::from_json(identity, text).map_err(|error| error.to_string())
+}
+
+/// The filters of a bind, or why it has none that can be used.
+pub(crate) fn read_filters(identity: &str, text: &[u8]) -> Result<Filters, String> {
+    Filters::compile(&read_bind(identity, text)?.filters).map_err(|error| error.to_string())
 }
 
 /// A bind, or nothing and a log line.

@@ -14,7 +14,7 @@ use super::{
     values::{self, Entry},
 };
 use crate::{
-    Bind, Filters,
+    backend::read_filters,
     filters::{ConditionOutcome, RuleOutcome},
     json::{Map, Value},
     task::Task,
@@ -121,14 +121,9 @@ pub(super) struct Verdict {
 impl Verdict {
     pub(super) fn of(identity: &str, bind: &[u8], headers: &Map) -> Self {
         let unusable = |reason: String| Self { identity: identity.to_owned(), outcome: Err(reason), rules: Vec::new() };
-        let Ok(text) = std::str::from_utf8(bind) else { return unusable("bind is not UTF-8 text".to_owned()) };
-        let bind = match Bind::from_json(identity, text) {
-            Ok(bind) => bind,
-            Err(error) => return unusable(error.to_string()),
-        };
-        let filters = match Filters::compile(&bind.filters) {
+        let filters = match read_filters(identity, bind) {
             Ok(filters) => filters,
-            Err(error) => return unusable(error.to_string()),
+            Err(reason) => return unusable(reason),
         };
         let explanation = filters.explain(headers);
         let outcome = explanation.outcome.map_err(|error| error.to_string());

@@ -149,7 +149,7 @@ impl Cli {
     /// Logs to stderr, in detail when that was asked for, with colours on a terminal only.
     pub fn start_logging(&self) {
         let level = if self.verbose { "debug" } else { "warn" };
-        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours_on_stderr());
+        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(crate::service::colours_on_stderr());
         // A second start in one process keeps the first subscriber.
         let _ = log.with_env_filter(level).with_target(false).try_init();
     }
@@ -163,7 +163,11 @@ impl Cli {
             Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
             Err(_) if context.shutdown.is_cancelled() => Outcome::Interrupted.into(),
             Err(error) => {
-                eprintln!("{} {}", output::Style::Red.paint(colours_on_stderr(), "error:"), output::escape_lines(&told(&error)));
+                eprintln!(
+                    "{} {}",
+                    output::Style::Red.paint(crate::service::colours_on_stderr(), "error:"),
+                    output::escape_lines(&told(&error))
+                );
                 if error.chain().any(<dyn std::error::Error + 'static>::is::<Usage>) {
                     ExitCode::from(2)
                 } else {
@@ -202,10 +206,6 @@ async fn dispatch(command: Option<Command>, context: &Context) -> anyhow::Result
         Some(C::Completions(args)) => generate::completions(&args),
         Some(C::Man(args)) => generate::man(&args),
     }
-}
-
-fn colours_on_stderr() -> bool {
-    std::io::stderr().is_terminal() && crate::service::colours_wanted()
 }
 
 /// An error with its causes; some messages hold that of their cause already.

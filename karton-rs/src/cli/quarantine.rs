@@ -8,8 +8,7 @@ use super::{
     values,
 };
 use crate::{
-    Bind, Filters,
-    backend::{Backend, QuarantineKind as Kind, Quarantined, read_task},
+    backend::{Backend, QuarantineKind as Kind, Quarantined, read_filters, read_task},
     json::Map,
     task::now,
 };
@@ -157,11 +156,7 @@ async fn show(out: &mut Out, backend: &Backend, entry: &Quarantined, json: bool)
 fn readable(entry: &Quarantined, content: &[u8]) -> Result<(), String> {
     match &entry.kind {
         Kind::Task(uid) => read_task(uid, content).map(drop),
-        Kind::Bind(identity) => {
-            let text = std::str::from_utf8(content).map_err(|_| "bind is not UTF-8 text".to_owned())?;
-            let bind = Bind::from_json(identity, text).map_err(|error| error.to_string())?;
-            Filters::compile(&bind.filters).map(drop).map_err(|error| error.to_string())
-        }
+        Kind::Bind(identity) => read_filters(identity, content).map(drop),
         Kind::Operation(_) => crate::system::operation(content).map(drop),
         Kind::Garbage => Err("it is no uid".to_owned()),
     }

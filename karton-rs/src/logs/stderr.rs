@@ -1,7 +1,7 @@
 //! Log lines on their way to stderr.
 //!
 //! The one rule: a line is written before the code that logged it goes on. Only [`together`] lets lines wait, for
-//! each other and in its own thread, because a system call for each line is half of what logging costs.
+//! each other and in its own thread: then they are one system call.
 
 use std::cell::RefCell;
 use std::io::{self, Write};

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use crate::{backend::Bind, filters::Filters, json::Map};
+use crate::{backend::read_filters, filters::Filters, json::Map};
 
 /// All binds, by identity, with what they were compiled from.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl Matcher {
                 self.binds.insert(identity, compiled);
                 continue;
             }
-            let (filters, failure_reported) = match compile(identity, text) {
+            let (filters, failure_reported) = match read_filters(identity, text) {
                 Ok(filters) => (Some(filters), false),
                 Err(reason) => {
                     unusable.push(Unusable { identity: identity.clone(), reason });
@@ -69,10 +69,4 @@ impl Matcher {
         }
         receivers
     }
-}
-
-fn compile(identity: &str, text: &[u8]) -> Result<Filters, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "bind is not UTF-8 text".to_owned())?;
-    let bind = Bind::from_json(identity, text).map_err(|error| error.to_string())?;
-    Filters::compile(&bind.filters).map_err(|error| error.to_string())
 }
