@@ -1,12 +1,13 @@
 //! What can be seen from the database alone.
 
+use anyhow::Context;
 use karton_rs::{config_dhash, json::Value};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::{Problem, Report};
 use crate::{
-    db::{objects, upkeep},
+    db::{objects, search_index, upkeep},
     objects::Kind,
     progress::Progress,
 };
@@ -21,6 +22,10 @@ pub(super) fn database(c: &Connection, repair: bool, report: &mut Report) -> any
     let mut left = damage.clone();
     if repair && !damage.is_empty() && upkeep::reindex(c).is_ok() {
         left = upkeep::damage(c)?;
+    }
+    if repair {
+        let progress = Progress::of("search index", search_index::STEPS);
+        search_index::refill(c, || progress.step()).context("make the search index anew")?;
     }
     for line in damage {
         let repaired = (!left.contains(&line)).then_some("indexes were made anew");

@@ -7,7 +7,11 @@ use anyhow::{Context, bail};
 use rusqlite::Connection;
 
 /// In order; the first brings a new file to version 1.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_init.sql"), include_str!("../../migrations/0002_search.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_init.sql"),
+    include_str!("../../migrations/0002_search.sql"),
+    include_str!("../../migrations/0003_leaves.sql"),
+];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).context("read the schema version")?;

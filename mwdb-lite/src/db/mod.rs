@@ -13,6 +13,7 @@ mod migrate;
 pub(crate) mod objects;
 pub(crate) mod permissions;
 pub(crate) mod relations;
+pub(crate) mod search_index;
 pub(crate) mod sql;
 pub(crate) mod upkeep;
 mod writer;

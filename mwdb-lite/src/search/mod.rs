@@ -11,6 +11,7 @@ mod error;
 pub(crate) mod fields;
 mod json;
 mod json_text;
+mod leaves;
 mod lexer;
 mod parser;
 mod path;

@@ -14,7 +14,7 @@ use crate::{
     db::deadline,
     search::{
         json::{Condition, Matcher},
-        json_text,
+        json_text, leaves,
         pattern::{Escapes, Glob, OutOfTime, Pattern},
     },
 };
@@ -33,6 +33,9 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
     })?;
     connection.create_scalar_function("mwdb_index_json", 1, flags, |context| {
         Ok(text(context, 0).filter(|text| text.len() <= LONGEST_INDEXED).map(|text| indexed(&text)))
+    })?;
+    connection.create_scalar_function("mwdb_leaves", 2, flags, |context| {
+        Ok(text(context, 0).zip(text(context, 1)).map(|(scope, document)| leaves(&scope, &document)))
     })
 }
 
@@ -75,50 +78,22 @@ fn json(context: &Context<'_>) -> Result<bool> {
     matcher.matches(&document, &deadline::passed).map_err(interrupted)
 }
 
-/// Marks a number in the index: only as a whole it is the number that was asked for.
-pub(super) const NUMBER: char = '\u{1}';
-
-/// What the index holds of a JSON document: its text, and its numbers in one spelling.
+/// What the index of trigrams holds of a JSON document.
 fn indexed(json: &str) -> String {
     let mut out = String::new();
     if let Ok(document) = Value::parse(json) {
         json_text::write(&mut out, &document);
-        numbers(&mut out, &document);
     }
     out
 }
 
-fn numbers(out: &mut String, value: &Value) {
-    match value {
-        Value::Number(_) => out.push_str(&framed(value)),
-        Value::Array(items) => items.iter().for_each(|item| numbers(out, item)),
-        Value::Object(map) => map.values().for_each(|member| numbers(out, member)),
-        _ => {}
-    }
-}
-
-/// A number between marks. Equal numbers are spelled alike: `1.0` as `1`.
-pub(super) fn framed(value: &Value) -> String {
-    let mut digits = String::new();
-    json_text::write(&mut digits, value);
-    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits.as_str() };
-    format!("{NUMBER}{digits}{NUMBER}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_numbers_are_indexed_alike() {
-        let number = |literal: &str| framed(&Value::parse(literal).expect("a number"));
-        assert_eq!(number("1.0"), number("1"));
-        assert_eq!(number("1e5"), number("100000"));
-        assert_eq!(number("-0.0"), number("0"));
-        assert_ne!(number("10"), number("1"));
-        assert_eq!(
-            indexed(r#"{"a": [1.0, {"b": -2.5}], "c": "3"}"#),
-            "{\"a\": [1.0, {\"b\": -2.5}], \"c\": \"3\"}\u{1}1\u{1}\u{1}-2.5\u{1}"
-        );
-    }
+/// The hashes of the whole values in a document, as a JSON list.
+fn leaves(scope: &str, json: &str) -> String {
+    let hashes = match Value::parse(json) {
+        _ if json.len() > LONGEST_INDEXED => vec![leaves::unlisted(scope)],
+        Ok(document) => leaves::hashes(scope, &document),
+        Err(_) => Vec::new(),
+    };
+    let hashes: Vec<String> = hashes.iter().map(i64::to_string).collect();
+    format!("[{}]", hashes.join(","))
 }

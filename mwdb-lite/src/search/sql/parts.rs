@@ -26,10 +26,12 @@ struct Column {
     indexed: bool,
     /// The index of trigrams: as a source, and the column there.
     grams: Option<(&'static str, &'static str)>,
+    /// Those too long for it, as a source, where there may be such.
+    long: Option<&'static str>,
 }
 
 fn column(text: Text) -> Option<Column> {
-    let file = |name| Column { kind: Kind::File, from: "file s", table: "file", name, indexed: true, grams: None };
+    let file = |name| Column { kind: Kind::File, from: "file s", table: "file", name, indexed: true, grams: None, long: None };
     let config = |name, grams| Column {
         kind: Kind::Config,
         from: "config s",
@@ -37,9 +39,17 @@ fn column(text: Text) -> Option<Column> {
         name,
         indexed: true,
         grams: Some(("config_fts s", grams)),
+        long: None,
     };
-    let blob =
-        |name, grams| Column { kind: Kind::Blob, from: "blob s", table: "blob", name, indexed: true, grams: Some(("blob_fts s", grams)) };
+    let blob = |name, grams| Column {
+        kind: Kind::Blob,
+        from: "blob s",
+        table: "blob",
+        name,
+        indexed: true,
+        grams: Some(("blob_fts s", grams)),
+        long: None,
+    };
     Some(match text {
         Text::FileType => Column { grams: Some(("file_fts s", "type")), ..file("file_type") },
         Text::Md5 => file("md5"),
@@ -49,9 +59,9 @@ fn column(text: Text) -> Option<Column> {
         Text::Ssdeep => file("ssdeep"),
         Text::Family => config("family", "family"),
         Text::ConfigType => config("config_type", "type"),
-        Text::BlobName => blob("blob_name", "name"),
+        Text::BlobName => Column { long: Some("blob s INDEXED BY blob_long_name"), ..blob("blob_name", "name") },
         Text::BlobType => blob("blob_type", "type"),
-        Text::Content => Column { indexed: false, ..blob("content", "content") },
+        Text::Content => Column { indexed: false, long: Some("blob s INDEXED BY blob_long"), ..blob("content", "content") },
         Text::Dhash | Text::Sha256 | Text::Tag | Text::Comment | Text::FileName => return None,
     })
 }
@@ -111,9 +121,7 @@ fn in_column(column: &Column, pattern: &Pattern) -> Part {
     let grams = column.grams.and_then(|(from, column)| Some((from, grams_of(pattern, column)?)));
     if let Some((fts, expression)) = grams {
         let mut sources = vec![matching(fts, expression)];
-        if !column.indexed {
-            sources.push(long(from, "content"));
-        }
+        sources.extend(column.long.map(|from| long(from, name)));
         return part.way(sources);
     }
     match starts_with(&indexed, pattern).filter(|_| column.indexed) {
@@ -122,7 +130,7 @@ fn in_column(column: &Column, pattern: &Pattern) -> Part {
     }
 }
 
-/// Contents too long for the index.
+/// Texts too long for the index. The index that lists them is named, because `SQLite` does not know that it is short.
 pub(super) fn long(from: &'static str, column: &str) -> Source {
     Source::new(from, "s.object_id", Sql::new(format!("octet_length(s.{column}) > {LONGEST_INDEXED}")))
 }
@@ -217,7 +225,10 @@ fn file_name(pattern: &Pattern) -> Part {
         return part.way(vec![Source::new("file_name s", "s.object_id", equals("s.name", pattern))]).exact();
     }
     match (grams_of(pattern, "name"), starts_with("s.name", pattern)) {
-        (Some(expression), _) => part.way(vec![matching("file_fts s", expression)]),
+        (Some(expression), _) => {
+            let many_names = Source::new("file_many_names s", "s.object_id", Sql::new("1"));
+            part.way(vec![matching("file_fts s", expression), many_names])
+        }
         (None, Some(range)) => part.way(vec![Source::new("file_name s", "s.object_id", range).unordered().repeating()]),
         (None, None) => part,
     }
@@ -328,7 +339,9 @@ pub(crate) fn related(caller: &Caller, side: Side, cond: Cond, depth: usize) -> 
         "EXISTS (SELECT 1 FROM relation r{depth} JOIN object {row} ON {row}.id = r{depth}.{other} WHERE r{depth}.{own} = @.id AND "
     ));
     test.append(visible_in(caller, &format!("{row}.id"))).push(" AND ").append(cond.test(&row)).push(")");
-    let mut part = Part::new(None, test);
+    // Whoever has a relative at all.
+    let id = if own == "child_id" { "s.child_id" } else { "s.parent_id" };
+    let mut part = Part::new(None, test).way(vec![Source::new("relation s", id, Sql::new("1")).repeating()]);
     part.relatives = Some(Relatives { own, other, cond: Box::new(cond) });
     part
 }

@@ -9,14 +9,9 @@ const MOST: usize = 4;
 /// What English, paths and JSON are full of.
 const FREQUENT: &str = "etaoinsrhl \":/.,{}[]_";
 
-/// A condition on the trigrams of a text.
+/// Trigrams that a text holds, all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Grams {
-    /// It holds all of these.
-    All(Vec<String>),
-    Any(Vec<Self>),
-    Both(Vec<Self>),
-}
+pub(super) struct Grams(Vec<String>);
 
 /// All trigrams of these texts; nothing when all are too short to have one.
 pub(super) fn of<'a>(runs: impl IntoIterator<Item = &'a str>) -> Option<Grams> {
@@ -32,7 +27,7 @@ pub(super) fn of<'a>(runs: impl IntoIterator<Item = &'a str>) -> Option<Grams> {
     let mut grams: Vec<String> = grams.into_iter().collect();
     grams.sort_by_cached_key(|gram| std::cmp::Reverse(gram.chars().map(rarity).sum::<usize>()));
     grams.truncate(MOST);
-    Some(Grams::All(grams))
+    Some(Grams(grams))
 }
 
 /// A guess; a wrong one costs time only.
@@ -47,16 +42,14 @@ fn rarity(character: char) -> usize {
 impl Grams {
     /// The expression for a column of an index.
     pub(super) fn expression(&self, column: &str) -> String {
-        format!("{{{column}}} : ({})", self.text())
+        let quoted: Vec<String> = self.0.iter().map(|gram| format!("\"{}\"", gram.replace('"', "\"\""))).collect();
+        format!("{{{column}}} : ({})", quoted.join(" AND "))
     }
 
-    fn text(&self) -> String {
-        let list = |parts: &[Self], operator: &str| format!("({})", parts.iter().map(Self::text).collect::<Vec<_>>().join(operator));
-        match self {
-            Self::All(grams) => grams.iter().map(|gram| format!("\"{}\"", gram.replace('"', "\"\""))).collect::<Vec<_>>().join(" AND "),
-            Self::Any(parts) => list(parts, " OR "),
-            Self::Both(parts) => list(parts, " AND "),
-        }
+    /// These, and those of another text if it has any.
+    pub(super) fn and(mut self, other: Option<Self>) -> Self {
+        self.0.extend(other.into_iter().flat_map(|other| other.0));
+        self
     }
 }
 
@@ -75,14 +68,14 @@ mod tests {
 
     #[test]
     fn the_rarest_trigrams_are_asked_for() {
-        let Some(Grams::All(grams)) = of([r#""host75.example""#]) else { panic!("it has trigrams") };
+        let Some(Grams(grams)) = of([r#""host75.example""#]) else { panic!("it has trigrams") };
         assert_eq!(grams, ["75.", "t75", "5.e", "amp"]);
     }
 
     #[test]
     fn long_texts_ask_for_few() {
         let text: String = (0..1000_u32).filter_map(|number| char::from_u32(0x4e00 + number)).collect();
-        let Some(Grams::All(grams)) = of([text.as_str()]) else { panic!("it has trigrams") };
+        let Some(Grams(grams)) = of([text.as_str()]) else { panic!("it has trigrams") };
         assert_eq!(grams.len(), MOST);
     }
 }

@@ -12,6 +12,7 @@
 )]
 
 mod bed;
+mod edges;
 mod naive;
 mod plans;
 mod property;

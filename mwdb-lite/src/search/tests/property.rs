@@ -140,13 +140,22 @@ fn an_existing_database_is_indexed_by_the_migration() {
         let condition = search::condition(&world.c, &caller, None, text).expect("a query");
         search::count(&world.c, &caller, None, &condition).expect("a count").count
     };
-    let queries = ["file.name:*setup*", "config.cfg:*new*", "blob.content:*evil*", "tag:*mot*", "comment:*pack*", "attribute.open.a:*new*"];
+    let queries = [
+        "file.name:*setup*",
+        "config.cfg:*new*",
+        "blob.content:*evil*",
+        "tag:*mot*",
+        "comment:*pack*",
+        "attribute.open.a:*new*",
+        "attribute.open:1",
+        "config.cfg.a:1",
+    ];
     let before = queries.map(ask);
     assert!(before.iter().all(|count| *count > 0), "{before:?}");
     // As it was before: without indexes and triggers.
     let names: Vec<(String, String)> = world
         .c
-        .prepare("SELECT type, name FROM sqlite_schema WHERE (name LIKE '%\\_fts' ESCAPE '\\' AND type = 'table') OR type = 'trigger' OR name IN ('config_long', 'blob_long', 'attribute_long', 'attribute_key_object', 'attribute_container')")
+        .prepare("SELECT type, name FROM sqlite_schema WHERE ((name LIKE '%\\_fts' ESCAPE '\\' OR name LIKE '%\\_leaf' ESCAPE '\\' OR name = 'file_many_names') AND type = 'table') OR type = 'trigger' OR name IN ('config_long', 'blob_long', 'blob_long_name', 'attribute_long', 'attribute_key_object', 'attribute_container')")
         .unwrap()
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap()
@@ -156,6 +165,8 @@ fn an_existing_database_is_indexed_by_the_migration() {
     for (kind, name) in names {
         world.c.execute_batch(&format!("DROP {kind} {name}")).unwrap();
     }
+    world.c.execute_batch("CREATE INDEX attribute_key ON attribute (key, digest, object_id)").unwrap();
     world.c.execute_batch(include_str!("../../../migrations/0002_search.sql")).unwrap();
+    world.c.execute_batch(include_str!("../../../migrations/0003_leaves.sql")).unwrap();
     assert_eq!(queries.map(ask), before);
 }
