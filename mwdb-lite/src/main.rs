@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use mwdb_lite::{Config, ConfigError, backup, check, config::LogConfig, push};
 use serde::Serialize;
@@ -45,7 +46,8 @@ enum Command {
     SetAdminPassword {
         #[command(flatten)]
         source: Source,
-        password: String,
+        /// The new password; without it, the first line of standard input
+        password: Option<String>,
     },
     /// Copy database and content to a folder, also while the server runs; again: only what is new
     Backup {
@@ -153,7 +155,9 @@ fn start(command: Command) -> anyhow::Result<bool> {
             }
             Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(load(&source)?).await?,
             Command::SetAdminPassword { source, password } => {
-                mwdb_lite::set_admin_password(load(&source)?, password).await?;
+                let config = load(&source)?;
+                let password = password.map_or_else(|| std::io::stdin().lines().next().unwrap_or(Ok(String::new())), Ok);
+                mwdb_lite::set_admin_password(config, password.context("cannot read the password")?).await?;
             }
             Command::Backup { source, dest, json } => {
                 let report = backup::run(&load(&source)?, &dest).await?;

@@ -87,7 +87,14 @@ async fn configure_makes_what_run_serves_and_the_password_can_be_set() {
     let (code, message) = outcome(command(folder.path(), &["configure", "-q"])).await;
     assert_eq!((code, message.contains("has the password")), (0, false), "{message}");
     assert_eq!(outcome(command(folder.path(), &["set-admin-password", "short"])).await.0, 1);
-    assert_eq!(outcome(command(folder.path(), &["set-admin-password", "a better password"])).await.0, 0);
+    assert_eq!(outcome(command(folder.path(), &["set-admin-password", "a good password"])).await.0, 0);
+    // From a file, which no list of processes shows.
+    let secret = folder.path().join("password");
+    std::fs::write(&secret, "a better password\n").unwrap();
+    let mut set = command(folder.path(), &["set-admin-password"]);
+    set.stdin(std::fs::File::open(&secret).unwrap());
+    assert_eq!(outcome(set).await.0, 0);
+    assert_eq!(outcome(command(folder.path(), &["set-admin-password"])).await.0, 1, "nothing on standard input");
 
     let port = free_port();
     let mut run = command(folder.path(), &["run", "--port", &port.to_string()]);
