@@ -14,7 +14,7 @@ use crate::connections::{Connections, S3};
 use crate::folder::{DataFolder, State};
 use crate::ports::claim;
 use crate::ready::{self, Ready};
-use crate::redis_server::RedisServer;
+use crate::redis_server::{self, RedisServer};
 use crate::services;
 use crate::settings::{KARTON_BUCKET, MWDB_BUCKET, RedisChoice, S3_KEYS, S3Choice, ServiceName, Settings, UpArgs};
 use crate::supervise::Supervisor;
@@ -61,6 +61,8 @@ struct Redis {
 
 impl Running {
     async fn start(&mut self, settings: Settings, folder: &DataFolder) -> anyhow::Result<Ready> {
+        // What a killed playground has left holds the port that is wanted.
+        redis_server::end_orphan(&folder.redis()).await?;
         // All ports are looked at before anything starts, so that a refusal leaves nothing to undo.
         let with_mwdb = settings.services.contains(&ServiceName::MwdbLite);
         let mwdb_claim = if with_mwdb { Some(claim("mwdb-lite", "--mwdb-port", settings.mwdb_port)?) } else { None };

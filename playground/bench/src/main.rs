@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio_util::sync::CancellationToken;
 
 use report::Report;
 use sections::SECTIONS;
@@ -73,25 +74,29 @@ fn main() -> ExitCode {
     }
     karton_rs::service::install_crypto();
     // Processes are started in folders of their own.
-    let python = match args.python.map(std::path::absolute).transpose() {
-        Ok(python) => python,
-        Err(error) => {
-            eprintln!("--python: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    let plan = Plan { stored: args.stored, objects: args.objects, runs: args.runs.max(1), python, mwdb_python: args.mwdb_python };
+    let absolute = |path: Option<PathBuf>| path.map(|path| std::path::absolute(&path).unwrap_or(path));
+    let (python, mwdb_python) = (absolute(args.python), absolute(args.mwdb_python));
+    let plan = Plan { stored: args.stored, objects: args.objects, runs: args.runs.max(1), python, mwdb_python };
     if plan.python.is_none() {
         eprintln!("without --python or KARTON_PEERS_PYTHON there is no reference to compare with; `make bench` prepares one");
     }
     let mut report = Report::default();
     let outcome = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
         runtime.block_on(async {
-            for section in SECTIONS.iter().filter(|section| args.only.is_empty() || args.only.iter().any(|name| name == section.name)) {
-                eprintln!("measuring {}", section.name);
-                (section.run)(&plan, &mut report).await?;
+            let stop = CancellationToken::new();
+            karton_rs::service::cancel_on_signal(stop.clone());
+            let measure = async {
+                for section in SECTIONS.iter().filter(|section| args.only.is_empty() || args.only.iter().any(|name| name == section.name)) {
+                    eprintln!("measuring {}", section.name);
+                    (section.run)(&plan, &mut report).await?;
+                }
+                Ok(())
+            };
+            // Whatever was started or written ends with the values that are dropped here.
+            tokio::select! {
+                outcome = measure => outcome,
+                () = stop.cancelled() => Err(anyhow::anyhow!("interrupted")),
             }
-            Ok(())
         })
     });
     println!("{}", if args.json { report.json() } else { report.table() });

@@ -40,8 +40,13 @@ impl Playground {
         let log = folder.join(format!("playground-{}.log", std::process::id()));
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_playground"));
-        command.args(["up", "--json", "--mwdb-port", "0", "--s3-port", "0", "--redis-port", "0", "--data"]);
-        command.arg(folder.join("data")).args(extra).current_dir(folder);
+        command.args(["up", "--json"]);
+        for port in ["--mwdb-port", "--s3-port", "--redis-port"] {
+            if !extra.contains(&port) {
+                command.args([port, "0"]);
+            }
+        }
+        command.arg("--data").arg(folder.join("data")).args(extra).current_dir(folder);
         for variable in ["REDIS_URL", "S3_ENDPOINT", "RUST_LOG", "KARTON_CONFIG_FILE"] {
             command.env_remove(variable);
         }
