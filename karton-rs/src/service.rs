@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, prelude::*};
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, log_level},
     error::Error,
     logs::{PublishLayer, Stderr},
 };
@@ -174,10 +174,11 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 
 /// Logs to stderr, with colours on a terminal only, and to Karton's channels. `RUST_LOG` wins over `[logging] level`.
 pub fn start_logging(config: Option<&Config>) {
-    let level = match config.and_then(|config| config.get("logging", "level")) {
-        Some("DEBUG") => "debug",
-        Some("WARNING" | "WARN") => "warn",
-        Some("ERROR" | "CRITICAL" | "FATAL") => "error",
+    // A level that cannot be understood is told of when the service reads its settings.
+    let level = match config.and_then(|config| log_level(config).ok()) {
+        Some(..=10) => "debug",
+        Some(21..=30) => "warn",
+        Some(31..) => "error",
         _ => "info",
     };
     // Rocket tells of each request in several lines, and of an unknown page as an error.

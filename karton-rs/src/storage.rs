@@ -46,9 +46,7 @@ impl Storage {
     /// Prepares access; nothing is contacted yet.
     pub(crate) fn new(settings: &S3Settings) -> Result<Self, ConfigError> {
         let credentials = credentials(settings)?;
-        let region =
-            std::env::var("AWS_REGION").or_else(|_| std::env::var("AWS_DEFAULT_REGION")).unwrap_or_else(|_| "us-east-1".to_owned());
-        let client = s3::client(&settings.endpoint, &region, credentials);
+        let client = s3::client(&settings.endpoint, &settings.region, credentials);
         Ok(Self { client, endpoint: settings.endpoint.clone(), bucket: settings.bucket().map(str::to_owned) })
     }
 

@@ -16,6 +16,7 @@ use indexmap::IndexMap;
 
 pub use error::{ConfigError, ConfigErrorKind};
 pub(crate) use origins::{FileState, Origin};
+pub(crate) use settings::log_level;
 pub use settings::{RedisSettings, S3Keys, S3Settings, ServiceSettings};
 
 use ConfigErrorKind as Kind;

@@ -93,6 +93,8 @@ pub struct S3Settings {
     pub keys: Option<S3Keys>,
     /// `[s3] iam_auth`: credentials of the container or instance come first.
     pub iam_auth: bool,
+    /// `AWS_REGION`, `AWS_DEFAULT_REGION`, or `us-east-1`.
+    pub region: String,
     bucket: Option<String>,
 }
 
@@ -123,7 +125,8 @@ impl S3Settings {
             (Some(access_key), Some(secret_key)) => Some(S3Keys { access_key, secret_key }),
             _ => None,
         };
-        Ok(Self { endpoint, keys, iam_auth, bucket: config.get("s3", "bucket").map(str::to_owned) })
+        let region = config.aws("AWS_REGION").or_else(|| config.aws("AWS_DEFAULT_REGION")).unwrap_or("us-east-1").to_owned();
+        Ok(Self { endpoint, keys, iam_auth, region, bucket: config.get("s3", "bucket").map(str::to_owned) })
     }
 
     /// The key pair.
@@ -233,7 +236,8 @@ fn check_identity(identity: &str) -> Result<(), ConfigError> {
     }
 }
 
-fn log_level(config: &Config) -> Result<i64, ConfigError> {
+/// The least level of log records as Python counts: 20 for INFO, unless `[logging] level` says otherwise.
+pub(crate) fn log_level(config: &Config) -> Result<i64, ConfigError> {
     let Some(text) = config.get("logging", "level") else { return Ok(20) };
     match text {
         "CRITICAL" | "FATAL" => Ok(50),

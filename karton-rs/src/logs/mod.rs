@@ -33,6 +33,10 @@ use crate::{
 const QUEUE_LENGTH: usize = 1000;
 /// Records that go to Redis in one round trip.
 const PUBLISHED_AT_ONCE: usize = 64;
+/// How long a record waits for others that go with it: a task has several, one soon after the other.
+const GATHER: Duration = Duration::from_millis(3);
+/// How long a service that ends waits for its last records to be published.
+const FLUSH: Duration = Duration::from_millis(500);
 /// How long the next ones wait after as many as that, of which nobody has heard: what is dropped meanwhile costs nothing.
 const PAUSE_UNHEARD: Duration = Duration::from_millis(20);
 /// Bytes of records that wait: each one carries the whole record of its task, which may be large.
@@ -95,6 +99,10 @@ impl Publisher {
             let mut channels = HashMap::new();
             let mut waiting = Vec::with_capacity(PUBLISHED_AT_ONCE);
             while records.recv_many(&mut waiting, PUBLISHED_AT_ONCE).await > 0 {
+                if waiting.len() < PUBLISHED_AT_ONCE {
+                    tokio::time::sleep(GATHER).await;
+                    waiting.extend(std::iter::from_fn(|| records.try_recv().ok()).take(PUBLISHED_AT_ONCE - waiting.len()));
+                }
                 let mut pipeline = redis::pipe();
                 for Waiting { level, record, .. } in &waiting {
                     let channel = channels.entry(*level).or_insert_with(|| keys::log_channel(level, &identity));
@@ -110,6 +118,13 @@ impl Publisher {
         });
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         Some(Self { identity: settings.identity.as_str().into(), least: settings.log_level, queue, room })
+    }
+
+    /// Waits until what was logged is with Redis, but not for long.
+    pub(crate) async fn flush(&self) {
+        let all = u32::try_from(QUEUE_BYTES).unwrap_or(u32::MAX);
+        // Without an answer in time Redis is away, and the records are on stderr.
+        let _ = tokio::time::timeout(FLUSH, self.room.acquire_many(all)).await;
     }
 
     /// Queues a record, if there is room. Without room it is dropped: Redis is slow or away, and the

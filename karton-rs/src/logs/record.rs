@@ -75,7 +75,7 @@ impl Visit for Text {
 fn hostname() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
         name.map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
     })
 }

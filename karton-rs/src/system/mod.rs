@@ -96,7 +96,11 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
         tracing::info!("Service {} stopped", service.identity);
         routed.and(kept)
     };
-    Box::pin(logs::scope(publisher.clone(), None, work)).await
+    let outcome = Box::pin(logs::scope(publisher.clone(), None, work)).await;
+    if let Some(publisher) = publisher {
+        publisher.flush().await;
+    }
+    outcome
 }
 
 /// Whose turn it is to look at all tasks: one at a time is enough for memory and for Redis.

@@ -112,11 +112,17 @@ fn free_port() -> u16 {
 
 fn spawn(port: u16, folder: &Path, durable: bool) -> Child {
     let log = folder.join("redis.log");
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(program());
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", if durable { "yes" } else { "no" }]);
     command.args(["--appendfsync", "always", "--dir"]).arg(folder).arg("--logfile").arg(log);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("redis-server must be installed: apt-get install redis-server")
+    command.spawn().expect("redis-server or valkey-server must be installed: apt-get install redis-server")
+}
+
+/// `redis-server`, or `valkey-server` where only that is installed.
+fn program() -> &'static str {
+    let installed = |name: &str| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !installed("redis-server") && installed("valkey-server") { "valkey-server" } else { "redis-server" }
 }
 
 /// True when the server that answers on the port is this child.
