@@ -174,18 +174,23 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 
 /// Logs to stderr, with colours on a terminal only, and to Karton's channels. `RUST_LOG` wins over `[logging] level`.
 pub fn start_logging(config: Option<&Config>) {
-    // A level that cannot be understood is told of when the service reads its settings.
-    let level = match config.and_then(|config| log_level(config).ok()) {
-        Some(..=10) => "debug",
-        Some(21..=30) => "warn",
-        Some(31..) => "error",
-        _ => "info",
-    };
+    let level = least_level(config);
     // Rocket tells of each request in several lines, and of an unknown page as an error.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},rocket=off")));
     let stderr = tracing_subscriber::fmt::layer().with_writer(Stderr).with_ansi(colours_on_stderr()).with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(stderr).with(PublishLayer).try_init();
+}
+
+/// The level of `[logging] level` in the words of `tracing`.
+fn least_level(config: Option<&Config>) -> &'static str {
+    // One that cannot be understood is told of when the service reads its settings.
+    match config.and_then(|config| log_level(config).ok()) {
+        Some(..=10) => "debug",
+        Some(21..=30) => "warn",
+        Some(31..) => "error",
+        _ => "info",
+    }
 }
 
 /// Whether colours are wanted on a terminal: `NO_COLOR` is not set, and the terminal is not a dumb one.
@@ -252,5 +257,33 @@ impl Outage {
             tracing::info!("back after {} failed attempts", self.failures);
             self.failures = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_words_or_numbers_as_python_has_them() {
+        let levels = [
+            ("DEBUG", "debug"),
+            ("10", "debug"),
+            ("NOTSET", "debug"),
+            ("INFO", "info"),
+            ("20", "info"),
+            ("WARN", "warn"),
+            ("30", "warn"),
+            ("25", "warn"),
+            ("ERROR", "error"),
+            ("50", "error"),
+            ("loud", "info"),
+        ];
+        for (level, expected) in levels {
+            let text = format!("[redis]\nhost = h\n[s3]\naddress = http://s3\n[logging]\nlevel = {level}\n");
+            let config = Config::from_parts(&[("k", &text)], []).expect("a configuration");
+            assert_eq!(least_level(Some(&config)), expected, "{level}");
+        }
+        assert_eq!(least_level(None), "info");
     }
 }
