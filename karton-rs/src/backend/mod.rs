@@ -16,6 +16,7 @@ mod places;
 mod quarantine;
 mod queues;
 mod scan;
+mod send;
 mod settle;
 #[cfg(test)]
 pub(crate) mod vectors;
@@ -45,7 +46,6 @@ use crate::{
     storage::Storage,
     task::Task,
 };
-use keys::Metric;
 
 /// Shared access to Redis and S3 under one identity.
 #[derive(Clone)]
@@ -94,32 +94,6 @@ impl Backend {
     pub(crate) async fn server_time(&self) -> Result<f64, Error> {
         let ((seconds, microseconds),): ((u32, u32),) = self.redis.run(redis::pipe().cmd("TIME")).await?;
         Ok(f64::from(seconds) + f64::from(microseconds) / 1e6)
-    }
-
-    /// Sends a task: record, then objects, then the push, so that the collector sees the references
-    /// and no consumer sees a missing object.
-    pub(crate) async fn send_task(&self, mut task: Task, current: Option<&Task>) -> Result<Task, Error> {
-        if let Some(current) = current {
-            task.inherit(current);
-        }
-        task.set_header("origin", &*self.identity);
-        task.touch();
-        let uploads = if task.resources().is_empty() { Vec::new() } else { task.prepare_uploads(self.storage.bucket()?) };
-        let record = task.to_json();
-        if !uploads.is_empty() {
-            self.redis.retry::<()>(redis::pipe().set(keys::task(task.uid()), &record).ignore()).await?;
-            for (resource, source) in &uploads {
-                self.storage.upload(resource, source).await?;
-            }
-        }
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
-        if uploads.is_empty() {
-            pipeline.set(keys::task(task.uid()), &record).ignore();
-        }
-        pipeline.rpush(keys::TASKS, task.uid()).ignore().hincr(Metric::Produced.key(), &*self.identity, 1).ignore();
-        self.redis.retry::<()>(&pipeline).await?;
-        Ok(task)
     }
 
     /// Registers a bind and gives the one that was there.

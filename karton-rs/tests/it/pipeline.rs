@@ -320,3 +320,67 @@ async fn who_begins_to_listen_after_a_flood_that_nobody_heard_hears_the_next_rec
     producer.send_task(sample()).await.unwrap();
     eventually("the record", || async { (heard.load(Ordering::Relaxed) > 0).then_some(()) }).await;
 }
+
+/// Passes on what a client sends, and nothing of what comes back once something was sent to a queue: then the
+/// connection breaks. Every later connection works.
+async fn losing_one_reply(redis: u16) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let lost = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect(("127.0.0.1", redis)).await.unwrap();
+            let lost = Arc::clone(&lost);
+            tokio::spawn(async move {
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
+                let losing = Arc::new(std::sync::atomic::AtomicBool::new(false));
+                let lose = Arc::clone(&losing);
+                tokio::spawn(async move {
+                    let mut buffer = vec![0; 1 << 16];
+                    while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                        let sends = buffer[..count].windows(5).any(|window| window == b"RPUSH");
+                        if sends && !lost.swap(true, Ordering::SeqCst) {
+                            lose.store(true, Ordering::SeqCst);
+                        }
+                        tokio::io::AsyncWriteExt::write_all(&mut to_server, &buffer[..count]).await.unwrap();
+                    }
+                });
+                let mut buffer = vec![0; 1 << 16];
+                while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
+                    if losing.load(Ordering::SeqCst) {
+                        // Long enough for the broker to route what has arrived.
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                        return;
+                    }
+                    tokio::io::AsyncWriteExt::write_all(&mut to_client, &buffer[..count]).await.unwrap();
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_task_whose_reply_was_lost_is_routed_once() {
+    let bed = Bed::start().await;
+    let broker = bed.broker();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let consumer = bed
+        .consumer(any("karton.counter").process(move |_: Karton, _: Task| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }
+        }))
+        .await;
+    let port = losing_one_reply(bed.redis.port()).await;
+    let producer = Karton::connect(&bed.with_options(&[("redis", "port", &port.to_string())]), "karton.producer", None).await.unwrap();
+    let sent = producer.send_task(sample()).await.unwrap();
+    // One that is sent behind it is through only when the first one is.
+    producer.send_task(sample()).await.unwrap();
+    eventually("both are processed", || async { (count.load(Ordering::SeqCst) >= 2).then_some(()) }).await;
+    let first = bed.done(&sent).await;
+    assert_eq!(first.tasks().iter().filter(|task| task.header_str("receiver").is_some()).count(), 1, "{first:?}");
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    consumer.stop().await.unwrap();
+    broker.stop().await.unwrap();
+}
