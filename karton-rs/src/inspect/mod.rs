@@ -111,44 +111,83 @@ impl Inspect {
         Ok(analyses.pop().expect("as many as were asked for"))
     }
 
-    /// Several analyses in their order; where all tasks are looked at, that is done once for all of them.
+    /// Several analyses in their order, asked of Redis together.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn analyses(&self, root_uids: &[String]) -> Result<Vec<Analysis>, Error> {
-        let mut indexes = Vec::with_capacity(root_uids.len());
-        for root_uid in root_uids {
-            indexes.push(self.backend.analysis_index(root_uid).await?);
-        }
+        let mut known: HashMap<String, (Index, Tasks)> = HashMap::new();
+        let indexes = self.backend.analysis_indexes(root_uids).await?;
         // Asked behind them: then they were complete as well.
-        let complete = self.backend.index_is_complete().await?;
-        let mut all: Vec<(Index, Tasks)> = Vec::with_capacity(root_uids.len());
-        let mut unindexed = HashMap::new();
-        for (root_uid, mut index) in root_uids.iter().zip(indexes) {
-            let mut tasks = Tasks::new();
-            if !complete || index.tasks.is_empty() || index.partial {
-                unindexed.insert(root_uid.clone(), Tasks::new());
-            } else {
-                // A child is in the queue of the broker before its parent ends, and in the index when it
-                // leaves it: between two looks at the index nothing falls through.
-                self.add_indexed(&index, &mut tasks).await?;
-                if !tasks.values().any(|task| task.status().is_pending()) {
-                    let mut unrouted = HashMap::from([(root_uid.clone(), tasks)]);
-                    self.add_unrouted(&mut unrouted).await?;
-                    tasks = unrouted.remove(root_uid).unwrap_or_default();
-                    index = self.backend.analysis_index(root_uid).await?;
-                    self.add_indexed(&index, &mut tasks).await?;
-                }
-            }
-            all.push((index, tasks));
+        let mut unindexed = self.unindexed(root_uids, &indexes).await?;
+        let mut indexed: Vec<(String, Index)> = root_uids.iter().cloned().zip(indexes).collect();
+        for (root_uid, index) in indexed.extract_if(.., |(root_uid, _)| unindexed.contains_key(root_uid)) {
+            known.insert(root_uid, (index, Tasks::new()));
         }
-        let unindexed = if unindexed.is_empty() { unindexed } else { self.look_at_all(unindexed).await? };
+        known.extend(self.indexed(indexed).await?);
+        if !unindexed.is_empty() {
+            unindexed = self.look_at_all(unindexed).await?;
+        }
+        for (root_uid, tasks) in unindexed {
+            known.entry(root_uid).or_default().1 = tasks;
+        }
         let bound: HashSet<String> = self.backend.binds_raw().await?.into_keys().collect();
-        let analyses = root_uids.iter().zip(all).map(|(root_uid, (index, tasks))| {
-            let tasks = unindexed.get(root_uid).cloned().unwrap_or(tasks);
+        let analyses = root_uids.iter().map(|root_uid| {
+            // One may be asked for twice.
+            let (index, tasks) = known.get(root_uid).cloned().unwrap_or_default();
             Analysis::new(index, tasks, bound.clone())
         });
         Ok(analyses.collect())
+    }
+
+    /// The analyses of which the index may not name all tasks.
+    async fn unindexed(&self, root_uids: &[String], indexes: &[Index]) -> Result<HashMap<String, Tasks>, Error> {
+        let of = |root_uid: &String| (root_uid.clone(), Tasks::new());
+        if !self.backend.index_is_complete().await? {
+            return Ok(root_uids.iter().map(of).collect());
+        }
+        let each = || root_uids.iter().zip(indexes);
+        let partial = each().filter(|(_, index)| index.partial).map(|(root_uid, _)| of(root_uid));
+        // Long open, and forgotten by the index meanwhile: services may be away for longer than it remembers.
+        let empty: Vec<String> = each().filter(|(_, index)| index.tasks.is_empty()).map(|(root_uid, _)| root_uid.clone()).collect();
+        let open = self.backend.are_open(&empty).await?;
+        let forgotten = empty.iter().zip(open).filter(|(_, open)| *open).map(|(root_uid, _)| of(root_uid));
+        Ok(partial.chain(forgotten).collect())
+    }
+
+    /// Analyses with the tasks that their index names.
+    async fn indexed(&self, analyses: Vec<(String, Index)>) -> Result<HashMap<String, (Index, Tasks)>, Error> {
+        let mut found = self.with_records(analyses).await?;
+        // A child is in the queue of the broker before its parent ends, and in the index when it
+        // leaves it: between two looks at the index nothing falls through.
+        let pending = |tasks: &Tasks| tasks.values().any(|task| task.status().is_pending());
+        let mut quiet: HashMap<String, Tasks> =
+            found.extract_if(|_, (_, tasks)| !pending(tasks)).map(|(root, (_, tasks))| (root, tasks)).collect();
+        if quiet.is_empty() {
+            return Ok(found);
+        }
+        self.add_unrouted(&mut quiet).await?;
+        let roots: Vec<String> = quiet.keys().cloned().collect();
+        let indexes = self.backend.analysis_indexes(&roots).await?;
+        for (root_uid, (index, tasks)) in self.with_records(roots.into_iter().zip(indexes).collect()).await? {
+            let mut all = quiet.remove(&root_uid).unwrap_or_default();
+            all.extend(tasks);
+            found.insert(root_uid, (index, all));
+        }
+        Ok(found)
+    }
+
+    async fn with_records(&self, analyses: Vec<(String, Index)>) -> Result<HashMap<String, (Index, Tasks)>, Error> {
+        let uids: Vec<String> = analyses.iter().flat_map(|(_, index)| index.tasks.keys().cloned()).collect();
+        let records = self.backend.records(&uids).await?;
+        let mut records = uids.iter().zip(records);
+        let mut found = HashMap::new();
+        for (root_uid, index) in analyses {
+            let own = records.by_ref().take(index.tasks.len());
+            let tasks = own.filter_map(|(uid, record)| read_task(uid, &record?).ok()).map(|task| (task.uid().to_owned(), task)).collect();
+            found.insert(root_uid, (index, tasks));
+        }
+        Ok(found)
     }
 
     /// Waits for the end of an analysis, for at most `limit`; gives it as it stands then.
@@ -189,14 +228,6 @@ impl Inspect {
         Ok(events.filter_map(|event| async move { AnalysisEnded::from_json(&event.get_payload::<String>().ok()?) }))
     }
 
-    async fn add_indexed(&self, index: &Index, tasks: &mut Tasks) -> Result<(), Error> {
-        let uids: Vec<String> = index.tasks.keys().cloned().collect();
-        let found = uids.iter().zip(self.backend.records(&uids).await?);
-        let found = found.filter_map(|(uid, record)| read_task(uid, &record?).ok());
-        tasks.extend(found.map(|task| (task.uid().to_owned(), task)));
-        Ok(())
-    }
-
     /// Adds the tasks of these analyses.
     async fn look_at_all(&self, mut wanted: HashMap<String, Tasks>) -> Result<HashMap<String, Tasks>, Error> {
         // A task in the hands of the broker is seen in a queue before, or by its forks after. Looking
@@ -226,19 +257,24 @@ impl Inspect {
     }
 
     async fn add_routed(&self, wanted: &mut HashMap<String, Tasks>) -> Result<(), Error> {
-        let roots: Vec<String> = wanted.keys().cloned().collect();
-        for root_uid in &roots {
-            let mut scan = self.backend.scan(&keys::tasks_of(root_uid));
-            let tasks = wanted.entry(root_uid.clone()).or_default();
-            while let Some(records) = scan.next().await? {
-                for task in records.iter().filter_map(|(uid, record)| read_task(uid, record).ok()) {
-                    self.roots().remember(task.uid(), root_uid);
-                    tasks.insert(task.uid().to_owned(), task);
-                }
-            }
-        }
-        let mut scan = self.backend.scan("karton.task:[^{]*");
-        while let Some(records) = scan.next_of(|uid| self.may_be_of(uid, wanted)).await? {
+        let of_one = |wanted: &HashMap<String, Tasks>| Some(keys::tasks_of(wanted.keys().next().filter(|_| wanted.len() == 1)?));
+        let Some(pattern) = of_one(wanted) else {
+            let is_wanted = |uid: &str, wanted: &_| is_of(uid, wanted) || (!uid.starts_with('{') && self.may_be_of(uid, wanted));
+            return self.add_matching("karton.task:*", is_wanted, wanted).await;
+        };
+        // Redis picks the names of one: then the others need not travel.
+        self.add_matching(&pattern, is_of, wanted).await?;
+        self.add_matching("karton.task:[^{]*", |uid, wanted| self.may_be_of(uid, wanted), wanted).await
+    }
+
+    async fn add_matching(
+        &self,
+        pattern: &str,
+        is_wanted: impl Fn(&str, &HashMap<String, Tasks>) -> bool,
+        wanted: &mut HashMap<String, Tasks>,
+    ) -> Result<(), Error> {
+        let mut scan = self.backend.scan(pattern);
+        while let Some(records) = scan.next_of(|uid| is_wanted(uid, wanted)).await? {
             records.iter().for_each(|(uid, record)| self.add(uid, record, wanted));
         }
         Ok(())
@@ -246,21 +282,24 @@ impl Inspect {
 
     /// False for a task that is found by its uid, and one that is known to be of another analysis.
     fn may_be_of(&self, uid: &str, wanted: &HashMap<String, Tasks>) -> bool {
-        !keys::root_in(uid).is_some_and(|root_uid| wanted.contains_key(root_uid)) && self.roots().may_be_of(uid, wanted.keys())
+        !is_of(uid, wanted) && self.roots().may_be_of(uid, wanted.keys())
     }
 
     /// Adds a record to its analysis, if that is wanted.
     fn add(&self, uid: &str, record: &[u8], wanted: &mut HashMap<String, Tasks>) {
         // Most are of none, which a glimpse tells.
-        if let Some(root_uid) = Glimpse::read(record).and_then(|glimpse| glimpse.root_uid()) {
-            self.roots().remember(uid, &root_uid);
-            if !wanted.contains_key(&root_uid) {
+        let named = keys::root_in(uid).filter(|root_uid| wanted.contains_key(*root_uid)).map(str::to_owned);
+        let root_uid = named.or_else(|| Glimpse::read(record)?.root_uid().map(Into::into));
+        if let Some(root_uid) = &root_uid {
+            self.roots().remember(uid, root_uid);
+            if !wanted.contains_key(root_uid) {
                 return;
             }
         }
         let Ok(task) = read_task(uid, record) else { return };
-        self.roots().remember(uid, task.root_uid());
-        if let Some(tasks) = wanted.get_mut(task.root_uid()) {
+        let root_uid = root_uid.unwrap_or_else(|| task.root_uid().to_owned());
+        self.roots().remember(uid, &root_uid);
+        if let Some(tasks) = wanted.get_mut(&root_uid) {
             tasks.insert(task.uid().to_owned(), task);
         }
     }
@@ -269,6 +308,11 @@ impl Inspect {
         // Whatever stands there is true.
         self.roots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a uid names one of these analyses, as those of routed tasks do.
+fn is_of(uid: &str, wanted: &HashMap<String, Tasks>) -> bool {
+    keys::root_in(uid).is_some_and(|root_uid| wanted.contains_key(root_uid))
 }
 
 /// The tasks of one analysis.

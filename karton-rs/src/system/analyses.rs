@@ -4,7 +4,8 @@
 //! routed for it since; then it is told of once, on `karton.rs.analysis`, whoever looks. Those of which
 //! a task has ended are looked at at once. Of the others, whose tasks may be in the hands of Python
 //! consumers, each is looked at less and less often, and all of them together take a tenth of the time,
-//! however many there are.
+//! however many there are. One that the index has forgotten meanwhile is open no more and has not ended:
+//! if any of its tasks is still there, the look at all tasks finds it again.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,7 +14,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{AnalysisEnded, Backend, Glimpse, Outline, analysis::URGENT, keys, read_task},
+    backend::{
+        AnalysisEnded, Backend, Glimpse, Outline,
+        analysis::{self, URGENT},
+        keys, read_task,
+    },
     error::Error,
     task::TaskState,
 };
@@ -32,7 +37,7 @@ const MOST_UNROUTED: usize = 20_000;
 /// The rest after looks at analyses of which nothing is known, as a multiple of what they took.
 const REST: u32 = 9;
 
-/// Ends an analysis, or sets the time of the next look, unless something was routed for it meanwhile.
+/// Ends an analysis, with or without an event, or sets the time of the next look, unless something was routed for it meanwhile.
 const DECIDE: &str = r"
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score or score ~= ARGV[2] then return end
@@ -40,6 +45,7 @@ if ARGV[3] ~= '' then
     redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 else
     redis.call('ZREM', KEYS[1], ARGV[1])
+    if ARGV[4] == '' then return end
     redis.pcall('HSET', KEYS[2], 'ended', ARGV[4])
     redis.call('PUBLISH', KEYS[3], ARGV[4])
 end
@@ -105,6 +111,10 @@ async fn look(backend: &Backend, unrouted: &mut Unrouted, due: Due) -> Result<bo
             let ended = ended.map(|crashed| AnalysisEnded::of(root, outline, outline.crashed + crashed, now));
             let age = now - outline.started.unwrap_or(now);
             let (next, event) = match ended {
+                _ if outline.started.is_none() => {
+                    analysis::add_doubt(&mut pipeline);
+                    (String::new(), String::new())
+                }
                 Some(ended) => (String::new(), ended.to_json()),
                 None => ((now + (age / 8.0).clamp(1.0, LONGEST_WAIT)).to_string(), String::new()),
             };

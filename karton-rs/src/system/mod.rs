@@ -140,5 +140,5 @@ fn keeping(
 /// Before anything is routed: whether Redis answers, and that what was routed without this broker may
 /// not be in the index of its analysis.
 async fn begin(backend: &Backend, settings: &SystemSettings) -> Result<(), Error> {
-    if settings.enable_router && settings.keeps_history() { backend.index_may_lack_tasks().await } else { backend.ping().await }
+    if settings.enable_router { backend.index_may_lack_tasks().await } else { backend.ping().await }
 }

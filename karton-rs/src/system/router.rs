@@ -24,7 +24,7 @@ use super::{
     sweep,
 };
 use crate::{
-    backend::{Connection, by_identity, keys},
+    backend::{Connection, analysis, by_identity, keys},
     config::{Config, RedisSettings},
     error::Error,
     service::Outage,
@@ -179,6 +179,10 @@ impl Router<'_> {
     async fn take(&self) -> Result<(Vec<Vec<u8>>, Option<Batch>), Error> {
         let mut pipeline = redis::pipe();
         sweep::add_sign_of_life(&mut pipeline, &self.id);
+        if !self.settings.keeps_history() {
+            // Another broker may keep the index, which lacks what this one routes.
+            analysis::add_doubt(&mut pipeline);
+        }
         pipeline.lrange(keys::OPERATIONS, 0, OPERATIONS - 1);
         // What was watched before has changed since, by what we did ourselves.
         pipeline.cmd("UNWATCH").ignore();

@@ -1,9 +1,9 @@
 //! What is known of an analysis while it runs and afterwards.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use karton_rs::{Consumer, Inspect, Task, TaskState, testing::eventually};
+use karton_rs::{Analysis, Consumer, Inspect, Task, TaskState, testing::eventually};
 use serde_json::json;
 
 use crate::bed::Bed;
@@ -112,7 +112,46 @@ async fn a_status_read_does_not_look_at_what_else_is_stored() {
     };
     let before = scans().await;
     assert!(bed.analysis(&sent).await.is_done());
+    // Nor does that of one which nobody remembers, as of an object that was analysed long ago.
+    let roots: Vec<String> = (0..10).map(|number| format!("91a521d0-4696-4df1-9188-c07c525a080{number}")).collect();
+    assert!(inspect(&bed).analyses(&roots).await.unwrap().iter().all(Analysis::is_done));
     assert_eq!(scans().await, before);
+}
+
+/// Sends a task that waits for a service which is away, under these settings of the broker, and looks at its
+/// analysis for a while.
+async fn runs_while_a_service_is_away(options: &[(&str, &str, &str)], harm: impl AsyncFn(&Bed, &Task)) {
+    let bed = Bed::start().await;
+    let [_, leaf] = two_steps();
+    bed.consumer(leaf).await.stop().await.unwrap();
+    let _broker = bed.broker_with(bed.with_options(options));
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "child"}))).await.unwrap();
+    bed.reached(&sent, "karton.leaf", TaskState::Spawned).await;
+    harm(&bed, &sent).await;
+    let until = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        assert!(!bed.analysis(&sent).await.is_done(), "{options:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_analysis_that_the_index_has_forgotten_runs_on() {
+    let forget = async |bed: &Bed, task: &Task| {
+        indexed(bed).await;
+        let () = bed.command(&["DEL", &format!("karton.rs.analysis:{}", task.root_uid())]).await;
+    };
+    runs_while_a_service_is_away(&[], forget).await;
+}
+
+#[tokio::test]
+async fn an_analysis_whose_time_is_over_runs_on() {
+    let options = [("system", "history_ttl", "1"), ("system", "gc_interval", "1"), ("system", "orphan_grace", "1")];
+    runs_while_a_service_is_away(&options, async |_, _| ()).await;
+}
+
+#[tokio::test]
+async fn an_analysis_runs_on_though_no_broker_keeps_its_history() {
+    runs_while_a_service_is_away(&[("system", "history_ttl", "0"), ("system", "orphan_grace", "1")], async |_, _| ()).await;
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ impl TaskHistory {
 }
 
 /// The index of one analysis.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     pub(crate) tasks: BTreeMap<String, TaskHistory>,
     /// Some tasks may be missing in it.

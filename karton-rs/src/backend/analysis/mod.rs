@@ -65,6 +65,17 @@ if added == 1 then
 end
 ";
 
+/// Removes a doubt, if it is still the same.
+const END_DOUBT: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
+
+/// Adds a doubt about the index; each is another one.
+pub(crate) fn add_doubt(pipeline: &mut redis::Pipeline) {
+    pipeline.set(keys::UNINDEXED, crate::task::new_uid()).ignore();
+}
+
+/// Analyses of which the index is read at once.
+const INDEXES: usize = 32;
+
 /// A routed task that is pending, which the index may know or not.
 pub(crate) struct Found<'a> {
     pub(crate) uid: &'a str,
@@ -80,11 +91,32 @@ fn is_among(fields: redis::Value, uid: &str) -> bool {
 }
 
 impl Backend {
-    /// What is known of an analysis; empty when nothing is.
-    pub(crate) async fn analysis_index(&self, root_uid: &str) -> Result<Index, Error> {
-        let (fields,): (Vec<(Vec<u8>, Vec<u8>)>,) = self.redis.run(redis::pipe().hgetall(keys::analysis(root_uid))).await?;
+    /// What is known of analyses, in their order; empty when nothing is.
+    pub(crate) async fn analysis_indexes(&self, root_uids: &[String]) -> Result<Vec<Index>, Error> {
         let text = |(field, value)| Some((String::from_utf8(field).ok()?, value));
-        Ok(Index::read(fields.into_iter().filter_map(text).collect()))
+        let mut indexes = Vec::with_capacity(root_uids.len());
+        for root_uids in root_uids.chunks(INDEXES) {
+            let mut pipeline = redis::pipe();
+            for root_uid in root_uids {
+                pipeline.hgetall(keys::analysis(root_uid));
+            }
+            let hashes: Vec<Vec<(Vec<u8>, Vec<u8>)>> = self.redis.run(&pipeline).await?;
+            indexes.extend(hashes.into_iter().map(|fields| Index::read(fields.into_iter().filter_map(text).collect())));
+        }
+        Ok(indexes)
+    }
+
+    /// Which of these analyses a broker of this library takes for open, whatever the index still holds of them.
+    pub(crate) async fn are_open(&self, root_uids: &[String]) -> Result<Vec<bool>, Error> {
+        if root_uids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for root_uid in root_uids {
+            pipeline.cmd("ZSCORE").arg(keys::OPEN_ANALYSES).arg(root_uid);
+        }
+        let scores: Vec<Option<f64>> = self.redis.run(&pipeline).await?;
+        Ok(scores.iter().map(Option::is_some).collect())
     }
 
     /// How far several analyses have come, in their order.
@@ -126,7 +158,15 @@ impl Backend {
 
     /// From now on tasks may be routed, or were, that the index does not know of.
     pub(crate) async fn index_may_lack_tasks(&self) -> Result<(), Error> {
-        self.redis.run(redis::pipe().set(keys::UNINDEXED, 1).ignore()).await
+        let mut pipeline = redis::pipe();
+        add_doubt(&mut pipeline);
+        self.redis.run(&pipeline).await
+    }
+
+    /// The doubt about the index that stands now.
+    pub(crate) async fn doubt(&self) -> Result<Option<Vec<u8>>, Error> {
+        let (doubt,): (Option<Vec<u8>>,) = self.redis.run(redis::pipe().get(keys::UNINDEXED)).await?;
+        Ok(doubt)
     }
 
     /// Before all tasks are looked at: whether the index will lack none afterwards.
@@ -138,9 +178,12 @@ impl Backend {
         Ok(ours)
     }
 
-    /// After all tasks were looked at.
-    pub(crate) async fn index_is_completed(&self) -> Result<(), Error> {
-        self.redis.run(redis::pipe().del(keys::UNINDEXED).ignore()).await
+    /// After all tasks were looked at: ends the doubt that stood before, and none that has come since.
+    pub(crate) async fn index_is_completed(&self, doubt: Option<&[u8]>) -> Result<(), Error> {
+        let Some(doubt) = doubt else { return Ok(()) };
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("EVAL").arg(END_DOUBT).arg(1).arg(keys::UNINDEXED).arg(doubt).ignore();
+        self.redis.run(&pipeline).await
     }
 
     /// Puts the ends of tasks that are collected into the index.
@@ -215,6 +258,11 @@ impl Backend {
             let (oldest,): (Vec<(Vec<u8>, f64)>,) = self.redis.run(&pipeline).await?;
             if oldest.is_empty() {
                 break;
+            }
+            let roots: Vec<String> = oldest.iter().map(|(root, _)| String::from_utf8_lossy(root).into_owned()).collect();
+            if self.are_open(&roots).await?.contains(&true) {
+                // Until all tasks were looked at again nobody may take an empty index for the end of an analysis.
+                self.index_may_lack_tasks().await?;
             }
             let mut pipeline = redis::pipe();
             for (root, _) in &oldest {

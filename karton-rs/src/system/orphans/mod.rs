@@ -91,6 +91,7 @@ pub(super) async fn run(backend: &Backend, config: &Config, settings: &SystemSet
 
 async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory) -> Result<(), Error> {
     let completes = settings.keeps_history() && backend.can_complete_index().await?;
+    let doubt = backend.doubt().await?;
     // Before the records: what is sent or popped in between is as new to the next look.
     let places = backend.all_places().await?;
     let mut room = backend.room_for_analyses(settings.history_limit).await?;
@@ -146,7 +147,7 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
     if memory.full {
         backend.index_may_lack_tasks().await?;
     } else if completes && backend.brokers_are_ours().await? {
-        backend.index_is_completed().await?;
+        backend.index_is_completed(doubt.as_deref()).await?;
     }
     let connections = backend.connections().await?;
     let witness = Witness {
