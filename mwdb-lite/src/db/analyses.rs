@@ -114,6 +114,11 @@ pub(crate) fn pending(c: &Connection, after: i64, limit: u32, only_new: bool) ->
     .collect()
 }
 
+/// The newest announcement that was ever put into the outbox: ids only grow.
+pub(crate) fn newest_announcement(c: &Connection) -> Result<i64> {
+    c.query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'karton_outbox'", [], |row| row.get(0))
+}
+
 pub(crate) fn announced(c: &Connection, id: i64) -> Result<()> {
     c.prepare_cached("DELETE FROM karton_outbox WHERE id = ?")?.execute([id])?;
     Ok(())

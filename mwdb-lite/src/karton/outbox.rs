@@ -1,14 +1,15 @@
 //! Sends announcements to Karton: in the background, until they are there.
 //!
 //! An announcement keeps its task uid and the uid of its sample over all attempts, and its row goes
-//! only after the push. A crash between the two makes the next start look first whether the task is
-//! known: what was routed is not sent again. A task that is still `Declared` may have been written
-//! without being pushed, so it is pushed again; the broker routes a task once.
+//! only after the push. One that an earlier process has left, or that has failed before, may have been
+//! made: then Karton is asked first whether it knows the task, or its analysis when the task is collected
+//! already. A task that is still `Declared` may have been written without being pushed, so it is pushed
+//! again; the broker routes a task once.
 
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use karton_rs::TaskState;
+use karton_rs::{Task, TaskState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +50,13 @@ struct Outcome {
 /// Announces what the outbox holds until the server stops.
 pub(crate) async fn run(app: App, shutdown: CancellationToken) {
     let Some(connected) = app.karton.0.clone() else { return };
+    let inherited = match app.db.read(|c| Ok(db::newest_announcement(c)?)).await {
+        Ok(newest) => newest,
+        Err(error) => {
+            tracing::error!("the outbox cannot be read: {}", cause(&error));
+            i64::MAX
+        }
+    };
     let mut which = Which::All;
     let mut pause = FIRST_PAUSE;
     // When to try again what has failed; none: nothing has.
@@ -59,7 +67,7 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
                 if let Err(error) = connected.karton.ping().await {
                     tracing::debug!("Karton does not answer: {error}");
                 }
-                round(&app, &connected, &shutdown, which).await
+                round(&app, &connected, &shutdown, which, inherited).await
             };
             tokio::pin!(round);
             tokio::select! {
@@ -94,8 +102,8 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
     }
 }
 
-/// Tries announcements once each.
-async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, which: Which) -> Outcome {
+/// Tries announcements once each; those up to `inherited` are of an earlier process.
+async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, which: Which, inherited: i64) -> Outcome {
     let mut after = 0;
     let mut outcome = Outcome::default();
     loop {
@@ -109,7 +117,7 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
         let Some(last) = rows.last() else { return outcome };
         after = last.id;
         let tried = rows.len();
-        let attempts = stream::iter(rows).map(|row| attempt(app, connected, row)).buffer_unordered(AT_ONCE);
+        let attempts = stream::iter(rows).map(|row| attempt(app, connected, row, inherited)).buffer_unordered(AT_ONCE);
         let sent = attempts.filter(|sent| std::future::ready(*sent)).count().await;
         outcome.sent += sent;
         outcome.failed += tried - sent;
@@ -120,9 +128,10 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
     }
 }
 
-async fn attempt(app: &App, connected: &Connected, row: OutboxRow) -> bool {
+async fn attempt(app: &App, connected: &Connected, row: OutboxRow, inherited: i64) -> bool {
     let id = row.id;
-    let outcome = match announce(app, connected, &row).await {
+    let may_be_known = row.attempts > 0 || id <= inherited;
+    let outcome = match announce(app, connected, &row, may_be_known).await {
         // A row that comes back after a power cut is for a task that Karton knows.
         Ok(()) => app.db.write_lazily(move |c| Ok(db::announced(c, id)?)).await,
         // Deleted meanwhile, and the announcement with it.
@@ -142,17 +151,26 @@ async fn attempt(app: &App, connected: &Connected, row: OutboxRow) -> bool {
     false
 }
 
-async fn announce(app: &App, connected: &Connected, row: &OutboxRow) -> ApiResult<()> {
+async fn announce(app: &App, connected: &Connected, row: &OutboxRow, may_be_known: bool) -> ApiResult<()> {
     let wanted = row.clone();
     let mut announcement = app.db.read(move |c| spawn::announcement(c, &wanted)).await?;
-    let known = connected.karton.task(announcement.task.uid()).await.map_err(anyhow::Error::from)?;
-    if known.is_some_and(|task| task.status() != TaskState::Declared) {
+    if is_known(connected, &announcement.task, may_be_known).await.map_err(anyhow::Error::from)? {
         return Ok(());
     }
     let lent = announcement.attach(&app.store).await?;
     connected.karton.send_task(announcement.task).await.map_err(anyhow::Error::from)?;
     drop(lent);
     Ok(())
+}
+
+/// Whether a task was routed; `may_be_gone`: and collected since.
+async fn is_known(connected: &Connected, task: &Task, may_be_gone: bool) -> Result<bool, karton_rs::Error> {
+    match connected.karton.task(task.uid()).await? {
+        Some(task) => Ok(task.status() != TaskState::Declared),
+        // A broker of ours remembers the analysis.
+        None if may_be_gone => Ok(!connected.inspect.analysis(task.root_uid()).await?.history().is_empty()),
+        None => Ok(false),
+    }
 }
 
 fn cause(error: &ApiError) -> String {

@@ -375,6 +375,35 @@ async fn what_a_killed_server_had_not_announced_is_announced_by_the_next() {
 }
 
 #[tokio::test]
+async fn what_was_announced_and_collected_is_not_announced_again() {
+    let bed = Bed::start().await;
+    let config = bed.karton_config();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let broker = tokio::spawn(karton_rs::system::run(config, false, stop.clone()));
+    let mut server = bed.server().await;
+    let admin = server.admin().await;
+    let hash = id(&admin.file("content").await);
+    let root = analyses(&admin, &hash).await["analyses"][0]["id"].as_str().unwrap().to_owned();
+    eventually("the end of the analysis", || async { (analyses(&admin, &hash).await["status"] == "finished").then_some(()) }).await;
+    let mut redis = bed.redis.connection().await;
+    let routed = async || -> Option<u64> { bed.redis.connection().await.hget("karton.metrics.produced", "karton.mwdb").await.unwrap() };
+    eventually("the end of the task", || async { (routed().await == Some(1)).then_some(()) }).await;
+    server.stop().await;
+    // The row comes back, as after a power cut, and the task was collected meanwhile.
+    let records: Vec<String> = redis.keys("karton.task:*").await.unwrap();
+    let _: () = redis.del(records).await.unwrap();
+    let c = rusqlite::Connection::open(&server.config().sqlite_path).unwrap();
+    let insert = "INSERT INTO karton_outbox (analysis_id, object_id, quality, resource_uid, created) SELECT ?, id, 'high', 'uid', 0 FROM object WHERE dhash = ?";
+    assert_eq!(c.execute(insert, [&root, &hash]).unwrap(), 1);
+    server.start_again(|_| ()).await;
+    let left = || c.query_row("SELECT count(*) FROM karton_outbox", [], |row| row.get::<_, u64>(0)).unwrap();
+    eventually("an empty outbox", || async { (left() == 0).then_some(()) }).await;
+    assert_eq!(routed().await, Some(1));
+    stop.cancel();
+    broker.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn an_object_removed_before_its_announcement_is_not_announced() {
     let mut bed = Bed::start().await;
     let server = bed.server().await;
