@@ -152,6 +152,16 @@ impl Karton {
         Ok(records.into_iter().flatten().next().and_then(|record| crate::backend::read_task(uid, &record).ok()))
     }
 
+    /// Whether S3 answers requests for the bucket of a resource, within some seconds. Tells an object that
+    /// the server fails at from a server that is away, which [`Error::is_temporary`] cannot.
+    pub async fn store_answers(&self, resource: &Resource) -> bool {
+        #[cfg(any(test, feature = "test-util"))]
+        if self.kit.is_some() {
+            return true;
+        }
+        self.backend.storage().answers(resource).await
+    }
+
     /// Opens a resource for streaming.
     ///
     /// # Errors

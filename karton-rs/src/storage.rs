@@ -4,7 +4,7 @@
 
 mod probe;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use aws_config::{ecs::EcsCredentialsProvider, imds::credentials::ImdsCredentialsProvider, meta::credentials::CredentialsProviderChain};
 use aws_sdk_s3::{
@@ -25,6 +25,9 @@ use crate::{
     resource::{LocalResource, Resource, Source},
     s3,
 };
+
+/// Longest time for the answer to [`Storage::answers`].
+const PROBE: Duration = Duration::from_secs(10);
 
 /// Access to the bucket that `[s3]` names, and to the others of that server.
 #[derive(Clone)]
@@ -100,6 +103,16 @@ impl Storage {
                 Error::Storage { kind: StorageErrorKind::NotFound, .. } => Ok(false),
                 error => Err(error),
             },
+        }
+    }
+
+    /// Whether the server answers requests for the bucket of a resource, be it with a refusal.
+    pub(crate) async fn answers(&self, resource: &Resource) -> bool {
+        let Ok(bucket) = self.bucket_of(resource) else { return false };
+        match tokio::time::timeout(PROBE, self.client.head_bucket().bucket(bucket).send()).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => !self.error(format!("look at bucket `{bucket}`"), &error).is_temporary(),
+            Err(_) => false,
         }
     }
 

@@ -84,7 +84,7 @@ impl ContentError {
         Self { reason: reason.into(), kind: Kind::Broken }
     }
 
-    /// Reading broke off on the way: worth a few more tries.
+    /// Reading broke off on the way, or failed while the place answers others: worth a few more tries.
     pub fn interrupted(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), kind: Kind::Interrupted }
     }

@@ -1,11 +1,19 @@
 //! Where content comes from: what is known about it, and what happens when it cannot be read.
 
-use karton_rs::json::Value;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use karton_rs::{Config, Karton, json::Value};
 use reporter::{
     mwdb::{Client, Content, ContentError, Credentials, FileUpload, Opened, Problem, UploadOptions},
     report::{Change, Options, ReportError, Reporter},
 };
-use tokio::io::AsyncReadExt as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, client_of, impatient, sample_task};
@@ -95,6 +103,90 @@ async fn an_object_store_that_is_away_is_waited_for() {
         bench.report(&task).await;
     }
     assert!(bench.stub.stored(&id).is_some());
+/// An S3 server in trouble: it refuses objects `failures` times, and its bucket as often as it refused them.
+struct BadStore {
+    url: String,
+    /// What it was asked: methods and paths.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl BadStore {
+    /// `bucket`: whether it answers for the bucket all the time.
+    async fn start(status: u16, failures: usize, bucket: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let seen = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|count| count > 0) {}
+                let line: Vec<String> = String::from_utf8_lossy(&head).split(' ').take(2).map(str::to_owned).collect();
+                let (is_head, refused) = {
+                    let mut seen = seen.lock().unwrap();
+                    let refused = seen.iter().filter(|line| line.starts_with("GET")).count() < failures;
+                    seen.push(line.join(" "));
+                    (line[0] == "HEAD", refused)
+                };
+                let answer = match (is_head, refused) {
+                    (true, true) if !bucket => format!("{status} Bad\r\nContent-Length: 0"),
+                    (true, _) => "200 OK\r\nContent-Length: 0".to_owned(),
+                    (false, true) => format!("{status} Bad\r\nContent-Length: 0"),
+                    (false, false) => "200 OK\r\nContent-Length: 6".to_owned(),
+                };
+                let body = if !is_head && !refused { "sample" } else { "" };
+                let _ = stream.write_all(format!("HTTP/1.1 {answer}\r\nConnection: close\r\n\r\n{body}").as_bytes()).await;
+            }
+        });
+        Self { url, asked }
+    }
+
+    /// Reports a sample in it, with one attempt more than the first.
+    async fn report(&self, bench: &Bench, sample: &Value) -> Result<(), ReportError> {
+        karton_rs::service::install_crypto();
+        let ini = format!("[redis]\nhost = nobody\n[s3]\naddress = {}\naccess_key = k\nsecret_key = s\nbucket = karton\n", self.url);
+        let config = Config::from_parts(&[("karton.ini", &ini)], []).unwrap();
+        let karton = Karton::prepare(&config, "karton.test", None).unwrap();
+        let mut settings = impatient(&bench.stub.url(), Credentials::api_key(KEY));
+        settings.patience.retries = 1;
+        settings.limits.idle = Duration::from_mins(1);
+        let mut task = sample_task();
+        task.set_payload("sample", sample.clone());
+        let reporter = Reporter::new(Client::new(settings, CancellationToken::new()).unwrap(), Options::default());
+        tokio::time::timeout(Duration::from_mins(1), reporter.report(&task, &karton)).await.expect("an end")
+    }
+
+    fn count(&self, method: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|line| line.starts_with(method)).count()
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_the_store_fails_at_is_given_up() {
+    let bench = Bench::start().await;
+    let (sample, _) = bench.file("s", "sample");
+    for (status, sample) in
+        [(500, sample.clone()), (503, sample.clone()), (429, sample.clone()), (500, changed(&sample, "sha256", Value::Null))]
+    {
+        let store = BadStore::start(status, usize::MAX, true).await;
+        let error = store.report(&bench, &sample).await.unwrap_err();
+        assert!(error.may_pass() && error.to_string().contains("cannot read `s`"), "{error}");
+        assert_eq!(store.count("HEAD /karton"), 2, "{:?}", store.asked);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_everything_is_waited_for() {
+    let bench = Bench::start().await;
+    let (sample, id) = bench.file("s", "sample");
+    for sample in [sample.clone(), changed(&sample, "sha256", Value::Null)] {
+        let store = BadStore::start(503, 9, false).await;
+        store.report(&bench, &sample).await.unwrap();
+        assert!(bench.stub.stored(&id).is_some());
+        assert_eq!(store.count("GET"), 10);
+    }
+}
+
 }
 
 #[tokio::test]
