@@ -185,8 +185,7 @@ impl Inner {
             let waited = match error.problem() {
                 Problem::RateLimited { retry_after } => waiter.pause_for_rate_limit(*retry_after).await,
                 _ if error.is_temporary() => {
-                    let counts = !self.settings.patience.wait_for_server || (!error.is_outage() && self.transport.answers().await);
-                    if counts && !waiter.may_repeat() {
+                    if !waiter.may_repeat(async { error.is_outage() || !self.transport.answers().await }).await {
                         return Err(error);
                     }
                     waiter.pause(&error).await

@@ -131,7 +131,7 @@ impl Client {
                         present.push(comment.clone());
                     }
                     // Looking again waits for a server that is away; what fails beside it is counted.
-                    Err(error) if error.is_temporary() && waiter.may_repeat() => {
+                    Err(error) if error.is_temporary() && waiter.may_repeat(std::future::ready(false)).await => {
                         waiter.pause(&error).await.map_err(|_| Error::new("POST comment", Problem::Stopped))?;
                         continue 'look;
                     }

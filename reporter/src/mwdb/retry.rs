@@ -70,8 +70,12 @@ impl<'a> Waiter<'a> {
         Self { patience, stop, failures: 0, counted: 0, counts: false }
     }
 
-    /// Counts a failure that is the fault of the request; false when it was one too many.
-    pub fn may_repeat(&mut self) -> bool {
+    /// Whether to try again after a failure. It counts unless the server is `away`, which is only asked
+    /// where such a server is waited for; false when it was one too many.
+    pub async fn may_repeat(&mut self, away: impl Future<Output = bool>) -> bool {
+        if self.patience.wait_for_server && away.await {
+            return true;
+        }
         self.counted += 1;
         self.counts = true;
         self.counted <= self.patience.retries

@@ -68,7 +68,7 @@ impl Run<'_> {
                     waiter.over();
                     return Ok(copied);
                 }
-                Err(error) if error.is_away() || (error.is_temporary() && waiter.may_repeat()) => {
+                Err(error) if error.is_temporary() && waiter.may_repeat(std::future::ready(error.is_away())).await => {
                     waiter.pause(&error).await.map_err(|_| ReportError::Stopped)?;
                 }
                 Err(source) => return Err(ReportError::Content { name: resource.name.clone(), source }),

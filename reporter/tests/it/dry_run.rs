@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use karton_rs::{TaskState, json::Value};
+use karton_rs::{Config, TaskState, json::Value};
 use reporter::{Settings, dry_run, report::Change};
 use serde_json::json;
 
@@ -82,6 +83,26 @@ async fn a_stored_task_is_looked_at_and_stays_in_its_queue() {
     assert!(stub.lines().iter().all(|line| line.starts_with("GET ")), "{:?}", stub.lines());
     let error = dry_run::plan(settings, &world.config, &dry_run::Source::Uid("gone".to_owned())).await.unwrap_err();
     assert!(error.to_string().contains("--task gone"), "{error}");
+}
+
+#[tokio::test]
+async fn a_plan_does_not_wait_for_an_object_store_that_is_away() {
+    let stub = Stub::start().await;
+    // Whoever listens at port 1 is no object store.
+    let servers = "[redis]\nhost = 127.0.0.1\nport = 1\n[s3]\naddress = http://127.0.0.1:1\naccess_key = k\nsecret_key = s\nbucket = b\n";
+    let text = format!("{servers}[mwdb]\napi_url = {}\napi_key = {KEY}\n", stub.url());
+    let config = Config::from_parts(&[("karton.ini", &text)], []).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("task.json");
+    for sha256 in [json!(null), json!("a".repeat(64))] {
+        let sample = json!({"__karton_resource__": {"uid": "u", "name": "s", "bucket": "b", "size": 6, "sha256": sha256}});
+        let task = json!({"headers": {"type": "sample", "stage": "recognized"}, "payload": {"sample": sample}});
+        std::fs::write(&file, task.to_string()).unwrap();
+        let source = dry_run::Source::File(file.clone());
+        let plan = dry_run::plan(Settings::from_config(&config).unwrap(), &config, &source);
+        let error = tokio::time::timeout(Duration::from_mins(1), plan).await.expect("an end").unwrap_err();
+        assert!(error.to_string().contains("cannot read `s`"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
