@@ -99,9 +99,11 @@ impl<'a> Waiter<'a> {
         self.sleep(pause).await
     }
 
-    /// Pauses because the server asks for it.
+    /// Pauses because the server asks for it: a moment even when it asks for none, or only until a date that
+    /// our clock has passed, as nothing else bounds how often such a request is sent.
     pub(super) async fn pause_for_rate_limit(&self, asked: Option<Duration>) -> Result<(), Interrupted> {
-        let pause = asked.unwrap_or(self.patience.rate_limit_pause).min(self.patience.longest_rate_limit_pause);
+        let asked = asked.unwrap_or(self.patience.rate_limit_pause).max(self.patience.first_pause);
+        let pause = asked.min(self.patience.longest_rate_limit_pause);
         tracing::warn!("MWDB limits our requests: waiting {} s", pause.as_secs_f32());
         self.sleep(pause).await
     }

@@ -107,6 +107,20 @@ async fn a_rate_limit_is_obeyed() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_that_asks_for_no_pause_gets_one() {
+    let stub = Stub::start().await;
+    let mut settings = impatient(&stub.url(), Credentials::api_key(KEY));
+    settings.patience.first_pause = Duration::from_millis(150);
+    let client = Client::new(settings, CancellationToken::new()).unwrap();
+    for asked in [&[("Retry-After", "0")], &[("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT")]] {
+        stub.answer("GET file", 4, Answer::Status(429, asked, vec![]));
+        let start = Instant::now();
+        client.query(ObjectType::File, &hash()).await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(600), "{asked:?}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn an_interrupted_upload_starts_again_from_the_beginning() {
     let bench = Bench::start().await;
     let (sample, id) = bench.file("s", "all of the content");
