@@ -306,12 +306,10 @@ async fn digest(path: &Path) -> std::io::Result<(u64, String)> {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Whether both are resources, of the same object in the same bucket.
+pub(crate) fn is_same_object(one: &Value, other: &Value) -> bool {
+    let place = |value: &Value| Resource::from_value(value).map(|resource| (resource.uid, resource.bucket));
+    place(one).is_some_and(|one| Some(one) == place(other))
 }
 
 /// Rewrites every resource below `value` in today's form.

@@ -145,6 +145,29 @@ async fn a_missing_digest_is_filled_in() {
     assert_eq!(Value::from(answer.payloads().clone()), Value::from(sent.payloads().clone()));
 }
 
+/// The whole analysis has such a sample, and all of it learns what was found out.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_persistent_sample_lacks_is_filled_in() {
+    let mut bed = Bed::start().await;
+    bed.start_classifier().await;
+    for (content, is_known) in [(file("text-plain.bin"), true), (file("noise-a.bin"), false)] {
+        let sent = bed
+            .send("file", content.clone(), |task| {
+                let sample = with_fields(task, &[("size", Value::Null), ("sha256", Value::Null)]);
+                task.remove_payload("sample");
+                task.set_payload_persistent("sample", sample);
+            })
+            .await;
+        let answer = bed.answer().await;
+        assert_eq!(answer.header_str("stage") == Some("recognized"), is_known);
+        assert!(!answer.payloads().contains_key("sample"), "it stays persistent");
+        let sample = answer.resource("sample").unwrap();
+        assert_eq!((sample.size, sample.sha256().is_some()), (Some(content.len() as u64), is_known));
+        assert!(!is_known || sample.sha256() == Some(sha256(&content).as_str()));
+        assert_eq!(sample.uid, sent.resource("sample").unwrap().uid);
+    }
+}
+
 /// Above the bound the sample goes through a file, and everything must come out as below it. The documents are
 /// such that their head alone says something else.
 #[tokio::test(flavor = "multi_thread")]

@@ -310,7 +310,9 @@ impl Task {
         self.parent_uid = Some(current.uid.clone());
         self.root_uid.clone_from(&current.root_uid);
         for (name, value) in &current.payload_persistent {
-            self.set_payload_persistent(name, value.clone());
+            // What is known now about a file that both refer to stays, as where both hold the same Python object.
+            let own = self.payload_persistent.get(name).filter(|own| resource::is_same_object(own, value)).cloned();
+            self.set_payload_persistent(name, own.unwrap_or_else(|| value.clone()));
         }
         for (name, value) in current.headers_persistent() {
             self.set_persistent_header(&name, value);
