@@ -78,7 +78,10 @@ pub enum StorageErrorKind {
     /// Nobody answers, or not in time: worth another try later.
     Unreachable,
     /// The content is larger than the caller allows.
-    TooLarge,
+    TooLarge {
+        /// Its bytes, when the server tells.
+        size: Option<u64>,
+    },
     /// The server refused the request.
     Refused,
 }

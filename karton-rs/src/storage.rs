@@ -196,16 +196,19 @@ impl Storage {
     }
 
     async fn collect(&self, resource: &Resource, mut output: GetObjectOutput, limit: u64) -> Result<Bytes, Error> {
-        let expected = output.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
-        let mut content = Vec::with_capacity(usize::try_from(expected.min(limit)).unwrap_or(0));
+        let size = output.content_length().and_then(|length| u64::try_from(length).ok());
+        let too_large = || {
+            let (action, reason) = (format!("read `{}`", resource.name), format!("it is larger than {limit} bytes"));
+            self.failure(action, reason, StorageErrorKind::TooLarge { size })
+        };
+        if size.is_some_and(|size| size > limit) {
+            return Err(too_large());
+        }
+        let mut content = Vec::with_capacity(usize::try_from(size.unwrap_or(0)).unwrap_or(0));
         while let Some(piece) = output.body.next().await {
             let piece = piece.map_err(|error| self.broken_off(resource, &error))?;
             if content.len() as u64 + piece.len() as u64 > limit {
-                return Err(self.failure(
-                    format!("read `{}`", resource.name),
-                    format!("it is larger than {limit} bytes"),
-                    StorageErrorKind::TooLarge,
-                ));
+                return Err(too_large());
             }
             content.extend_from_slice(&piece);
         }

@@ -22,21 +22,22 @@ impl Content {
     /// # Errors
     /// When the object store does not have it, or the disk has no room.
     pub async fn fetch(karton: &Karton, sample: &Resource, need: Need) -> anyhow::Result<Self> {
+        let mut sample = sample.clone();
         if sample.size.is_none_or(|size| size <= IN_MEMORY) {
-            match karton.read(sample, IN_MEMORY).await {
+            match karton.read(&sample, IN_MEMORY).await {
                 Ok(bytes) => return Ok(Self::loaded(bytes.into())),
-                // The size is unknown, or not what the task says.
-                Err(Error::Storage { kind: StorageErrorKind::TooLarge, .. }) => {}
+                // The size is unknown, or not what the task says; the server knows.
+                Err(Error::Storage { kind: StorageErrorKind::TooLarge { size }, .. }) => sample.size = size,
                 Err(error) => return Err(error.into()),
             }
         }
         if need == Need::Parts
             && let Some(size) = sample.size
-            && let Some(parts) = parts::of_object(karton, sample, size).await?
+            && let Some(parts) = parts::of_object(karton, &sample, size).await?
         {
             return tokio::task::spawn_blocking(move || Self::of_parts(parts)).await?;
         }
-        let temporary = karton.download_temp(sample).await?;
+        let temporary = karton.download_temp(&sample).await?;
         tokio::task::spawn_blocking(move || Self::of_temporary(temporary)).await?
     }
 }

@@ -241,6 +241,16 @@ async fn of_a_large_sample_only_parts_are_fetched() {
     assert_eq!(parts[parts.len() - 4096..], content[content.len() - 4096..]);
     assert!(parts[20 << 20..21 << 20].iter().all(|byte| *byte == 0), "the middle was not fetched");
 
+    // The server knows the size when the task does not.
+    for claimed in [None, Some(5)] {
+        let mut claims = sample.clone();
+        claims.size = claimed;
+        let parts = Content::fetch(&bed.karton, &claims, Need::Parts).await.unwrap();
+        assert_eq!(parts.len(), content.len());
+        assert_eq!(parts[parts.len() - 4096..], content[content.len() - 4096..]);
+        assert!(parts[20 << 20..21 << 20].iter().all(|byte| *byte == 0), "the middle was not fetched");
+    }
+
     let whole = Content::fetch(&bed.karton, &sample, Need::Whole).await.unwrap();
     assert!(*whole.whole().unwrap() == *content);
     assert_eq!(whole.sha256().unwrap(), crate::tasks::sha256(&content));

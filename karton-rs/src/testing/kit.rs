@@ -190,7 +190,10 @@ impl Kit {
         let content = self.state().store.get(&resource.uid).cloned();
         let content = content.ok_or_else(|| failure("there is no such object".to_owned(), StorageErrorKind::NotFound))?;
         if content.len() as u64 > limit {
-            return Err(failure(format!("it is larger than {limit} bytes"), StorageErrorKind::TooLarge));
+            return Err(failure(
+                format!("it is larger than {limit} bytes"),
+                StorageErrorKind::TooLarge { size: Some(content.len() as u64) },
+            ));
         }
         Ok(content)
     }
