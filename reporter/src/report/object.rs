@@ -81,11 +81,13 @@ impl Run<'_> {
             }
             !circular
         });
-        let existing = self.mwdb.query(subject.kind(), subject.id()).await?;
-        let is_new = existing.is_none();
         let in_one_request = self.mwdb.server_version().await?.has_rich_uploads();
+        let uploads_all = in_one_request && self.options.upload_existing;
+        // What is uploaded in any case need not be looked up, unless somebody wants to know what that would do.
+        let existing = if uploads_all && self.plan.is_none() { None } else { self.mwdb.query(subject.kind(), subject.id()).await? };
+        let is_uploaded = uploads_all || existing.is_none();
         let object = match existing {
-            Some(object) if !(in_one_request && self.options.upload_existing) => {
+            Some(object) if !uploads_all => {
                 if let Some(parent) = parent {
                     self.link(parent, &object).await?;
                 }
@@ -117,7 +119,7 @@ impl Run<'_> {
         };
         self.put_comments(&object.id, &metadata.comments).await?;
         if self.plan.is_none() {
-            summary(subject.kind(), &object.id, is_new, parent, metadata);
+            summary(subject.kind(), &object.id, is_uploaded, parent, metadata);
         }
         Ok(object)
     }
@@ -168,12 +170,12 @@ impl Run<'_> {
     }
 }
 
-fn summary(kind: ObjectType, id: &str, is_new: bool, parent: Option<&str>, metadata: &Metadata) {
+fn summary(kind: ObjectType, id: &str, is_uploaded: bool, parent: Option<&str>, metadata: &Metadata) {
     let mut keys: Vec<&str> = metadata.attributes.iter().map(|(key, _)| key.as_str()).collect();
     keys.dedup();
     tracing::info!(
         "{} {} {id}: parent {}, tags [{}], attributes [{}], {} comments",
-        if is_new { "Uploaded" } else { "Added metadata to existing" },
+        if is_uploaded { "Uploaded" } else { "Added metadata to existing" },
         kind.as_str(),
         parent.unwrap_or("none"),
         metadata.tags.join(", "),

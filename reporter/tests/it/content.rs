@@ -40,9 +40,7 @@ async fn size_and_digest_are_found_out_when_they_are_missing() {
         task.set_payload("sample", unknown);
         bench.stub.forget();
         bench.report(&task).await;
-        let requests = bench.stub.requests();
-        assert_eq!(requests[0].line, format!("GET file/{id}"));
-        assert!(requests.iter().any(|request| request.file == Some(("s".to_owned(), id.clone()))));
+        assert!(bench.stub.requests().iter().any(|request| request.file == Some(("s".to_owned(), id.clone()))));
     }
 }
 
@@ -103,6 +101,8 @@ async fn an_object_store_that_is_away_is_waited_for() {
         bench.report(&task).await;
     }
     assert!(bench.stub.stored(&id).is_some());
+}
+
 /// An S3 server in trouble: it refuses objects `failures` times, and its bucket as often as it refused them.
 struct BadStore {
     url: String,
@@ -185,8 +185,6 @@ async fn a_store_that_refuses_everything_is_waited_for() {
         assert!(bench.stub.stored(&id).is_some());
         assert_eq!(store.count("GET"), 10);
     }
-}
-
 }
 
 #[tokio::test]
