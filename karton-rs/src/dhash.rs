@@ -7,7 +7,10 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::json::{Value, python_text};
+use crate::{
+    hex,
+    json::{Value, python_text},
+};
 
 /// The hash of a config: 64 lower-case hexadecimal digits.
 ///
@@ -39,9 +42,5 @@ fn hash_of_sorted(mut hashes: Vec<String>) -> String {
 }
 
 fn sha256(text: &str) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(text.as_bytes()))
 }

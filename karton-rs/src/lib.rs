@@ -23,6 +23,7 @@ mod consumer;
 mod dhash;
 mod error;
 mod folder;
+mod hex;
 mod inspect;
 mod karton;
 mod logs;
@@ -39,6 +40,7 @@ pub use consumer::{Consumer, ConsumerBuilder, HandBack, RetryPolicy, StopReason}
 pub use dhash::config_dhash;
 pub use error::{Error, StorageErrorKind};
 pub use filters::{FilterError, Filters};
+pub use hex::hex;
 pub use inspect::{Analysis, Inspect, QueueStatus};
 pub use karton::Karton;
 pub use logs::{LogConsumer, PublishLayer, Stderr};

@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    hex,
     json::{Map, Value},
     task::new_uid,
 };

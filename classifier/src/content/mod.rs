@@ -8,7 +8,6 @@ mod fetch;
 mod parts;
 
 use std::{
-    fmt::Write as _,
     fs::File,
     io::{Read, Write as _},
     ops::Deref,
@@ -17,6 +16,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use karton_rs::hex;
 use mmap_guard::FileData;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
@@ -142,11 +142,7 @@ impl Content {
             }
             None => hasher.update(&**self),
         }
-        Ok(hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+        Ok(hex(&hasher.finalize()))
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Seen(String);
 
 impl Seen {
     pub(crate) fn of(record: &[u8]) -> Self {
-        Self(crate::resource::hex(&Sha1::digest(record)))
+        Self(crate::hex(&Sha1::digest(record)))
     }
 }
 

@@ -9,8 +9,9 @@ use similar::{ChangeTag, TextDiff};
 
 use super::Kit;
 use crate::{
+    hex,
     json::{Map, Value, write_string},
-    resource::{Resource, hex},
+    resource::Resource,
     task::Task,
 };
 

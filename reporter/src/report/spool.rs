@@ -4,7 +4,7 @@
 //! resource without digest passes through a temporary file, where it is found out.
 
 use futures::future::BoxFuture;
-use karton_rs::Resource;
+use karton_rs::{Resource, hex};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempPath;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -116,12 +116,4 @@ fn on_disk(error: std::io::Error) -> ContentError {
 /// Digest of a text, which is the id of a blob with that content.
 pub(super) fn sha256(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
