@@ -3,7 +3,11 @@
 //! Knows nothing of Karton. The one rule: the description is the **working** one, which says `Zip archive data`
 //! when libmagic sees mere `data` that carries a zip end record.
 
-use crate::{magic::Detection, rules, yara::YaraClass};
+use crate::{
+    magic::Detection,
+    rules::{self, Decision},
+    yara::YaraClass,
+};
 
 pub use crate::rules::Trial;
 
@@ -55,8 +59,18 @@ pub struct Outcome {
 /// Classifies a sample by its name, its content and the texts about it.
 pub fn classify(name: &str, content: &[u8], detection: &Detection) -> Outcome {
     let (decision, warnings) = rules::decide(content, &extension(name), detection);
+    Outcome { class: class(decision, detection), warnings }
+}
+
+/// As [`classify`], and every rule of the decision list that is tried, in order; the last one decides, if it holds.
+pub fn explain(name: &str, content: &[u8], detection: &Detection) -> (Outcome, Vec<Trial>) {
+    let (decision, trials, warnings) = rules::explain(content, &extension(name), detection);
+    (Outcome { class: class(decision, detection), warnings }, trials)
+}
+
+fn class(decision: Option<Decision>, detection: &Detection) -> Option<Classification> {
     let fallback = if detection.zip_fallback { "+zipfallback" } else { "" };
-    let class = decision.map(|decision| Classification {
+    decision.map(|decision| Classification {
         rule: decision.rule + fallback,
         kind: decision.kind.to_owned(),
         platform: decision.platform.map(str::to_owned),
@@ -64,13 +78,7 @@ pub fn classify(name: &str, content: &[u8], detection: &Detection) -> Outcome {
         mime: decision.mime.map(str::to_owned).or_else(|| non_empty(&detection.mime)),
         magic: non_empty(&detection.magic),
         yara_rule: None,
-    });
-    Outcome { class, warnings }
-}
-
-/// Every rule of the decision list that is tried for a sample, in order; the last one decides, if it holds.
-pub fn explain(name: &str, content: &[u8], detection: &Detection) -> Vec<Trial> {
-    rules::explain(content, &extension(name), detection)
+    })
 }
 
 /// What stands after the last dot, in lower case. A path is not looked at: `a.d/leaf` gives `d/leaf`.

@@ -4,7 +4,7 @@
 //! code that makes them there.
 
 use classifier::{
-    classify::{Classification, Trial, classify, explain},
+    classify::{Classification, Trial, explain},
     content::Content,
     magic::{Fallback, LibMagic, detect},
     task,
@@ -50,8 +50,7 @@ pub(crate) fn find(
         None => Vec::new(),
     };
     let detection = detect(libmagic, content.unpadded(), Fallback::default());
-    let outcome = classify(name, content, &detection);
-    let trials = explain(name, content, &detection);
+    let (outcome, trials) = explain(name, content, &detection);
 
     let mut answers: Vec<Answer> =
         matches.iter().map(|class| answer(Some(&class.clone().into()), "the YARA rule matches".to_owned())).collect();

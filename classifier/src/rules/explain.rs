@@ -2,7 +2,7 @@
 //!
 //! The one rule: it walks the list as the decision does, with the **same tests**, so it cannot tell another story.
 
-use super::{Dump, Extension, Rule, Script, Subject, Test, table};
+use super::{Decision, Dump, Extension, Rule, Script, Subject, Test, table};
 use crate::magic::Detection;
 
 /// A rule that was tried.
@@ -16,19 +16,19 @@ pub struct Trial {
     pub reasons: Vec<String>,
 }
 
-/// The rules that are tried, up to the one that holds.
-pub(crate) fn explain(content: &[u8], extension: &str, detection: &Detection) -> Vec<Trial> {
+/// The rules that are tried, up to the one that holds; and what [`decide`](super::decide) gives.
+pub(crate) fn explain(content: &[u8], extension: &str, detection: &Detection) -> (Option<Decision>, Vec<Trial>, Vec<String>) {
     let subject = Subject::new(content, extension, detection);
-    let mut trials = Vec::new();
+    let (mut decision, mut trials) = (None, Vec::new());
     for rule in table::RULES {
         let trial = subject.try_rule(rule);
-        let holds = trial.holds;
+        decision = trial.holds.then(|| rule.decision(extension));
         trials.push(trial);
-        if holds {
+        if decision.is_some() {
             break;
         }
     }
-    trials
+    (decision, trials, subject.warnings.into_inner())
 }
 
 impl Subject<'_> {

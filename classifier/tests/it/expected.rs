@@ -26,7 +26,9 @@ fn all_labelled_files_are_classified_as_by_the_reference() {
 
         let detection = detect(&libmagic, &content, Fallback::default());
         let found = classify(name, &content, &detection).class;
-        let explained = explain(name, &content, &detection).pop().filter(|trial| trial.holds);
+        let (outcome, mut trials) = explain(name, &content, &detection);
+        assert_eq!(outcome, classify(name, &content, &detection), "{row}");
+        let explained = trials.pop().filter(|trial| trial.holds);
         let rule = found.as_ref().map(|class| class.rule.trim_end_matches("+zipfallback").to_owned());
         assert_eq!(explained.map(|Trial { rule, .. }| rule), rule, "{row}");
         let headers = row.get("headers").unwrap();
