@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     classify::{Classification, classify, extension},
     content::{Content, Need},
-    magic::{Detection, LibMagic, detect},
+    magic::{Detection, detect},
     task::{self, Answer, Found},
-    workers::Workers,
-    yara::{Rules, RulesError, YaraClass},
+    workers::{Tools, Workers},
+    yara::{Rules, RulesError, SCAN_TIMEOUT, Scanner, YaraClass},
 };
 
 /// Identity unless the configuration has another.
@@ -57,16 +57,16 @@ impl Classifier {
     /// When the configuration cannot be used, or libmagic has no database.
     pub async fn run(self, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
         let at_once = ServiceSettings::from_config(&config, IDENTITY)?.concurrency.unwrap_or(1);
-        let workers = Arc::new(Workers::start(at_once)?);
+        let workers = Workers::start(at_once, self.rules.as_ref())?;
         if let Some(rules) = &self.rules {
             tracing::info!("Loaded {} yara classifier rules", rules.count());
         }
-        let rules = self.rules;
+        let bench = Arc::new(Bench { workers, has_rules: self.rules.is_some() });
         Consumer::new(IDENTITY)
             .version(VERSION)
             .info(INFO)
             .filters(json!([{"type": "sample", "kind": "raw"}]))
-            .process(move |karton, task| process(karton, task, Arc::clone(&workers), rules.clone()))
+            .process(move |karton, task| process(karton, task, Arc::clone(&bench)))
             .run(&config, shutdown)
             .await?;
         Ok(())
@@ -91,16 +91,23 @@ struct Findings {
     found: Found,
 }
 
-async fn process(karton: Karton, task: Task, workers: Arc<Workers>, rules: Option<Arc<Rules>>) -> anyhow::Result<()> {
+/// What samples are looked at with.
+struct Bench {
+    workers: Workers,
+    has_rules: bool,
+}
+
+async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Result<()> {
     let sample = task.resource(task::SAMPLE)?;
-    let need = if rules.is_some() || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
+    let need = if bench.has_rules || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
     let content = Content::fetch(&karton, &sample, need).await?;
     let name = if sample.name.is_empty() { "sample".to_owned() } else { sample.name.clone() };
 
     let task = Arc::new(task);
     let findings = {
         let (task, name, sample) = (Arc::clone(&task), name.clone(), sample.clone());
-        workers.run(move |libmagic| find_out(libmagic, &task, &name, &sample, &content, rules.as_deref())).await??
+        let look = move |tools: &mut Tools<'_>| find_out(tools, &task, &name, &sample, &content);
+        bench.workers.run(look).await??
     };
     report(&name, &findings);
 
@@ -113,17 +120,10 @@ async fn process(karton: Karton, task: Task, workers: Arc<Workers>, rules: Optio
     Ok(())
 }
 
-fn find_out(
-    libmagic: &LibMagic,
-    task: &Task,
-    name: &str,
-    sample: &Resource,
-    content: &Content,
-    rules: Option<&Rules>,
-) -> anyhow::Result<Findings> {
-    let scan = |rules: &Rules| -> anyhow::Result<Vec<YaraClass>> { Ok(rules.scan(&content.whole()?)?) };
-    let matches = rules.map(scan).transpose().with_context(|| format!("cannot scan `{name}`"))?;
-    let detection = detect(libmagic, content.unpadded(), task::fallback(task));
+fn find_out(tools: &mut Tools<'_>, task: &Task, name: &str, sample: &Resource, content: &Content) -> anyhow::Result<Findings> {
+    let scan = |scanner: &mut Scanner<'_>| -> anyhow::Result<Vec<YaraClass>> { Ok(scanner.scan(&content.whole()?, SCAN_TIMEOUT)?) };
+    let matches = tools.scanner.as_mut().map(scan).transpose().with_context(|| format!("cannot scan `{name}`"))?;
+    let detection = detect(&tools.libmagic, content.unpadded(), task::fallback(task));
     let outcome = classify(name, content, &detection);
     let classes: Vec<Classification> = matches.into_iter().flatten().map(Classification::from).chain(outcome.class).collect();
     let wants_sha256 = task::lacks_sha256(sample) && !classes.is_empty();

@@ -8,7 +8,7 @@ use classifier::{
     content::Content,
     magic::{Fallback, LibMagic, detect},
     task,
-    yara::Rules,
+    yara::{SCAN_TIMEOUT, Scanner},
 };
 use karton_rs::{
     Task,
@@ -39,14 +39,14 @@ pub(crate) struct Answer {
 /// Looks at a content.
 pub(crate) fn find(
     libmagic: &LibMagic,
-    rules: Option<&Rules>,
+    mut scanner: Option<&mut Scanner<'_>>,
     file: String,
     name: &str,
     content: &Content,
     wants_tried: bool,
 ) -> anyhow::Result<Finding> {
-    let matches = match rules {
-        Some(rules) => rules.scan(&content.whole()?)?,
+    let matches = match scanner.as_mut() {
+        Some(scanner) => scanner.scan(&content.whole()?, SCAN_TIMEOUT)?,
         None => Vec::new(),
     };
     let detection = detect(libmagic, content.unpadded(), Fallback::default());
@@ -58,7 +58,7 @@ pub(crate) fn find(
         let why = trials.last().filter(|trial| trial.holds).map_or_else(|| "no rule holds".to_owned(), |trial| trial.reasons.join("; "));
         answers.push(answer(outcome.class.as_ref(), why));
     }
-    let yara_trials = rules.into_iter().flat_map(Rules::classes).map(|class| {
+    let yara_trials = scanner.iter().flat_map(|scanner| scanner.rules().classes()).map(|class| {
         let holds = matches.contains(class);
         let reason = if holds { "matches" } else { "does not match, or is private" };
         Trial { rule: format!("{}:{}", class.file, class.rule), holds, reasons: vec![reason.to_owned()] }

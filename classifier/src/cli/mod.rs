@@ -13,7 +13,11 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use classifier::{content::Content, magic::LibMagic, yara::Rules};
+use classifier::{
+    content::Content,
+    magic::LibMagic,
+    yara::{Rules, Scanner},
+};
 
 use finding::Finding;
 pub(crate) use print::Format;
@@ -68,10 +72,11 @@ pub(crate) fn classify(
     errors: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let libmagic = LibMagic::open()?;
+    let mut scanner = rules.map(Rules::scanner);
     let mut printer = format.printer(out);
     let mut all_read = true;
     for file in &arguments.files {
-        match look_at(&libmagic, rules, file, arguments) {
+        match look_at(&libmagic, scanner.as_mut(), file, arguments) {
             Ok(finding) => {
                 for warning in &finding.warnings {
                     writeln!(errors, "{}: {warning}", file.display())?;
@@ -88,7 +93,7 @@ pub(crate) fn classify(
     Ok(all_read)
 }
 
-fn look_at(libmagic: &LibMagic, rules: Option<&Rules>, file: &Path, arguments: &ClassifyArguments) -> anyhow::Result<Finding> {
+fn look_at(libmagic: &LibMagic, scanner: Option<&mut Scanner<'_>>, file: &Path, arguments: &ClassifyArguments) -> anyhow::Result<Finding> {
     let is_stdin = file.as_os_str() == STDIN;
     let content =
         if is_stdin { Content::spool(&mut std::io::stdin().lock()).context("cannot read standard input")? } else { Content::open(file)? };
@@ -99,6 +104,6 @@ fn look_at(libmagic: &LibMagic, rules: Option<&Rules>, file: &Path, arguments: &
     };
     // What the service calls a sample without a name.
     let name = if name.is_empty() { "sample".to_owned() } else { name };
-    finding::find(libmagic, rules, file.to_string_lossy().into_owned(), &name, &content, arguments.explain)
+    finding::find(libmagic, scanner, file.to_string_lossy().into_owned(), &name, &content, arguments.explain)
         .with_context(|| format!("cannot classify `{}`", file.display()))
 }

@@ -5,10 +5,10 @@
 
 use std::{collections::HashMap, fmt, path::Path, time::Duration};
 
-use yara_x::{Compiler, MetaValue, Rule, Scanner, SourceCode};
+use yara_x::{Compiler, MetaValue, Rule, SourceCode};
 
 use super::{
-    Defects, MAX_MATCHES, RulesError, SCAN_TIMEOUT, ScanError, YaraClass,
+    Defects, MAX_MATCHES, RulesError, ScanError, YaraClass,
     source::{Source, line_of_rule, read_folder},
 };
 
@@ -52,29 +52,50 @@ impl Rules {
         &self.classes
     }
 
-    /// The classes of a content, in the order of the rules. Private rules have none.
-    ///
-    /// # Errors
-    /// When it takes too long, or the engine fails.
-    pub fn scan(&self, content: &[u8]) -> Result<Vec<YaraClass>, ScanError> {
-        self.scan_within(content, SCAN_TIMEOUT)
+    /// Looks for the rules in one content after the other, on one thread.
+    pub fn scanner(&self) -> Scanner<'_> {
+        Scanner { rules: self, engine: None }
     }
 
-    /// As [`Rules::scan`], with another limit of time. The engine looks at the clock once a second.
+    fn class_of(&self, rule: &Rule<'_, '_>) -> Option<usize> {
+        self.index.get(&(rule.namespace().to_owned(), rule.identifier().to_owned())).copied()
+    }
+}
+
+/// Looks for rules in contents. Making one costs more than a small content does.
+pub struct Scanner<'r> {
+    rules: &'r Rules,
+    /// Made at the first scan, and anew after one that failed: in what state that has left it is not known.
+    engine: Option<yara_x::Scanner<'r>>,
+}
+
+impl<'r> Scanner<'r> {
+    /// What it looks for.
+    pub fn rules(&self) -> &'r Rules {
+        self.rules
+    }
+
+    /// The classes of a content, in the order of the rules. Private rules have none. The engine looks at the clock
+    /// once a second.
     ///
     /// # Errors
-    /// When it takes too long, or the engine fails.
-    pub fn scan_within(&self, content: &[u8], limit: Duration) -> Result<Vec<YaraClass>, ScanError> {
-        let mut scanner = Scanner::new(&self.compiled);
-        scanner.set_timeout(limit).max_matches_per_pattern(MAX_MATCHES).fast_scan(true);
-        let results = scanner.scan(content).map_err(|error| match error {
+    /// When it takes longer than `limit`, or the engine fails.
+    pub fn scan(&mut self, content: &[u8], limit: Duration) -> Result<Vec<YaraClass>, ScanError> {
+        let rules = self.rules;
+        // Not put back by an error or a panic on the way.
+        let mut engine = self.engine.take().unwrap_or_else(|| {
+            let mut engine = yara_x::Scanner::new(&rules.compiled);
+            engine.max_matches_per_pattern(MAX_MATCHES).fast_scan(true);
+            engine
+        });
+        let results = engine.set_timeout(limit).scan(content).map_err(|error| match error {
             yara_x::ScanError::Timeout => ScanError::Timeout(limit),
             error => ScanError::Failed(error.to_string()),
         })?;
-        let position = |rule: Rule<'_, '_>| self.index.get(&(rule.namespace().to_owned(), rule.identifier().to_owned())).copied();
-        let mut positions: Vec<usize> = results.matching_rules().filter_map(position).collect();
+        let mut positions: Vec<usize> = results.matching_rules().filter_map(|rule| rules.class_of(&rule)).collect();
         positions.sort_unstable();
-        Ok(positions.into_iter().filter_map(|position| self.classes.get(position).cloned()).collect())
+        self.engine = Some(engine);
+        Ok(positions.into_iter().filter_map(|position| rules.classes.get(position).cloned()).collect())
     }
 }
 

@@ -13,9 +13,9 @@ mod source;
 use std::{path::PathBuf, time::Duration};
 
 #[cfg(feature = "yara")]
-pub use engine::Rules;
+pub use engine::{Rules, Scanner};
 #[cfg(not(feature = "yara"))]
-pub use none::Rules;
+pub use none::{Rules, Scanner};
 
 /// Longest time that the rules may take for one sample.
 pub const SCAN_TIMEOUT: Duration = Duration::from_mins(1);

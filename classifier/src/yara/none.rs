@@ -1,6 +1,6 @@
 //! Stands in for the engine in a build without it: there are no rules, as no folder can be loaded.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{RulesError, ScanError, YaraClass};
 
@@ -27,11 +27,26 @@ impl Rules {
         match *self {}
     }
 
+    /// Looks for the rules.
+    pub fn scanner(&self) -> Scanner<'_> {
+        match *self {}
+    }
+}
+
+/// Looks for rules, of which there are none.
+pub struct Scanner<'r>(&'r Rules);
+
+impl<'r> Scanner<'r> {
+    /// What it looks for.
+    pub fn rules(&self) -> &'r Rules {
+        self.0
+    }
+
     /// The classes of a content.
     ///
     /// # Errors
     /// Never.
-    pub fn scan(&self, _content: &[u8]) -> Result<Vec<YaraClass>, ScanError> {
-        match *self {}
+    pub fn scan(&mut self, _content: &[u8], _limit: Duration) -> Result<Vec<YaraClass>, ScanError> {
+        match *self.0 {}
     }
 }

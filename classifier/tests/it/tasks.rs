@@ -5,7 +5,7 @@ use classifier::{
     classify::{Classification, classify},
     magic::{DetectError, Detector, LibMagic, detect},
     task::{Answer, Found, fallback, lacks_sha256, recognized, unrecognized},
-    yara::{Rules, RulesError},
+    yara::{Rules, RulesError, SCAN_TIMEOUT},
 };
 use karton_rs::{
     Task,
@@ -111,7 +111,7 @@ fn answers(row: &Value) -> Result<Vec<Answer>, RulesError> {
     let detector = Failing { libmagic: LibMagic::open().unwrap(), mode: text(row, "detector") };
     let outcome = classify(&sample.name, &content, &detect(&detector, &content, fallback(&task)));
     let found = Found { size: None, sha256: lacks_sha256(&sample).then(|| sha256(&content)) };
-    let matches = rules.map(|rules| rules.scan(&content).unwrap()).unwrap_or_default();
+    let matches = rules.map(|rules| rules.scanner().scan(&content, SCAN_TIMEOUT).unwrap()).unwrap_or_default();
     let classes: Vec<Classification> = matches.into_iter().map(Classification::from).chain(outcome.class).collect();
     if classes.is_empty() {
         return Ok(vec![unrecognized(&task, &sample, &found)]);

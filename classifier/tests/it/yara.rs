@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use classifier::yara::{Rules, RulesError, ScanError, YaraClass};
+use classifier::yara::{Rules, RulesError, SCAN_TIMEOUT, ScanError, YaraClass};
 use karton_rs::Task;
 use tempfile::TempDir;
 
@@ -36,6 +36,10 @@ fn names(classes: &[YaraClass]) -> Vec<String> {
     classes.iter().map(|class| format!("{}:{}", class.file, class.rule)).collect()
 }
 
+fn scan(rules: &Rules, content: &[u8]) -> Vec<YaraClass> {
+    rules.scanner().scan(content, SCAN_TIMEOUT).unwrap()
+}
+
 /// The message of a folder that is refused, without the folder's name.
 fn refused(folder: &Path) -> String {
     let error = Rules::load(folder).unwrap_err();
@@ -50,9 +54,9 @@ fn only_yar_files_directly_in_the_folder_are_loaded_in_the_order_of_their_names(
         ["a.yar:starts_with_mz", "a.yar:any_content", "a.yar:tiny", "a.yar:zip_local_header", "a.yar:ext_only", "b.yar:starts_with_mz"];
     assert_eq!(names(rules.classes()), all);
     assert_eq!(rules.count(), 6);
-    assert_eq!(names(&rules.scan(&file("pe-gui32.bin")).unwrap()), ["a.yar:starts_with_mz", "b.yar:starts_with_mz"]);
+    assert_eq!(names(&scan(&rules, &file("pe-gui32.bin"))), ["a.yar:starts_with_mz", "b.yar:starts_with_mz"]);
     // The private rule that it needs is not told.
-    assert_eq!(names(&rules.scan(b"short").unwrap()), ["a.yar:tiny"]);
+    assert_eq!(names(&scan(&rules, b"short")), ["a.yar:tiny"]);
 
     assert_eq!(Rules::load(&path("yara/empty")).unwrap().count(), 0);
     assert!(matches!(Rules::load(&path("yara/missing-folder")), Err(RulesError::NotAFolder(_))));
@@ -101,8 +105,8 @@ fn rules_may_include_files_and_use_the_usual_modules() {
         + "rule own { meta: kind = \"own\" strings: $brace = /x{a/ condition: shared and ($brace or true) and hash.md5(0, 3) == \"900150983cd24fb0d6963f7d28e17f72\" }";
     let folder = folder(&[("a.yar", &text), ("more/shared.inc", "rule shared { meta: kind = \"shared\" condition: filesize < 100 }")]);
     let rules = Rules::load(folder.path()).unwrap();
-    assert_eq!(names(&rules.scan(b"abc").unwrap()), ["a.yar:shared", "a.yar:own"]);
-    assert!(rules.scan(&[0; 100]).unwrap().is_empty());
+    assert_eq!(names(&scan(&rules, b"abc")), ["a.yar:shared", "a.yar:own"]);
+    assert!(scan(&rules, &[0; 100]).is_empty());
 }
 
 #[test]
@@ -115,8 +119,8 @@ fn global_rules_hold_for_their_file_and_the_last_metadata_wins() {
         ("b.yar", "rule free { meta: kind = \"free\" condition: true }"),
     ]);
     let rules = Rules::load(folder.path()).unwrap();
-    assert_eq!(names(&rules.scan(b"abc").unwrap()), ["b.yar:free"]);
-    let classes = rules.scan(b"abcd").unwrap();
+    assert_eq!(names(&scan(&rules, b"abc")), ["b.yar:free"]);
+    let classes = scan(&rules, b"abcd");
     assert_eq!(names(&classes), ["a.yar:gate", "a.yar:behind", "b.yar:free"]);
     assert_eq!((classes[1].kind.as_str(), &classes[1].platform), ("b", &None));
 }
@@ -125,15 +129,26 @@ fn global_rules_hold_for_their_file_and_the_last_metadata_wins() {
 fn a_rule_that_takes_too_long_is_ended() {
     let folder = folder(&[(
         "slow.yar",
-        "rule slow { meta: kind = \"k\" condition: for all i in (0..1000000) : (for all j in (0..1000000) : (uint8(i % 7) + j >= 0)) }",
+        "rule slow { meta: kind = \"k\" condition: filesize > 100 and for all i in (0..1000000) : (for all j in (0..1000000) : (uint8(i % 7) + j >= 0)) }\n\
+         rule quick { meta: kind = \"k\" condition: filesize < 100 }",
     )]);
     let (rules, limit, started) = (Rules::load(folder.path()).unwrap(), Duration::from_secs(1), Instant::now());
-    let error = rules.scan_within(&[7; 4096], limit).unwrap_err();
+    let mut scanner = rules.scanner();
+    let error = scanner.scan(&[7; 4096], limit).unwrap_err();
     assert!(matches!(error, ScanError::Timeout(after) if after == limit), "{error}");
     assert_eq!(error.to_string(), "the YARA rules took longer than 1 s");
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    // The engine is fit for the next sample.
-    assert!(rules.scan_within(&[7; 4096], limit).is_err());
+    // The scanner is fit for the next sample.
+    assert_eq!(names(&scanner.scan(b"short", limit).unwrap()), ["slow.yar:quick"]);
+}
+
+#[test]
+fn one_scanner_tells_of_each_content_what_is_in_it() {
+    let rules = Rules::load(&path("yara/basic")).unwrap();
+    let mut scanner = rules.scanner();
+    for content in [&file("pe-gui32.bin")[..], b"short", b"", &file("zip-plain.bin"), &file("pe-gui32.bin"), b"short"] {
+        assert_eq!(scanner.scan(content, SCAN_TIMEOUT).unwrap(), scan(&rules, content));
+    }
 }
 
 #[test]
