@@ -3,7 +3,11 @@
 //! The one rule: libmagic and the rules run on the [`workers`](crate::workers), and everything that is logged about
 //! a task is logged outside of them, where the record gets into Karton's log channels.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use karton_rs::{Config, Consumer, Karton, Resource, ServiceSettings, Task};
@@ -56,12 +60,14 @@ impl Classifier {
     /// # Errors
     /// When the configuration cannot be used, or libmagic has no database.
     pub async fn run(self, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let at_once = ServiceSettings::from_config(&config, IDENTITY)?.concurrency.unwrap_or(1);
+        let settings = ServiceSettings::from_config(&config, IDENTITY)?;
+        let at_once = settings.concurrency.unwrap_or(1);
         let workers = Workers::start(at_once, self.rules.as_ref())?;
         if let Some(rules) = &self.rules {
             tracing::info!("Loaded {} yara classifier rules", rules.count());
         }
-        let bench = Arc::new(Bench { workers, has_rules: self.rules.is_some() });
+        let time = Time::new(settings.task_timeout, at_once, workers.count());
+        let bench = Arc::new(Bench { workers, has_rules: self.rules.is_some(), time });
         Consumer::new(IDENTITY)
             .version(VERSION)
             .info(INFO)
@@ -95,9 +101,33 @@ struct Findings {
 struct Bench {
     workers: Workers,
     has_rules: bool,
+    time: Time,
+}
+
+/// How long the rules may take for a sample. A scan cannot be stopped from outside, and a task that has timed out
+/// gives its place to the next one: without these limits that one would wait behind the scan until it times out, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Time {
+    task: Option<Duration>,
+    scan: Duration,
+}
+
+impl Time {
+    /// Where a task has a limit, so long that all that wait for a worker have their turn before they reach theirs.
+    fn new(task_timeout: Option<Duration>, tasks_at_once: usize, workers: usize) -> Self {
+        let task = task_timeout.filter(|timeout| !timeout.is_zero());
+        let turns = u32::try_from(tasks_at_once.div_ceil(workers.max(1))).unwrap_or(u32::MAX).max(1);
+        Self { task, scan: task.map_or(SCAN_TIMEOUT, |timeout| SCAN_TIMEOUT.min(timeout / turns)) }
+    }
+
+    /// For a task that has taken so long until its scan begins.
+    fn left(self, taken: Duration) -> Duration {
+        self.task.map_or(self.scan, |task| self.scan.min(task.saturating_sub(taken)))
+    }
 }
 
 async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Result<()> {
+    let started = Instant::now();
     let sample = task.resource(task::SAMPLE)?;
     let need = if bench.has_rules || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
     let content = Content::fetch(&karton, &sample, need).await?;
@@ -105,8 +135,8 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
 
     let task = Arc::new(task);
     let findings = {
-        let (task, name, sample) = (Arc::clone(&task), name.clone(), sample.clone());
-        let look = move |tools: &mut Tools<'_>| find_out(tools, &task, &name, &sample, &content);
+        let (task, name, sample, time) = (Arc::clone(&task), name.clone(), sample.clone(), bench.time);
+        let look = move |tools: &mut Tools<'_>| find_out(tools, &task, &name, &sample, &content, time.left(started.elapsed()));
         bench.workers.run(look).await??
     };
     report(&name, &findings);
@@ -120,8 +150,15 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
     Ok(())
 }
 
-fn find_out(tools: &mut Tools<'_>, task: &Task, name: &str, sample: &Resource, content: &Content) -> anyhow::Result<Findings> {
-    let scan = |scanner: &mut Scanner<'_>| -> anyhow::Result<Vec<YaraClass>> { Ok(scanner.scan(&content.whole()?, SCAN_TIMEOUT)?) };
+fn find_out(
+    tools: &mut Tools<'_>,
+    task: &Task,
+    name: &str,
+    sample: &Resource,
+    content: &Content,
+    scan_limit: Duration,
+) -> anyhow::Result<Findings> {
+    let scan = |scanner: &mut Scanner<'_>| -> anyhow::Result<Vec<YaraClass>> { Ok(scanner.scan(&content.whole()?, scan_limit)?) };
     let matches = tools.scanner.as_mut().map(scan).transpose().with_context(|| format!("cannot scan `{name}`"))?;
     let detection = detect(&tools.libmagic, content.unpadded(), task::fallback(task));
     let outcome = classify(name, content, &detection);
@@ -160,4 +197,30 @@ async fn send(karton: &Karton, answer: Answer) -> anyhow::Result<()> {
     }
     karton.send_task(answer.task).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_scan_leaves_time_for_those_that_wait_behind_it() {
+        for (timeout, at_once, workers, expected) in [
+            (None, 8, 2, SCAN_TIMEOUT),
+            (Some(seconds(0)), 8, 2, SCAN_TIMEOUT),
+            (Some(seconds(3600)), 1, 1, SCAN_TIMEOUT),
+            (Some(seconds(20)), 1, 1, seconds(20)),
+            (Some(seconds(20)), 2, 2, seconds(20)),
+            (Some(seconds(20)), 8, 2, seconds(5)),
+            (Some(seconds(20)), 3, 2, seconds(10)),
+        ] {
+            assert_eq!(Time::new(timeout, at_once, workers).scan, expected, "{timeout:?} {at_once} {workers}");
+        }
+        let time = Time::new(Some(seconds(20)), 1, 1);
+        assert_eq!((time.left(seconds(12)), time.left(seconds(30))), (seconds(8), Duration::ZERO));
+    }
 }

@@ -30,6 +30,7 @@ pub(crate) struct Tools<'r> {
 /// Ends its threads when it is dropped, after what they have in hand.
 pub(crate) struct Workers {
     jobs: mpsc::Sender<Job>,
+    count: usize,
 }
 
 impl Workers {
@@ -54,10 +55,15 @@ impl Workers {
         for opened in told {
             opened?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, count })
     }
 
-    /// Calls `work` on one of the threads.
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Calls `work` on one of the threads, unless nobody waits for it any more when its turn comes.
     ///
     /// # Errors
     /// When it panics.
@@ -66,7 +72,9 @@ impl Workers {
         let (answer, answered) = oneshot::channel();
         let job = move |tools: &mut Tools<'_>| {
             // Nobody waits any more when the task was given up.
-            let _ = answer.send(work(tools));
+            if !answer.is_closed() {
+                let _ = answer.send(work(tools));
+            }
         };
         self.jobs.send(Box::new(job)).ok().context(STOPPED)?;
         answered.await.context(STOPPED)

@@ -219,3 +219,21 @@ async fn the_service_sends_a_task_for_each_rule_before_its_own() {
         assert_eq!(magic == "what the sender said", answer.header_str("rule-name").is_some());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_scan_costs_no_other_sample_its_task() {
+    let mut bed = Bed::start().await;
+    let slow = "for all i in (0..1000000) : (for all j in (0..1000000) : (uint8(i % 7) + j >= 0))";
+    let rules = folder(&[("slow.yar", &format!("rule slow {{ meta: kind = \"k\" condition: uint32(0) == 0x776f6c73 and {slow} }}"))]);
+    bed.config.set("classifier", "yara_rules", rules.path().to_str().unwrap());
+    bed.config.set("karton", "task_timeout", "4");
+    bed.start_classifier().await;
+    let slow = bed.send("a", b"slow".to_vec(), |_| {}).await;
+    let innocent: Vec<Task> = [bed.send("b.js", b"1;".to_vec(), |_| {}).await, bed.send("c.js", b"2;".to_vec(), |_| {}).await].into();
+    for task in innocent {
+        let answer = bed.answer().await;
+        assert_eq!((answer.root_uid(), answer.header_str("extension")), (task.root_uid(), Some("js")));
+    }
+    let error = bed.crashed(slow.root_uid()).await.error().concat();
+    assert!(error.contains("took longer than"), "{error}");
+}
