@@ -28,9 +28,16 @@ pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, page: &P
     rows.iter().map(|row| views::list_item(c, row, kind.is_some())).collect()
 }
 
-pub(crate) fn count(c: &Connection, caller: &Caller, kind: Option<Kind>, query: &str) -> ApiResult<Counted> {
+/// How many objects a query finds, to the last one.
+pub(crate) fn count(c: &Connection, caller: &Caller, kind: Option<Kind>, query: &str) -> ApiResult<u64> {
     let condition = search::condition(c, caller, kind, query)?;
     Ok(search::count(c, caller, kind, &condition)?)
+}
+
+/// How many objects a query finds, or at least: a page does not wait for the number.
+pub(crate) fn count_some(c: &Connection, caller: &Caller, kind: Option<Kind>, query: &str) -> ApiResult<Counted> {
+    let condition = search::condition(c, caller, kind, query)?;
+    Ok(search::count_some(c, caller, kind, &condition)?)
 }
 
 /// Results of the legacy search.

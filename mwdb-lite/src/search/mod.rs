@@ -25,9 +25,9 @@ use rusqlite::Connection;
 
 pub use error::QueryError;
 pub(crate) use error::Span;
-pub(crate) use sql::{Cond, Counted, count, page, register};
+pub(crate) use sql::{Cond, Counted, count, count_some, page, register};
 #[cfg(test)]
-pub(crate) use sql::{explain, scan};
+pub(crate) use sql::{count_within, explain, scan};
 
 use crate::{
     auth::Caller,

@@ -70,7 +70,7 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
     // One more than is shown tells whether there is another page.
     let page = listing::Page { query: query.clone(), before, offset, count: ROWS + 1 };
     let found = app.search(&session.0, move |c, caller| {
-        let counted = if page.query.is_empty() { None } else { Some(listing::count(c, caller, kind, &page.query)?) };
+        let counted = if page.query.is_empty() { None } else { Some(listing::count_some(c, caller, kind, &page.query)?) };
         Ok((counted, listing::list(c, caller, kind, &page)?))
     });
     let saved = quick_queries::of(app, &session, kind).await?;

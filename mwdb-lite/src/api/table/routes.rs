@@ -68,7 +68,7 @@ pub(crate) static TABLE: &[Entry] = &[
     route(Delete, "/api_key/<key>", "apikeyresource", "Revoke an API key", Needs(C::ManageProfile), Nothing, Null, &[400, 404]),
     // Objects
     route(Get, "/<kind>?<query>&<older_than>&<count>&<page>", "*resource", "Objects, newest first", Login, Nothing, Item("ObjectList"), &[400, 404]),
-    route(Get, "/<kind>/count?<query>", "objectcountresource", "How many objects match", Login, Nothing, Fields("count:integer! exact:boolean"), &[400]),
+    route(Get, "/<kind>/count?<query>", "objectcountresource", "How many objects match", Login, Nothing, Fields("count:integer!"), &[400, 503]),
     route(Post, "/search", "searchresource", "Objects of all types that match, in a bare list", Login, Json("query:string!"), List("ObjectRef"), &[400]).deprecated(Feature::Search),
     route(Post, "/file", "fileresource", "Upload a file", Needs(C::AddingFiles), Form(FILE_FORM), Item("File"), &[400, 404, 409, 413]),
     route(Post, "/config", "configresource", "Upload a config", Needs(C::AddingConfigs), Json(CONFIG), Item("Config"), &[400, 404, 409, 413]),

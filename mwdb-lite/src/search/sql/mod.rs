@@ -19,9 +19,9 @@ pub(crate) use functions::register;
 pub(crate) use json::{attribute, cfg, cfg_contains};
 pub(crate) use parts::{Digests, analysis, any_analysis, anything_of, date, digests, range_of_time, related, size, text, upload_count};
 pub(crate) use people::{author, favorites, login_id, shared, sharer, uploader, users_called, visible_uploaders};
-pub(crate) use read::{Counted, count, page};
+pub(crate) use read::{Counted, count, count_some, page};
 #[cfg(test)]
-pub(crate) use read::{explain, scan};
+pub(crate) use read::{count_within, explain, scan};
 
 /// Stands in a test for the name of the row of `object` that is put to it.
 const ROW: &str = "@";

@@ -117,15 +117,35 @@ pub(crate) struct Counted {
     pub(crate) exact: bool,
 }
 
-/// How much counting may do, in rounds of `SQLite`'s machine.
+/// How much a page may spend on counting, in rounds of `SQLite`'s machine.
 const MOST_ROUNDS: u32 = 80;
 
-/// Counts what the caller sees, as far as that goes with a bounded amount of work.
-pub(crate) fn count(c: &Connection, caller: &Caller, kind: Option<Kind>, cond: &Cond) -> Result<Counted> {
-    let query = Query { caller, kind, cond };
-    let allowance = Allowance::new(MOST_ROUNDS);
+/// How far a count goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// To the end, or to the deadline of the read.
+    End,
+    /// As far as an allowance: what was seen until then must have been counted.
+    Allowance,
+}
+
+/// Counts what the caller sees, all of it: interrupted at the deadline of the read.
+pub(crate) fn count(c: &Connection, caller: &Caller, kind: Option<Kind>, cond: &Cond) -> Result<u64> {
     let mut count = 0;
-    match add_up(c, &query, &mut count) {
+    add_up(c, &Query { caller, kind, cond }, Reach::End, &mut count)?;
+    Ok(count)
+}
+
+/// Counts what the caller sees, as far as that goes with a bounded amount of work: for pages.
+pub(crate) fn count_some(c: &Connection, caller: &Caller, kind: Option<Kind>, cond: &Cond) -> Result<Counted> {
+    count_within(c, caller, kind, cond, MOST_ROUNDS)
+}
+
+/// [`count_some`] with another bound.
+pub(crate) fn count_within(c: &Connection, caller: &Caller, kind: Option<Kind>, cond: &Cond, rounds: u32) -> Result<Counted> {
+    let allowance = Allowance::new(rounds);
+    let mut count = 0;
+    match add_up(c, &Query { caller, kind, cond }, Reach::Allowance, &mut count) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) && allowance.is_used_up() => {
             Ok(Counted { count, exact: false })
         }
@@ -134,30 +154,25 @@ pub(crate) fn count(c: &Connection, caller: &Caller, kind: Option<Kind>, cond: &
 }
 
 /// Counts into `count`, which says how far it came when it fails.
-fn add_up(c: &Connection, query: &Query<'_>, count: &mut u64) -> Result<()> {
+fn add_up(c: &Connection, query: &Query<'_>, reach: Reach, count: &mut u64) -> Result<()> {
     let everything = query.caller.has(Capability::AccessAllObjects);
     match query.cond {
         Cond::Never => return Ok(()),
         Cond::Always if everything => {
             // Whole tables: their pages say how many rows they hold.
-            *count = number(
-                c,
-                Sql::new(match query.kind {
-                    Some(Kind::File) => "SELECT count(*) FROM file",
-                    Some(Kind::Config) => "SELECT count(*) FROM config",
-                    Some(Kind::Blob) => "SELECT count(*) FROM blob",
-                    None => "SELECT count(*) FROM object",
-                }),
-            )?;
-            return Ok(());
+            let table = query.kind.map_or("object", |kind| match kind {
+                Kind::File => "file",
+                Kind::Config => "config",
+                Kind::Blob => "blob",
+            });
+            return tally(c, Sql::new(format!("FROM {table}")), Reach::End, |rows| *count += rows);
         }
-        Cond::Always => return add_up_groups(c, query, count),
+        Cond::Always => return add_up_groups(c, query, reach, count),
         Cond::Part { part, negated: false } if everything && part.exact && (query.kind.is_none() || part.kind == query.kind) => {
             if let Some(source) = part.ways.first().and_then(|sources| sources.first()) {
-                let mut statement = Sql::new(format!("SELECT count(*) FROM {} WHERE ", source.from));
-                statement.append(source.cond.clone());
-                *count = number(c, statement)?;
-                return Ok(());
+                let mut rows = Sql::new(format!("FROM {} WHERE ", source.from));
+                rows.append(source.cond.clone());
+                return tally(c, rows, reach, |rows| *count += rows);
             }
         }
         _ => {}
@@ -185,39 +200,53 @@ fn add_up(c: &Connection, query: &Query<'_>, count: &mut u64) -> Result<()> {
 }
 
 /// What the groups of the caller see: all of the largest, and of each other what no larger one sees.
-fn add_up_groups(c: &Connection, query: &Query<'_>, count: &mut u64) -> Result<()> {
+fn add_up_groups(c: &Connection, query: &Query<'_>, reach: Reach, count: &mut u64) -> Result<()> {
     let of = |group: i64| {
-        let mut statement = sql("SELECT count(*) FROM permission s WHERE s.group_id = ?", [group.into()]);
+        let mut rows = sql("FROM permission s WHERE s.group_id = ?", [group.into()]);
         if let Some(kind) = query.kind {
-            statement.push_with(" AND s.type = ?", kind.code());
+            rows.push_with(" AND s.type = ?", kind.code());
         }
-        statement
+        rows
     };
     let mut sizes = Vec::new();
     for group in &query.caller.groups {
-        let size = number(c, of(group.id))?;
+        let mut size = 0;
+        tally(c, of(group.id), reach, |rows| {
+            size += rows;
+            // So far at least as many as the largest.
+            *count = (*count).max(size);
+        })?;
         sizes.push((size, group.id));
-        // So far at least as many as the largest.
-        *count = (*count).max(size);
     }
     sizes.sort_unstable_by(|left, right| right.cmp(left));
     let mut larger: Vec<i64> = Vec::new();
-    for (size, group) in sizes.into_iter().filter(|(size, _)| *size > 0) {
-        if larger.is_empty() {
-            *count = size;
-        } else {
-            let mut statement = of(group);
+    for (_, group) in sizes.into_iter().filter(|(size, _)| *size > 0) {
+        // The largest is counted already.
+        if !larger.is_empty() {
+            let mut rows = of(group);
             let text = " AND NOT EXISTS (SELECT 1 FROM permission p WHERE p.object_id = s.object_id AND p.group_id IN (SELECT value FROM json_each(?)))";
-            statement.push_with(text, super::list(&larger));
-            *count += number(c, statement)?;
+            rows.push_with(text, super::list(&larger));
+            tally(c, rows, reach, |rows| *count += rows)?;
         }
         larger.push(group);
     }
     Ok(())
 }
 
-fn number(c: &Connection, statement: Sql) -> Result<u64> {
-    c.prepare_cached(&statement.text)?.query_row(params_from_iter(statement.params), |row| row.get(0))
+/// Counts the rows of a statement that lacks its SELECT. `SQLite` is fastest at it, but then there is no
+/// number before the end: with an allowance the rows are looked at one by one.
+fn tally(c: &Connection, rows: Sql, reach: Reach, mut add: impl FnMut(u64)) -> Result<()> {
+    if reach == Reach::End {
+        let text = format!("SELECT count(*) {}", rows.text);
+        add(c.prepare_cached(&text)?.query_row(params_from_iter(rows.params), |row| row.get(0))?);
+        return Ok(());
+    }
+    let mut prepared = c.prepare_cached(&format!("SELECT 1 {}", rows.text))?;
+    let mut found = prepared.query(params_from_iter(rows.params))?;
+    while found.next()?.is_some() {
+        add(1);
+    }
+    Ok(())
 }
 
 /// What a condition finds among all objects, without any index.

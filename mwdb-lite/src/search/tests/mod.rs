@@ -12,6 +12,7 @@
 )]
 
 mod bed;
+mod counts;
 mod edges;
 mod naive;
 mod plans;

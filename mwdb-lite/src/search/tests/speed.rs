@@ -109,7 +109,7 @@ fn measure(world: &World, caller: &Caller, kind: Option<Kind>, query: &str) {
     let (p50, p99) = percentiles(times);
     let start = Instant::now();
     let condition = search::condition(&world.c, caller, kind, query).unwrap();
-    let counted = search::count(&world.c, caller, kind, &condition).unwrap();
+    let counted = search::count_some(&world.c, caller, kind, &condition).unwrap();
     let elapsed = start.elapsed().as_secs_f64() * 1e3;
     let least = if counted.exact { "" } else { ">=" };
     println!("  {p50:8.3} {p99:8.3}   {elapsed:8.3} {least:2}{:<8} {found:2} {query}", counted.count);
