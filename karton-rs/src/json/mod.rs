@@ -61,7 +61,23 @@ impl Value {
     /// # Errors
     /// When the text is not JSON, or is nested deeper than 200 levels.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        parse::parse(text)
+        parse::parse(text, usize::MAX)
+    }
+
+    /// Like [`Value::parse`], for texts of strangers: a value takes many times the two bytes that name it
+    /// in a list, so a document with more than `most` of them is refused before it takes the memory.
+    ///
+    /// ```
+    /// use karton_rs::json::Value;
+    ///
+    /// assert!(Value::parse_bounded("[1, 2]", 3).is_ok());
+    /// assert!(Value::parse_bounded("[1, 2]", 2).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Value::parse`], and when there are more values.
+    pub fn parse_bounded(text: &str, most: usize) -> Result<Self, ParseError> {
+        parse::parse(text, most)
     }
 
     /// The text Python's `json.dumps(value, sort_keys=True)` would give.

@@ -28,8 +28,9 @@ impl ParseError {
     }
 }
 
-pub(super) fn parse(text: &str) -> Result<Value, ParseError> {
-    let mut reader = Reader { text, position: 0 };
+/// Reads one document of at most `most` values.
+pub(super) fn parse(text: &str, most: usize) -> Result<Value, ParseError> {
+    let mut reader = Reader { left: most, ..Reader::at(text, 0) };
     let value = reader.value(0)?;
     reader.end()?;
     Ok(value)
@@ -40,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<Value, ParseError> {
 /// # Errors
 /// When there is no valid JSON value at that place.
 pub fn skip_value(text: &str, start: usize) -> Result<usize, ParseError> {
-    let mut reader = Reader { text, position: start };
+    let mut reader = Reader::at(text, start);
     reader.skip(0)?;
     Ok(reader.position)
 }
@@ -77,7 +78,7 @@ impl<'a> RawObject<'a> {
     /// # Errors
     /// When the text is not one valid JSON object; some members may have been told of even then.
     pub fn each(text: &'a str, mut each: impl FnMut(Cow<'a, str>, &'a str)) -> Result<(), ParseError> {
-        let mut reader = Reader { text, position: 0 };
+        let mut reader = Reader::at(text, 0);
         reader.blanks();
         if reader.peek() != Some(b'{') {
             return Err(reader.error("expected an object"));
@@ -109,7 +110,7 @@ pub(crate) fn string_text(json: &str) -> Option<Cow<'_, str>> {
     if !body.contains('\\') {
         return Some(Cow::Borrowed(body));
     }
-    match parse(json).ok()? {
+    match parse(json, 1).ok()? {
         Value::String(text) => Some(Cow::Owned(text)),
         _ => None,
     }
@@ -118,9 +119,15 @@ pub(crate) fn string_text(json: &str) -> Option<Cow<'_, str>> {
 struct Reader<'a> {
     text: &'a str,
     position: usize,
+    /// Values that may still be built.
+    left: usize,
 }
 
 impl<'a> Reader<'a> {
+    fn at(text: &'a str, position: usize) -> Self {
+        Self { text, position, left: usize::MAX }
+    }
+
     fn bytes(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
@@ -156,6 +163,7 @@ impl<'a> Reader<'a> {
         if depth > MAX_DEPTH {
             return Err(self.error("nested too deeply"));
         }
+        self.left = self.left.checked_sub(1).ok_or_else(|| self.error("too many values"))?;
         self.blanks();
         match self.peek() {
             Some(b'{') => {

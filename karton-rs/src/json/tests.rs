@@ -41,6 +41,13 @@ fn deep_nesting_is_an_error_not_a_crash() {
 }
 
 #[test]
+fn a_bounded_document_has_no_more_values_than_that() {
+    let text = r#"{"a": [1, "x", {}], "b": null}"#;
+    assert_eq!(Value::parse_bounded(text, 6).unwrap().to_json(), Value::parse(text).unwrap().to_json());
+    assert!(Value::parse_bounded(text, 5).unwrap_err().to_string().contains("too many values"));
+}
+
+#[test]
 fn python_equality_crosses_number_types() {
     let equal = |left: &str, right: &str| Value::parse(left) == Value::parse(right);
     assert!(equal("1", "1.0") && equal("true", "1") && equal("0.0", "false") && equal("-0", "0"));

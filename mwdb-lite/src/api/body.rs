@@ -1,7 +1,8 @@
 //! JSON request bodies: read whatever the content type says, checked field by field.
 //!
 //! The body is read before the handler runs but judged inside it, after the capability check: a
-//! caller without the right learns nothing about the schema (MWDB API §A1.2, precedence).
+//! caller without the right learns nothing about the schema (MWDB API §A1.2, precedence). The one rule:
+//! what a document takes in memory is bounded before it is read.
 
 use std::ops::Deref;
 
@@ -12,43 +13,55 @@ use rocket::{
 };
 
 use crate::{
+    auth,
     error::{ApiError, ApiResult},
     objects::text::HAS_NUL,
     state::App,
 };
 
 /// Largest JSON document, unless `max_upload_size` is smaller: it is held in memory.
-const LARGEST_JSON: u64 = 64 << 20;
+const LARGEST: u64 = 64 << 20;
+/// Largest document of somebody who is not logged in. Logins and registrations are short.
+const LARGEST_ANONYMOUS: u64 = 64 << 10;
+/// Values in a document: each takes many times the two bytes that name it.
+const MOST_VALUES: usize = 1_000_000;
+/// What is parsed on the spot. Longer documents would keep other requests waiting.
+const SHORT: usize = 64 << 10;
 
-/// The raw body, or why it could not be read.
-pub(crate) struct Body(ApiResult<Vec<u8>>);
+/// The members of the JSON object in the body, or why there are none. No body is none of both.
+pub(crate) struct Body(ApiResult<Option<Fields>>);
 
 #[rocket::async_trait]
 impl<'r> FromData<'r> for Body {
     type Error = ();
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
-        let configured = request.rocket().state::<App>().and_then(|app| app.config.max_upload_size);
-        let limit = configured.map_or(LARGEST_JSON, |limit| limit.min(LARGEST_JSON));
-        let body = match data.open(limit.bytes()).into_bytes().await {
-            Ok(bytes) if bytes.is_complete() => Ok(bytes.into_inner()),
-            Ok(_) => Err(ApiError::TooLarge),
-            Err(_) => Err(ApiError::BadRequest("The request body could not be read".to_owned())),
-        };
-        Outcome::Success(Self(body))
+        Outcome::Success(Self(read(request, data).await))
+    }
+}
+
+async fn read(request: &Request<'_>, data: Data<'_>) -> ApiResult<Option<Fields>> {
+    let largest = if auth::known(request).is_some() { LARGEST } else { LARGEST_ANONYMOUS };
+    let configured = request.rocket().state::<App>().and_then(|app| app.config.max_upload_size);
+    let limit = configured.map_or(largest, |limit| limit.min(largest));
+    let bytes = data.open(limit.bytes()).into_bytes().await;
+    let bytes = bytes.map_err(|_| ApiError::BadRequest("The request body could not be read".to_owned()))?;
+    match bytes.is_complete() {
+        true if bytes.is_empty() => Ok(None),
+        true => Fields::read(bytes.into_inner()).await.map(Some),
+        false => Err(ApiError::TooLarge),
     }
 }
 
 impl Body {
     /// The members of the JSON object in the body.
     pub(crate) fn object(self) -> ApiResult<Fields> {
-        Fields::parse(&self.0?)
+        self.0?.map_or_else(|| Fields::parse(b""), Ok)
     }
 
     /// Like [`Body::object`], but nothing at all counts as `{}`.
     pub(crate) fn object_or_empty(self) -> ApiResult<Fields> {
-        let bytes = self.0?;
-        if bytes.is_empty() { Ok(Fields(Map::new())) } else { Fields::parse(&bytes) }
+        self.0.map(Option::unwrap_or_default)
     }
 }
 
@@ -71,9 +84,17 @@ pub(crate) const NOT_BOOLEAN: &str = "Not a valid boolean.";
 pub(crate) const NOT_LIST: &str = "Not a valid list.";
 
 impl Fields {
-    pub(crate) fn parse(bytes: &[u8]) -> ApiResult<Self> {
+    /// Reads a document, off the threads that serve requests when it is long.
+    pub(crate) async fn read(bytes: Vec<u8>) -> ApiResult<Self> {
+        if bytes.len() <= SHORT {
+            return Self::parse(&bytes);
+        }
+        tokio::task::spawn_blocking(move || Self::parse(&bytes)).await.map_err(anyhow::Error::from)?
+    }
+
+    fn parse(bytes: &[u8]) -> ApiResult<Self> {
         let text = std::str::from_utf8(bytes).map_err(|_| ApiError::BadRequest("JSONDecodeError: the body is not UTF-8".to_owned()))?;
-        let value = Value::parse(text).map_err(|error| ApiError::BadRequest(format!("JSONDecodeError: {error}")))?;
+        let value = Value::parse_bounded(text, MOST_VALUES).map_err(|error| ApiError::BadRequest(format!("JSONDecodeError: {error}")))?;
         refuse_infinite(&value)?;
         Self::of(value)
     }

@@ -68,13 +68,20 @@ fn options(fields: &Fields) -> ApiResult<Options> {
 #[post("/file", data = "<data>")]
 async fn file(content_type: Option<&ContentType>, user: User, data: Data<'_>, app: &State<App>) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingFiles)?;
-    let form = read(app, content_type, data, &["options"]).await?;
-    let text = form.texts.get("options").filter(|text| !text.is_empty());
-    let fields = text.map(|text| Fields::parse(text.as_bytes())).transpose()?.unwrap_or_default();
+    let mut form = read(app, content_type, data, &["options"]).await?;
+    let fields = document(form.texts.remove("options")).await?.unwrap_or_default();
     fields.only(OPTIONS)?;
     let options = options(&fields)?;
     note_metakeys(app, &user, &options, "fileresource")?;
     Ok(Json(store_file(app, &user.0, form, options).await?))
+}
+
+/// The JSON object in a text part; an empty one is none.
+async fn document(text: Option<String>) -> ApiResult<Option<Fields>> {
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) => Fields::read(text.into_bytes()).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Metakeys among the options are deprecated.
@@ -156,19 +163,17 @@ async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: O
 }
 
 /// The options of the deprecated routes: the parent from the path, the rest from form fields.
-fn legacy_options(texts: &HashMap<String, String>, parent: Hash) -> ApiResult<(Fields, Options)> {
-    let text = |name: &str| texts.get(name).filter(|text| !text.is_empty());
-    let fields = text("json").map(|text| Fields::parse(text.as_bytes())).transpose()?.unwrap_or_default();
+async fn legacy_options(mut texts: HashMap<String, String>, parent: Hash) -> ApiResult<(Fields, Options)> {
+    let fields = document(texts.remove("json")).await?.unwrap_or_default();
     let mut options = options(&fields)?;
-    if let Some(metakeys) = text("metakeys") {
-        let metakeys = Fields::parse(metakeys.as_bytes())?;
+    if let Some(metakeys) = document(texts.remove("metakeys")).await? {
         metakeys.required("metakeys")?;
         for item in metakeys.objects("metakeys")? {
             options.metakeys.push((item.text("key")?, item.filled_text("value")?));
         }
     }
-    if let Some(upload_as) = text("upload_as") {
-        options.upload_as.clone_from(upload_as);
+    if let Some(upload_as) = texts.remove("upload_as").filter(|text| !text.is_empty()) {
+        options.upload_as = upload_as;
     }
     options.parent = (parent.0 != "root").then_some(parent.0);
     Ok((fields, options))
@@ -185,8 +190,8 @@ async fn file_below(
     app: &State<App>,
 ) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingFiles)?;
-    let form = read(app, content_type, data, LEGACY).await?;
-    let (_, options) = legacy_options(&form.texts, parent)?;
+    let mut form = read(app, content_type, data, LEGACY).await?;
+    let (_, options) = legacy_options(std::mem::take(&mut form.texts), parent).await?;
     Ok(Json(store_file(app, &user.0, form, options).await?))
 }
 
@@ -195,21 +200,28 @@ async fn legacy_body(app: &App, parent: Hash, content_type: Option<&ContentType>
     use rocket::data::ToByteUnit;
     if content_type.is_some_and(|kind| kind.is_form_data()) {
         let form = read(app, content_type, data, LEGACY).await?;
-        return legacy_options(&form.texts, parent);
+        return legacy_options(form.texts, parent).await;
     }
     let bytes = data.open(16.mebibytes()).into_bytes().await?;
     if !bytes.is_complete() {
         return Err(ApiError::TooLarge);
     }
     if content_type.is_some_and(|kind| kind.is_json()) {
-        let fields = Fields::parse(&bytes)?;
+        let fields = Fields::read(bytes.into_inner()).await?;
         let mut options = options(&fields)?;
         options.parent = (parent.0 != "root").then_some(parent.0);
         return Ok((fields, options));
     }
     let text = String::from_utf8_lossy(&bytes);
-    let pairs = rocket::form::Form::<HashMap<String, String>>::parse_encoded(rocket::http::RawStr::new(&text));
-    legacy_options(&pairs.unwrap_or_default(), parent)
+    let decode = |text: &str| rocket::http::RawStr::new(text).url_decode_lossy().into_owned();
+    let mut texts = HashMap::new();
+    // Nothing is kept of other fields, however many there are.
+    for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+        if LEGACY.contains(&name) && !texts.contains_key(name) {
+            texts.insert(name.to_owned(), decode(value));
+        }
+    }
+    legacy_options(texts, parent).await
 }
 
 #[put("/config/<parent>", data = "<data>")]

@@ -12,6 +12,9 @@ use rocket::{
 /// Largest form: an attribute may hold some hundred KiB, and encoding may triple it.
 const LARGEST: u64 = 4 << 20;
 
+/// Most fields: each takes many times the byte that names it.
+const MOST_FIELDS: usize = 10_000;
+
 /// The fields of a form, in order.
 #[derive(Debug, Default)]
 pub(super) struct Form(Vec<(String, String)>);
@@ -55,7 +58,7 @@ impl<'r> FromData<'r> for Form {
 
     async fn from_data(_: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
         match data.open(LARGEST.bytes()).into_string().await {
-            Ok(body) if body.is_complete() => Outcome::Success(Self::parse(&body)),
+            Ok(body) if body.is_complete() && body.split('&').nth(MOST_FIELDS).is_none() => Outcome::Success(Self::parse(&body)),
             Ok(_) => Outcome::Error((Status::PayloadTooLarge, ())),
             Err(_) => Outcome::Error((Status::BadRequest, ())),
         }

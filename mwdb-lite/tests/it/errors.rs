@@ -163,3 +163,27 @@ async fn all_that_is_missing_is_named_at_once() {
     }
     assert_eq!(admin.post("blob", json!({"blob_type": "t"})).await.refused(400), missing(&["blob_name", "content"]));
 }
+
+#[tokio::test]
+async fn a_body_that_would_take_gigabytes_is_refused() {
+    let server = Server::with(|config| config.enable_registration = true).await;
+    // Whoever is not logged in has little to say.
+    let anonymous = server.anonymous();
+    for path in ["auth/login", "auth/recover_password", "auth/register", "auth/change_password"] {
+        let long = json!({"login": "x".repeat(65_536)}).to_string();
+        anonymous.raw(Method::POST, path, long).await.refused(413);
+    }
+    let admin = server.admin().await;
+    let zeros = |count: usize| format!(r#"{{"family": "f", "cfg": {{"list": [{}0]}}}}"#, "0,".repeat(count));
+    assert!(admin.raw(Method::POST, "config", zeros(1_000_000)).await.refused(400).contains("too many values"));
+    let options = zeros(1_000_000);
+    let part = reqwest::multipart::Part::bytes(b"content".to_vec()).file_name("a");
+    let form = reqwest::multipart::Form::new().part("file", part).text("options", options);
+    let reply = admin.send(admin.request(Method::POST, "file").multipart(form)).await;
+    assert!(reply.refused(400).contains("too many values"));
+    admin.raw(Method::POST, "config", zeros(100_000)).await.ok();
+    // The form of the login page too.
+    let fields = "a&".repeat(20_000);
+    let request = admin.http.post(format!("{}/login", server.url())).header("Content-Type", "application/x-www-form-urlencoded");
+    assert_eq!(request.body(fields).send().await.unwrap().status(), 413);
+}
