@@ -1,13 +1,16 @@
 //! Multipart uploads: the file goes to the staging folder while it arrives, texts into memory.
 //!
 //! Parts may come in any order and unknown ones are skipped. A body that breaks off is 400 and leaves
-//! nothing behind.
+//! nothing behind. The one rule: the parser never holds more than [`MOST_HELD`], whatever a client sends.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use multer::{Constraints, Multipart, SizeLimit};
 use rocket::data::{Data, ToByteUnit};
 use tokio_util::io::ReaderStream;
@@ -22,6 +25,9 @@ use crate::{
 const LARGEST_TEXT: usize = 16 << 20;
 /// How much of the body is read at once.
 const CHUNK: usize = 64 * 1024;
+/// What may come without a part's head or a piece of a part: the parser holds all of it, and looks through it
+/// anew each time more has come.
+const MOST_HELD: usize = 256 * 1024;
 
 /// What a multipart body held.
 pub(crate) struct Form<File = Staged> {
@@ -55,12 +61,7 @@ impl Sink for Staging {
 
 /// Reads a multipart body: the part `file`, and the text parts in `wanted`.
 pub(crate) async fn read(app: &App, content_type: Option<&str>, data: Data<'_>, wanted: &[&str]) -> ApiResult<Form> {
-    // The parser takes everything that is ready into memory before it hands out any of it. A pause
-    // before each piece makes it look at one piece at a time, whatever the client sends.
-    let stream = ReaderStream::with_capacity(data.open(u64::MAX.bytes()), CHUNK).then(|piece| async {
-        tokio::task::yield_now().await;
-        piece
-    });
+    let stream = ReaderStream::with_capacity(data.open(u64::MAX.bytes()), CHUNK);
     let start = || Staging::start(&app.store, app.config.enable_ssdeep);
     parse(content_type, stream, app.config.max_upload_size.unwrap_or(u64::MAX), wanted, start).await
 }
@@ -76,32 +77,89 @@ async fn parse<S: Sink>(
     let boundary = content_type.and_then(|text| multer::parse_boundary(text).ok());
     let boundary = boundary.ok_or_else(|| ApiError::BadRequest("The request is not multipart/form-data".to_owned()))?;
     let limit = SizeLimit::new().whole_stream(most);
-    let mut multipart = Multipart::with_constraints(stream, boundary, Constraints::new().size_limit(limit));
+    let feed = Feed::default();
+    let mut multipart = Multipart::with_constraints(feed.bound(stream), boundary, Constraints::new().size_limit(limit));
     let mut form = Form { file: None, texts: HashMap::new() };
-    while let Some(mut part) = multipart.next_field().await.map_err(refusal)? {
+    while let Some(mut part) = feed.step(multipart.next_field()).await? {
         let name = part.name().unwrap_or_default().to_owned();
         let file_name = file_name(&part);
         match file_name {
             Some(file_name) if name == "file" && form.file.is_none() => {
                 let mut sink = start();
-                while let Some(chunk) = part.chunk().await.map_err(refusal)? {
+                while let Some(chunk) = feed.step(part.chunk()).await? {
                     sink.push(chunk).await?;
                 }
                 form.file = Some((file_name, sink.finish().await?));
             }
             None if wanted.contains(&name.as_str()) && !form.texts.contains_key(&name) => {
-                let text = read_text(&mut part).await?;
+                let text = read_text(&feed, &mut part).await?;
                 form.texts.insert(name, text);
             }
-            _ => while part.chunk().await.map_err(refusal)?.is_some() {},
+            _ => while feed.step(part.chunk()).await?.is_some() {},
         }
     }
     Ok(form)
 }
 
-async fn read_text(part: &mut multer::Field<'_>) -> ApiResult<String> {
+/// Between the body and the parser, which takes everything that is ready before it gives any of it: it
+/// gets a piece when what it holds is not enough, and no more than [`MOST_HELD`] in a row.
+#[derive(Clone, Default)]
+struct Feed(Arc<Fed>);
+
+#[derive(Default)]
+struct Fed {
+    /// The parser may have a piece.
+    wanted: AtomicBool,
+    /// What it got since it last gave something.
+    held: AtomicUsize,
+}
+
+impl Feed {
+    /// The pieces of a body, as they are wanted.
+    fn bound(&self, stream: impl Stream<Item = io::Result<Bytes>> + Send) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        let fed = Arc::clone(&self.0);
+        let mut stream = Box::pin(stream);
+        futures::stream::poll_fn(move |context| {
+            if !fed.wanted.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+            let next = std::task::ready!(stream.as_mut().poll_next(context));
+            fed.wanted.store(false, Ordering::Relaxed);
+            Poll::Ready(next.map(|piece| {
+                let piece = piece?;
+                if fed.held.fetch_add(piece.len(), Ordering::Relaxed) + piece.len() > MOST_HELD {
+                    return Err(io::Error::other("the head of a part has no end"));
+                }
+                Ok(piece)
+            }))
+        })
+    }
+
+    /// What the parser gives next.
+    async fn step<T>(&self, next: impl Future<Output = multer::Result<T>>) -> ApiResult<T> {
+        let mut next = std::pin::pin!(next);
+        let Fed { wanted, held } = &*self.0;
+        wanted.store(false, Ordering::Relaxed);
+        let given = std::future::poll_fn(|context| {
+            loop {
+                if let Poll::Ready(given) = next.as_mut().poll(context) {
+                    return Poll::Ready(given);
+                }
+                // Wanted before and still is: the body wakes us. Otherwise a piece came and was not enough.
+                if wanted.swap(true, Ordering::Relaxed) {
+                    return Poll::Pending;
+                }
+            }
+        });
+        let given = given.await;
+        held.store(0, Ordering::Relaxed);
+        given.map_err(refusal)
+    }
+}
+
+async fn read_text(feed: &Feed, part: &mut multer::Field<'_>) -> ApiResult<String> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(refusal)? {
+    while let Some(chunk) = feed.step(part.chunk()).await? {
         if bytes.len() + chunk.len() > LARGEST_TEXT {
             return Err(ApiError::TooLarge);
         }
@@ -130,6 +188,7 @@ fn extended_name(part: &multer::Field<'_>) -> Option<String> {
 fn refusal(error: multer::Error) -> ApiError {
     match error {
         multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => ApiError::TooLarge,
+        multer::Error::StreamReadFailed(cause) => ApiError::BadRequest(format!("The upload cannot be read: {cause}")),
         error => ApiError::BadRequest(format!("The upload cannot be read: {error}")),
     }
 }
@@ -160,5 +219,29 @@ pub(crate) fn exercise(content_type: &str, body: &[u8]) -> [Seen; 2] {
         let form = futures::executor::block_on(form).ok()?;
         Some((form.file, form.texts.into_iter().collect()))
     };
-    [read(body.len().max(1)), read(1 + body.len() % 61)]
+    [read(body.len().clamp(1, CHUNK)), read(1 + body.len() % 61)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parser_takes_no_more_of_a_body_than_it_needs() {
+        // Thousands of small parts in each piece, then one that ends the reading, then a lot.
+        let part = |name: &str, text: &[u8]| [format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").as_bytes(), text, b"\r\n"].concat();
+        let mut body: Vec<u8> = (0..5000).flat_map(|_| part("a", b"x")).collect();
+        body.extend(part("options", b"\xff"));
+        let needed = body.len();
+        body.extend((0..100_000).flat_map(|_| part("b", b"x")));
+        let taken = AtomicUsize::new(0);
+        let pieces = body.chunks(CHUNK).map(|piece| {
+            taken.fetch_add(piece.len(), Ordering::Relaxed);
+            Ok(Bytes::copy_from_slice(piece))
+        });
+        let read = parse(Some("multipart/form-data; boundary=X"), futures::stream::iter(pieces), u64::MAX, &["options"], Vec::<u8>::new);
+        assert!(matches!(futures::executor::block_on(read), Err(ApiError::BadRequest(_))));
+        let ahead = taken.load(Ordering::Relaxed) - needed;
+        assert!(ahead <= 2 * CHUNK, "{ahead} bytes ahead");
+    }
 }

@@ -118,6 +118,31 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_part_whose_head_never_ends_is_refused_while_it_comes() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let endless = "x".repeat(64 * 1024);
+    // In the head of a part, and before the first boundary.
+    for start in ["--X\r\nContent-Disposition: form-data; name=\"", "no boundary "] {
+        let pieces = std::iter::once(start.to_owned()).chain(std::iter::repeat_n(endless.clone(), 1000));
+        let body = reqwest::Body::wrap_stream(futures::stream::iter(pieces.map(Ok::<_, std::io::Error>)));
+        let request = admin.request(reqwest::Method::POST, "file").header("Content-Type", "multipart/form-data; boundary=X");
+        let started = std::time::Instant::now();
+        // The refusal comes before the end of the body, which a client may take for a connection that broke.
+        if let Ok(reply) = request.body(body).send().await {
+            assert_eq!(reply.status(), 400, "{start}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "{start}: {:?}", started.elapsed());
+    }
+    // Other uploads go on, also of many small parts.
+    let parts = (0..5000).map(|n| format!("--X\r\nContent-Disposition: form-data; name=\"{n}\"\r\n\r\n{}\r\n", "y".repeat(100)));
+    let file = "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\ncontent\r\n--X--\r\n";
+    let request = admin.request(reqwest::Method::POST, "file").header("Content-Type", "multipart/form-data; boundary=X");
+    let view = admin.send(request.body(parts.chain([file.to_owned()]).collect::<String>())).await.ok();
+    assert_eq!(view["file_size"], 7);
+}
+
+#[tokio::test]
 async fn a_start_cleans_up_after_a_crash() {
     let mut server = Server::start().await;
     server.stop().await;
