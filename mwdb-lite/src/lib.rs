@@ -7,6 +7,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "Rocket hands guards and parameters over by value")]
 
 mod accounts;
+mod admission;
 mod api;
 pub mod auth;
 pub mod backup;

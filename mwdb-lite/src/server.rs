@@ -13,7 +13,7 @@ use rocket::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{accounts, api, config::Config, content, karton, objects::plugin, state::App, web};
+use crate::{accounts, admission, api, config::Config, content, karton, objects::plugin, state::App, web};
 
 /// The server with all its routes, not yet listening.
 pub fn build(app: App) -> Rocket<Build> {
@@ -36,7 +36,7 @@ pub fn build(app: App) -> Rocket<Build> {
     settings.shutdown.mercy = 1;
     let rocket = rocket::custom(settings)
         .attach(api::Strict)
-        .attach(api::metrics())
+        .attach(admission::metrics())
         .mount("/api", api::routes(&app))
         .register("/api", api::catchers());
     web::mount(rocket, &app).manage(app)

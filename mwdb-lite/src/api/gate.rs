@@ -5,18 +5,17 @@
 //! goes through [`guard`].
 
 use rocket::{
-    Data, Request, Response, Route,
-    fairing::AdHoc,
-    http::{Method, Status},
+    Data, Request, Route,
+    http::Status,
     route::{Handler, Outcome},
 };
 
 use super::{catchers::fits, table::Entry};
 use crate::{
-    auth::{self, Caller, Capability},
+    admission::{self, Name},
+    auth,
     deprecated::Feature,
-    error::{ApiError, ApiResult},
-    limits::Asked,
+    error::ApiResult,
     state::App,
 };
 
@@ -37,9 +36,6 @@ struct Gate {
     inner: Box<dyn Handler>,
 }
 
-/// The entry of the route that took the request, for the metrics of its answer.
-struct Taken(Option<&'static Entry>);
-
 #[rocket::async_trait]
 impl Handler for Gate {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
@@ -56,47 +52,14 @@ impl Handler for Gate {
 }
 
 async fn admit(request: &Request<'_>, entry: &'static Entry) -> ApiResult<()> {
-    request.local_cache(|| Taken(Some(entry)));
-    let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
-    let caller = auth::bearer(request).await?;
-    let caller = caller.as_deref();
     let resource = entry.resource(request.uri().path().as_str());
-    let method = method_name(request.method());
-    if app.config.enable_rate_limit && caller.is_none_or(|caller| !caller.has(Capability::UnlimitedRequests)) {
-        let address = auth::client_address(request).map_or_else(|| "unknown".to_owned(), |address| address.to_string());
-        let asked = Asked {
-            who: caller.map_or(address.as_str(), Caller::login),
-            groups: caller.map(|caller| caller.groups.iter().map(|group| group.name.as_str()).collect()),
-            resource: &resource,
-            method: &method,
-        };
-        app.limits.count(&asked).map_err(ApiError::TooManyRequests)?;
-    }
+    let name = Name { resource, method: request.method().as_str().to_ascii_lowercase() };
+    let caller = admission::admit(request, &name, auth::bearer(request).await)?;
     let paged = entry.path.contains("<page>") && request.query_value::<&str>("page").is_some();
-    let used = [entry.feature, paged.then_some(Feature::PageParameter), caller.and_then(|caller| caller.legacy_key)];
+    let used = [entry.feature, paged.then_some(Feature::PageParameter), caller.as_ref().and_then(|caller| caller.legacy_key)];
+    let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
     for feature in used.into_iter().flatten() {
-        app.use_deprecated(feature, &resource, &method, caller.map_or("", Caller::login))?;
+        app.use_deprecated(feature, &name.resource, &name.method, caller.as_ref().map_or("", |caller| caller.login()))?;
     }
     Ok(())
-}
-
-fn method_name(method: Method) -> String {
-    method.as_str().to_ascii_lowercase()
-}
-
-/// Counts answers of the API.
-pub(super) fn metrics() -> AdHoc {
-    AdHoc::on_response("metrics", |request, response| {
-        Box::pin(async move {
-            count(request, response);
-        })
-    })
-}
-
-fn count(request: &Request<'_>, response: &Response<'_>) {
-    let Some(app) = request.rocket().state::<App>().filter(|app| app.config.enable_prometheus_metrics) else { return };
-    let Some(entry) = request.local_cache(|| Taken(None)).0 else { return };
-    let resource = entry.resource(request.uri().path().as_str());
-    let user = auth::known(request).map_or_else(String::new, |caller| caller.login.clone());
-    app.metrics.request(&resource, &method_name(request.method()), response.status().code, &user);
 }

@@ -22,17 +22,12 @@ mod table;
 pub(crate) mod uploads;
 pub(crate) mod user;
 
-use rocket::{Route, fairing::AdHoc};
+use rocket::Route;
 
 pub(crate) use catchers::{Strict, catchers};
 pub(crate) use server::SERVER_VERSION;
 
 use crate::state::App;
-
-/// Counts answers, for `/varz`.
-pub(crate) fn metrics() -> AdHoc {
-    gate::metrics()
-}
 
 /// All routes of the API.
 pub(crate) fn routes(app: &App) -> Vec<Route> {
@@ -53,6 +48,15 @@ pub(crate) fn routes(app: &App) -> Vec<Route> {
     ]
     .concat();
     routes.into_iter().map(gate::guard).collect()
+}
+
+/// Whether limits and metrics know a request by this method and name.
+#[cfg(test)]
+pub(crate) fn is_a_request(method: &str, resource: &str) -> bool {
+    use table::TABLE;
+    let named =
+        |entry: &table::Entry| ["file", "config", "blob", "object"].iter().any(|kind| entry.resource(&format!("/api/{kind}")) == resource);
+    TABLE.iter().any(|entry| entry.method.as_str().eq_ignore_ascii_case(method) && named(entry))
 }
 
 #[cfg(test)]

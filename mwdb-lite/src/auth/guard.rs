@@ -12,7 +12,7 @@ use rocket::{
     request::{FromRequest, Outcome},
 };
 
-use super::Caller;
+use super::{Caller, tokens::Claim};
 use crate::{
     accounts,
     error::{ApiError, ApiResult},
@@ -129,8 +129,23 @@ impl<'r> FromRequest<'r> for ClientAddress {
 }
 
 /// A bad token makes the request anonymous; a disabled account or maintenance refuses it.
-pub(crate) async fn identify(app: &App, token: &str) -> ApiResult<Option<Arc<Caller>>> {
-    let Some(claim) = app.tokens.bearer(token.trim()) else { return Ok(None) };
+async fn identify(app: &App, token: &str) -> ApiResult<Option<Arc<Caller>>> {
+    match app.tokens.bearer(token.trim()) {
+        Some(claim) => admitted(app, claim).await,
+        None => Ok(None),
+    }
+}
+
+/// Like [`bearer`], for the token of a cookie. It must be that of a session: an API key does not end
+/// with the password and with `disabled`, so nobody is logged in by one.
+pub(crate) async fn identify_session(app: &App, token: &str) -> ApiResult<Option<Arc<Caller>>> {
+    match app.tokens.bearer(token) {
+        Some(claim @ Claim::Session { .. }) => admitted(app, claim).await,
+        _ => Ok(None),
+    }
+}
+
+async fn admitted(app: &App, claim: Claim) -> ApiResult<Option<Arc<Caller>>> {
     let caller = app.db.read(move |c| accounts::identify(c, &claim)).await?;
     match caller {
         Some(caller) if caller.disabled => Err(ApiError::Forbidden("User account is disabled".to_owned())),

@@ -11,7 +11,7 @@ pub(crate) mod tokens;
 use std::collections::BTreeSet;
 
 pub use capabilities::Capability;
-pub(crate) use guard::{ClientAddress, GuardFailure, bearer, client_address, identify, known};
+pub(crate) use guard::{ClientAddress, GuardFailure, bearer, client_address, identify_session, known};
 pub use guard::{MaybeUser, User};
 
 use crate::{

@@ -10,6 +10,7 @@ mod attribute_keys;
 mod events;
 mod folder;
 mod form;
+mod gate;
 mod groups;
 mod object;
 mod quick_queries;
@@ -22,7 +23,7 @@ mod shown;
 mod upload;
 mod view;
 
-use rocket::{Build, Rocket, fairing::AdHoc, http::Header};
+use rocket::{Build, Rocket, Route, fairing::AdHoc, http::Header};
 
 use crate::state::App;
 
@@ -34,20 +35,7 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
     if let Some(folder) = &app.config.web_folder {
         return rocket.mount("/", folder::routes(folder.clone())).register("/", crate::api::catchers());
     }
-    let routes = [
-        account::routes(),
-        actions::routes(),
-        assets::routes(),
-        attribute_keys::routes(),
-        events::routes(),
-        groups::routes(),
-        object::routes(),
-        quick_queries::routes(),
-        recent::routes(),
-        register::routes(),
-        settings::routes(),
-        upload::routes(),
-    ];
+    let routes = [pages().into_iter().map(gate::guard).collect(), assets::routes()];
     rocket.mount("/", routes.concat()).register("/", respond::catchers()).manage(events::Streams::default()).attach(AdHoc::on_response(
         "headers of pages",
         |request, response| {
@@ -58,6 +46,24 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
             })
         },
     ))
+}
+
+/// All pages and forms.
+fn pages() -> Vec<Route> {
+    [
+        account::routes(),
+        actions::routes(),
+        attribute_keys::routes(),
+        events::routes(),
+        groups::routes(),
+        object::routes(),
+        quick_queries::routes(),
+        recent::routes(),
+        register::routes(),
+        settings::routes(),
+        upload::routes(),
+    ]
+    .concat()
 }
 
 /// Pages run no script and use no style but ours, load nothing from elsewhere and are in nobody's frame.

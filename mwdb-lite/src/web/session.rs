@@ -4,7 +4,10 @@
 //! themselves, so a form is accepted only when the browser says that one of our pages sent it; the API
 //! reads no cookie and needs no such check.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex},
+};
 
 use rocket::{
     Request,
@@ -15,7 +18,7 @@ use rocket::{
 
 use super::view::frame::{Frame, Section, Viewer};
 use crate::{
-    auth::{Caller, Capability, GuardFailure, identify},
+    auth::{Caller, Capability, GuardFailure, identify_session},
     error::{ApiError, ApiResult},
     state::App,
 };
@@ -37,23 +40,29 @@ impl Deref for Session {
     }
 }
 
-/// The account behind the cookie; looked up once for a request.
+/// The account behind the cookie; looked up once for a request. A refusal is given the first time.
 pub(super) async fn current(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
-    let found = request.local_cache_async(async { Cached(look_up(request).await.map_err(std::sync::Mutex::new)) }).await;
-    match &found.0 {
+    match &look(request).await.0 {
         Ok(caller) => Ok(caller.clone()),
-        Err(error) => Err(error
-            .lock()
-            .map_or_else(|_| ApiError::NotAuthenticated, |mut error| std::mem::replace(&mut *error, ApiError::NotAuthenticated))),
+        Err(error) => Err(error.lock().ok().and_then(|mut error| error.take()).unwrap_or(ApiError::NotAuthenticated)),
     }
 }
 
-struct Cached(Result<Option<Arc<Caller>>, std::sync::Mutex<ApiError>>);
+/// The account that is let in; a refusal stays for [`current`].
+pub(super) async fn admitted(request: &Request<'_>) -> Option<Arc<Caller>> {
+    look(request).await.0.as_ref().ok().cloned().flatten()
+}
+
+async fn look<'r>(request: &'r Request<'_>) -> &'r Cached {
+    request.local_cache_async(async { Cached(look_up(request).await.map_err(|error| Mutex::new(Some(error)))) }).await
+}
+
+struct Cached(Result<Option<Arc<Caller>>, Mutex<Option<ApiError>>>);
 
 async fn look_up(request: &Request<'_>) -> ApiResult<Option<Arc<Caller>>> {
     let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
     match request.cookies().get(COOKIE) {
-        Some(cookie) => identify(app, cookie.value()).await,
+        Some(cookie) => identify_session(app, cookie.value()).await,
         None => Ok(None),
     }
 }

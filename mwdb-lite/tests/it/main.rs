@@ -29,6 +29,7 @@ mod errors;
 mod files;
 mod karton;
 mod limits;
+mod limits_pages;
 mod listing;
 mod logs;
 mod mail;

@@ -11,12 +11,12 @@ use crate::harness::{ADMIN, Api, PASSWORD, Server, id};
 pub(crate) struct Browser {
     http: reqwest::Client,
     url: String,
-    cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
 }
 
 /// An answer, read.
 pub(crate) struct Shown {
-    status: u16,
+    pub(crate) status: u16,
     headers: header::HeaderMap,
     pub(crate) html: String,
 }
@@ -27,7 +27,7 @@ impl Shown {
         Self { status, headers, html: response.text().await.expect("a whole page") }
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("an ASCII header"))
     }
 
@@ -58,7 +58,7 @@ impl Shown {
 }
 
 impl Browser {
-    fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(Duration::from_secs(30)).build();
         Self { http: http.expect("a client"), url: server.url().to_owned(), cookie: None }
     }
