@@ -7,12 +7,12 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{Backend, ServiceInfo},
+    backend::{Acted, Backend, ServiceInfo},
     config::{Config, ServiceSettings},
     error::Error,
     reader::ResourceReader,
     resource::Resource,
-    task::Task,
+    task::{Task, TaskState},
 };
 
 /// A handle on Karton under one identity; cheap to clone.
@@ -160,6 +160,27 @@ impl Karton {
             return true;
         }
         self.backend.storage().answers(resource).await
+    }
+
+    /// Starts a crashed task again: a fresh copy is queued for the service that had it and takes its
+    /// place in the analysis. Gives the copy; nothing when the task is gone, is not crashed (any more),
+    /// or never was a service's.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn restart(&self, uid: &str) -> Result<Option<Task>, Error> {
+        #[cfg(any(test, feature = "test-util"))]
+        if self.kit.is_some() {
+            return Ok(None);
+        }
+        let records = self.backend.records(&[uid.to_owned()]).await?;
+        let Some(record) = records.into_iter().flatten().next() else { return Ok(None) };
+        let Ok(task) = crate::backend::read_task(uid, &record) else { return Ok(None) };
+        if task.status() != TaskState::Crashed || task.header_str("receiver").is_none() {
+            return Ok(None);
+        }
+        let (acted, copy) = self.backend.restart(&task, &record, false).await?;
+        Ok(matches!(acted, Acted::Done(_)).then_some(copy))
     }
 
     /// Opens a resource for streaming.
