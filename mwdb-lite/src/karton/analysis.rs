@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Connected, Link};
+use super::{Connected, Link, crashes::Crashes};
 use crate::{
     db::analyses::AnalysisRow,
     error::{ApiError, ApiResult},
@@ -23,7 +23,7 @@ use crate::{
 /// How long an answer is good: a page with many open views asks Redis once.
 const FRESH: Duration = Duration::from_millis(500);
 /// How long Redis may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a look may take: where the broker is not ours, Redis has to name all tasks.
 const LONGEST_LOOK: Duration = Duration::from_secs(20);
 /// How many answers are remembered for when Redis is away.
@@ -37,6 +37,9 @@ pub(crate) struct AnalysisItem {
     arguments: Box<RawValue>,
     last_update: Option<Timestamp>,
     processing_in: BTreeMap<String, Queue>,
+    /// For pages; the reply of the API does not have it.
+    #[serde(skip)]
+    pub(crate) crashes: Crashes,
 }
 
 /// What a service does for an analysis.
@@ -60,9 +63,10 @@ struct State {
     status: Status,
     last_update: Option<Timestamp>,
     processing_in: BTreeMap<String, Queue>,
+    crashes: Crashes,
 }
 
-const FINISHED: State = State { status: Status::Finished, last_update: None, processing_in: BTreeMap::new() };
+const FINISHED: State = State { status: Status::Finished, last_update: None, processing_in: BTreeMap::new(), crashes: Crashes::NONE };
 
 /// The last answers of Redis.
 #[derive(Default)]
@@ -81,6 +85,10 @@ impl Cache {
             known.clear();
         }
         known.insert(id.to_owned(), (Instant::now(), state.clone()));
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
 
@@ -103,6 +111,7 @@ impl Link {
                 arguments: json_text(row.arguments)?,
                 last_update: state.last_update,
                 processing_in: state.processing_in,
+                crashes: state.crashes,
             })
         });
         items.collect()
@@ -168,14 +177,14 @@ impl Connected {
         Ok(states)
     }
 
-    async fn look(&self, ids: &[String]) -> Result<Vec<karton_rs::Analysis>, String> {
+    pub(super) async fn look(&self, ids: &[String]) -> Result<Vec<karton_rs::Analysis>, String> {
         within(PATIENCE, self.karton.ping()).await?;
         within(LONGEST_LOOK, self.inspect.analyses(ids)).await
     }
 }
 
 /// An answer of Redis, or why there is none.
-async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, karton_rs::Error>>) -> Result<T, String> {
+pub(super) async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, karton_rs::Error>>) -> Result<T, String> {
     match tokio::time::timeout(limit, answer).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer in {limit:?}")),
@@ -184,13 +193,19 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, karto
 
 impl State {
     fn of(analysis: &karton_rs::Analysis) -> Self {
+        let crashes = Crashes::of(analysis);
         if analysis.is_done() {
-            return FINISHED;
+            return Self { crashes, ..FINISHED };
         }
         let queues = analysis.processing_in().into_iter().map(|(identity, queue)| {
             let status = queue.status.into_iter().map(karton_rs::TaskState::as_str).collect();
             (identity, Queue { received_from: queue.received_from.into_iter().collect(), status })
         });
-        Self { status: Status::Running, last_update: analysis.last_update().map(Timestamp::from_seconds), processing_in: queues.collect() }
+        Self {
+            status: Status::Running,
+            last_update: analysis.last_update().map(Timestamp::from_seconds),
+            processing_in: queues.collect(),
+            crashes,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! sent by [`outbox`] whenever Redis and S3 answer.
 
 pub(crate) mod analysis;
+pub(crate) mod crashes;
 pub(crate) mod outbox;
 mod spawn;
 

@@ -32,6 +32,20 @@ pub(crate) fn page(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &s
     Ok(Page { newest: db::newest(c, object.id, None, PAGE)?, older })
 }
 
+/// A page of analyses for people, newest first, and whether there are more.
+pub(crate) fn shown(c: &Connection, caller: &Caller, hash: &str, older_than: Option<&str>) -> ApiResult<(Vec<AnalysisRow>, bool)> {
+    let object = access::find(c, caller, None, hash)?;
+    let before = match older_than {
+        None => None,
+        Some(id) => Some(db::of_object(c, object.id, id)?.ok_or_else(no_analysis)?.creation_time),
+    };
+    // One more than is shown tells whether there are more.
+    let mut rows = db::newest(c, object.id, before, PAGE + 1)?;
+    let more = rows.len() > PAGE as usize;
+    rows.truncate(PAGE as usize);
+    Ok((rows, more))
+}
+
 fn no_analysis() -> ApiError {
     ApiError::NotFound("Karton analysis not found".to_owned())
 }
