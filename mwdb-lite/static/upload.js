@@ -7,6 +7,8 @@ const hint = form.querySelector("[data-drop-hint]");
 const progress = form.querySelector("[data-progress]");
 const list = progress.querySelector("ul");
 const submit = form.querySelector("button[type=submit]");
+const said = form.querySelector("[data-said]");
+let busy = false;
 
 input.multiple = true;
 hint.textContent = `Drop files here or choose them. ${hint.textContent.replace(/^Choose a file/, "Each")}`.replace(" Each.", "");
@@ -30,18 +32,33 @@ document.addEventListener("drop", (event) => {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (busy) return;
   const files = [...input.files];
-  submit.disabled = true;
+  setBusy(true);
   progress.hidden = false;
   list.replaceChildren();
   const rows = files.map(addRow);
-  let last = null;
+  // Each file is said when it begins and when it ends, not each percent.
+  say(files.length === 1 ? `Uploading ${files[0].name}` : `Uploading ${files.length} files`);
+  const places = [];
   for (const [index, file] of files.entries()) {
-    last = await send(file, rows[index]);
+    places.push(await send(file, rows[index]));
   }
-  submit.disabled = false;
-  if (files.length === 1 && last) location.assign(last);
+  setBusy(false);
+  const stored = places.filter(Boolean).length;
+  if (files.length > 1) say(`${stored} of ${files.length} files uploaded`);
+  if (files.length === 1 && stored) location.assign(places[0]);
 });
+
+// The button keeps the focus: a disabled one would lose it.
+function setBusy(now) {
+  busy = now;
+  submit.setAttribute("aria-disabled", String(now));
+}
+
+function say(text) {
+  said.textContent = text;
+}
 
 function addRow(file) {
   const item = document.createElement("li");
@@ -81,14 +98,15 @@ function send(file, row) {
         row.name.replaceChildren(link);
         row.state.textContent = "done";
         row.item.className = "done";
+        say(`${file.name} uploaded`);
       } else {
-        fail(row, request.response?.message ?? `refused with status ${request.status}`);
+        fail(row, file, request.response?.message ?? `refused with status ${request.status}`);
       }
       resolve(target);
     });
     for (const type of ["error", "abort", "timeout"]) {
       request.addEventListener(type, () => {
-        fail(row, "the connection broke");
+        fail(row, file, "the connection broke");
         resolve(null);
       });
     }
@@ -96,8 +114,9 @@ function send(file, row) {
   });
 }
 
-function fail(row, reason) {
+function fail(row, file, reason) {
   row.bar.value = 0;
   row.state.textContent = reason;
   row.item.className = "failed";
+  say(`${file.name} failed: ${reason}`);
 }

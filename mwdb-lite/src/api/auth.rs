@@ -134,6 +134,31 @@ pub(crate) async fn use_password_link(app: &App, token: &str, secret: String) ->
     Ok(login)
 }
 
+/// Sets one's own password by the one of now; gives the token of a new session, because all others end.
+/// The API of MWDB knows only links for that, which a server without mail cannot send.
+pub(crate) async fn change_own_password(
+    app: &App,
+    caller: &Caller,
+    (old, new): (String, String),
+    address: Option<IpAddr>,
+) -> ApiResult<String> {
+    caller.require(Capability::ManageProfile)?;
+    password_auth(app)?;
+    password::check_new(&new)?;
+    let login = caller.login.clone();
+    let name = login.clone();
+    // Before the check: whoever sets another password meanwhile wins.
+    let version = app.db.read(move |c| sessions::account(c, &name)).await?.ok_or(ApiError::NotAuthenticated)?.password_ver;
+    check_password(app, login.clone(), old, address).await.map_err(|error| match error {
+        ApiError::Forbidden(_) | ApiError::BadRequest(_) => ApiError::Forbidden("This is not the password of now.".to_owned()),
+        other => other,
+    })?;
+    let hash = password::hash(new).await?;
+    let name = login.clone();
+    app.db.write(move |c| sessions::change_password(c, &name, &version, hash)).await?;
+    Ok(open_session(app, login, caller.provider.clone()).await?.token)
+}
+
 #[post("/auth/request_password_change")]
 async fn request_password_change(user: User, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     mail_own_link(app, &user).await?;

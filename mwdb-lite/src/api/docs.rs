@@ -21,7 +21,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 #[derive(Serialize)]
-struct Document {
+pub(crate) struct Document {
     openapi: &'static str,
     info: Value,
     servers: Vec<Value>,
@@ -32,7 +32,7 @@ struct Document {
 }
 
 /// The entries of the routes that this server has mounted.
-struct Mounted(Vec<&'static Entry>);
+pub(crate) struct Mounted(Vec<&'static Entry>);
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Mounted {
@@ -47,12 +47,17 @@ impl<'r> FromRequest<'r> for Mounted {
 
 #[get("/docs")]
 fn docs(mounted: Mounted, _user: User, app: &State<App>) -> Json<Document> {
+    Json(document(mounted, app))
+}
+
+/// The document itself, also for pages.
+pub(crate) fn document(mounted: Mounted, app: &App) -> Document {
     let mut paths: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
     for entry in mounted.0 {
         let path = entry.path.split('?').next().unwrap_or_default().replace('<', "{").replace('>', "}");
         paths.entry(format!("/api{path}")).or_default().insert(entry.method.as_str().to_lowercase(), operation(entry));
     }
-    Json(Document {
+    Document {
         openapi: "3.0.3",
         info: json!({
             "title": app.config.instance_name,
@@ -67,7 +72,7 @@ fn docs(mounted: Mounted, _user: User, app: &State<App>) -> Json<Document> {
             "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         }),
         security: vec![json!({"bearerAuth": []})],
-    })
+    }
 }
 
 const GROUPS: &[(&str, &str)] = &[

@@ -59,13 +59,7 @@ async fn download(
 /// Ranges mean nothing here: each zip is encrypted anew.
 #[get("/file/<hash>/download/zip?<token>")]
 async fn download_zip(hash: Hash, token: Query<'_>, user: MaybeUser, app: &State<App>) -> ApiResult<Zip> {
-    let sha256 = authorised(app, user, token.0, hash).await?;
-    let known = sha256.clone();
-    let name = app.db.read(move |c| downloads::entry_name(c, &known)).await?;
-    let found = app.store.open_content(&sha256).await?;
-    let size = found.size;
-    let packed = content::pack(found.whole().await?, size, name, app.config.zip_download_password.clone()).await?;
-    Ok(Zip { sha256, packed: Box::pin(packed) })
+    Zip::open(app, authorised(app, user, token.0, hash).await?).await
 }
 
 /// The SHA-256 of the file that a request may download.
@@ -157,16 +151,32 @@ impl<'r> Responder<'r, 'static> for Download {
 }
 
 /// A zip that is made while it is sent.
-struct Zip {
-    sha256: String,
+pub(crate) struct Zip {
+    file_name: String,
     packed: Pin<Box<dyn AsyncRead + Send>>,
+}
+
+impl Zip {
+    pub(crate) async fn open(app: &App, sha256: String) -> ApiResult<Self> {
+        let known = sha256.clone();
+        let name = app.db.read(move |c| downloads::entry_name(c, &known)).await?;
+        let found = app.store.open_content(&sha256).await?;
+        let size = found.size;
+        let packed = content::pack(found.whole().await?, size, name, app.config.zip_download_password.clone()).await?;
+        Ok(Self { file_name: sha256, packed: Box::pin(packed) })
+    }
+
+    /// With the ending by which people know what to open it with. The API's has none, as in MWDB.
+    pub(crate) fn with_ending(self) -> Self {
+        Self { file_name: format!("{}.zip", self.file_name), ..self }
+    }
 }
 
 impl<'r> Responder<'r, 'static> for Zip {
     fn respond_to(self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
         Response::build()
             .header(ContentType::Binary)
-            .raw_header("Content-Disposition", format!("attachment; filename={}", self.sha256))
+            .raw_header("Content-Disposition", format!("attachment; filename={}", self.file_name))
             .streamed_body(self.packed)
             .max_chunk_size(CHUNK)
             .ok()

@@ -93,8 +93,13 @@ fn since(range: &str) -> ApiResult<Option<Timestamp>> {
 
 #[get("/config/stats?<range>")]
 async fn stats(range: Query<'_>, _user: User, app: &State<App>) -> ApiResult<Json<Stats>> {
-    let since = since(range.0.unwrap_or("*"))?;
-    let rows = app.db.read(move |c| create::families(c, since)).await?;
-    let families = rows.into_iter().map(|(family, last, count)| Family { family, last_upload: last.date(), count });
+    let families = families(app, range.0.unwrap_or("*")).await?.into_iter();
+    let families = families.map(|(family, last, count)| Family { family, last_upload: last.date(), count });
     Ok(Json(Stats { families: families.collect() }))
+}
+
+/// Families of configs in a range of time, with the last upload and how many each has.
+pub(crate) async fn families(app: &App, range: &str) -> ApiResult<Vec<(String, Timestamp, u64)>> {
+    let since = since(range)?;
+    app.db.read(move |c| create::families(c, since)).await
 }

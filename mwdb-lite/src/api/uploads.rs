@@ -135,7 +135,7 @@ async fn config(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Deta
     store_config(app, &user.0, &fields, options).await
 }
 
-async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
+pub(crate) async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
     fields.expect(&["family", "cfg"])?;
     let family = fields.text("family")?;
     let config_type = fields.optional_text("config_type")?.filter(|text| !text.is_empty()).unwrap_or_else(|| "static".to_owned());
@@ -155,7 +155,7 @@ async fn blob(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail
     store_blob(app, &user.0, &fields, options).await
 }
 
-async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
+pub(crate) async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
     fields.expect(&["blob_name", "blob_type", "content"])?;
     let blob = NewBlob { blob_name: fields.text("blob_name")?, blob_type: fields.text("blob_type")?, content: fields.any_text("content")? };
     check_width("blob_type", &blob.blob_type)?;

@@ -7,13 +7,14 @@ use rocket::{Route, State, get, http::CookieJar, http::Status, post};
 
 use super::{
     form::Form,
+    notices::{Done, Told},
     register,
     respond::{Page, PageResult, SeeOther, see_other},
     session::{self, Actor, Encrypted, OwnForm, Place, Session, local_path},
     settings, shown,
     view::{
         account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage, SetPasswordPage},
-        frame::Section,
+        frame::{Frame, Notice, Section},
         simple::AboutPage,
         text::Text,
     },
@@ -22,21 +23,34 @@ use crate::{
     accounts::{groups, sessions, users},
     api::{
         SERVER_VERSION,
-        auth::{log_in, mail_own_link, use_password_link},
+        auth::{change_own_password, log_in, mail_own_link, use_password_link},
     },
     auth::{Caller, Capability, ClientAddress, is_login},
-    error::ApiError,
+    error::{ApiError, ApiResult},
     state::App,
 };
 
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![login_form, login, logout, password_form, set_password, profile, mail_link, remove_mate, make_key, revoke_key, about]
+    rocket::routes![
+        login_form,
+        login,
+        logout,
+        password_form,
+        set_password,
+        profile,
+        change_password,
+        mail_link,
+        remove_mate,
+        make_key,
+        revoke_key,
+        about
+    ]
 }
 
 #[get("/login?<back>")]
-fn login_form(back: Option<&str>, app: &State<App>) -> PageResult {
+fn login_form(back: Option<&str>, told: Told, app: &State<App>) -> PageResult {
     Page::new(&LoginPage {
-        frame: session::frame(app, None, Section::None),
+        frame: Frame { notice: told.0.map(Done::notice), ..session::frame(app, None, Section::None) },
         error: None,
         login: Text::default(),
         registers: register::registers(app),
@@ -97,7 +111,7 @@ async fn set_password(_own: OwnForm, form: Form, app: &State<App>) -> PageResult
         Err(ApiError::BadRequest("The two passwords differ.".to_owned()))
     };
     match outcome {
-        Ok(_) => Ok(Ok(see_other("/login"))),
+        Ok(_) => Ok(Ok(see_other("/login").telling(Done::PasswordSet))),
         Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_))) => {
             let frame = session::frame(app, None, Section::None);
             let page = SetPasswordPage { frame, error: Some(error.to_string().into()), token };
@@ -109,10 +123,40 @@ async fn set_password(_own: OwnForm, form: Form, app: &State<App>) -> PageResult
 
 #[get("/profile")]
 async fn profile(session: Session, app: &State<App>) -> PageResult {
-    profile_page(app, &session, None).await
+    Page::new(&profile_page(app, &session, None).await?)
 }
 
-async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> PageResult {
+/// By the password of now: for who has no link.
+#[post("/profile/password", data = "<form>")]
+async fn change_password(
+    actor: Actor,
+    form: Form,
+    jar: &CookieJar<'_>,
+    encrypted: Encrypted,
+    address: ClientAddress,
+    app: &State<App>,
+) -> PageResult<Result<SeeOther, Page>> {
+    let passwords = (form.text("old").to_owned(), form.text("password").to_owned());
+    let outcome = if passwords.1 == form.text("again") {
+        change_own_password(app, &actor.0, passwords, address.0).await
+    } else {
+        Err(ApiError::BadRequest("The two passwords differ.".to_owned()))
+    };
+    match outcome {
+        Ok(token) => {
+            session::open(jar, token, encrypted.0);
+            Ok(Ok(see_other("/profile").telling(Done::PasswordChanged)))
+        }
+        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::TooManyRequests(_))) => {
+            let mut page = profile_page(app, &Session(Arc::clone(&actor.0), None), None).await?;
+            page.frame.notice = Some(Notice { good: false, text: error.to_string().into() });
+            Ok(Err(Page::with_status(&page, error.status())?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> ApiResult<ProfilePage> {
     let login = session.login.clone();
     let (profile, teams) = app
         .look(&session.0, move |c, caller| {
@@ -129,9 +173,11 @@ async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> 
             capabilities: shown::texts(group, "capabilities"),
         }
     });
-    Page::new(&ProfilePage {
-        frame: session::frame(app, Some(session), Section::Profile),
-        mails: app.mailer.is_enabled() && app.config.enable_password_auth && session.has(Capability::ManageProfile),
+    let sets_password = app.config.enable_password_auth && session.has(Capability::ManageProfile);
+    Ok(ProfilePage {
+        frame: session.frame(app, Section::Profile),
+        sets_password,
+        mails: app.mailer.is_enabled() && sets_password,
         login: session.login.clone(),
         email: shown::text(&profile, "email").into(),
         registered: shown::moment(&profile, "registered_on"),
@@ -154,7 +200,7 @@ fn removable(team: &Value, viewer: &str) -> Vec<String> {
 #[post("/profile/mail_link")]
 async fn mail_link(actor: Actor, app: &State<App>) -> PageResult<SeeOther> {
     mail_own_link(app, &actor).await?;
-    Ok(see_other("/profile"))
+    Ok(see_other("/profile").telling(Done::LinkMailed))
 }
 
 /// For who administers the group.
@@ -162,7 +208,7 @@ async fn mail_link(actor: Actor, app: &State<App>) -> PageResult<SeeOther> {
 async fn remove_mate(name: String, actor: Actor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
     let login = form.text("login").to_owned();
     app.change(&actor.0, move |c, caller| groups::remove_member(c, caller, &name, &login)).await?;
-    Ok(see_other("/profile"))
+    Ok(see_other("/profile").telling(Done::MemberRemoved))
 }
 
 /// The keys in the answer about an account.
@@ -187,11 +233,12 @@ async fn make_key(login: String, actor: Actor, form: Form, app: &State<App>) -> 
     }
     let (owner, key_name) = (login.clone(), name.clone());
     let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &owner, &key_name)).await?;
+    let session = Session(Arc::clone(&actor.0), None);
     let created = NewKey { name: name.into(), token: app.tokens.api_key(&login, &key.id)? };
     if login == actor.login {
-        return profile_page(app, &Session(Arc::clone(&actor.0)), Some(created)).await;
+        return Page::new(&profile_page(app, &session, Some(created)).await?);
     }
-    settings::user_page(app, &actor.0, &login, Some(created), None).await
+    settings::user_page(app, &session, &login, Some(created), None).await
 }
 
 #[post("/api_key/<id>/remove", data = "<form>")]
@@ -200,15 +247,15 @@ async fn revoke_key(id: String, actor: Actor, form: Form, app: &State<App>) -> P
     app.change(&actor.0, move |c, caller| sessions::revoke_key(c, caller, &id)).await?;
     let owner = form.text("owner");
     if owner != actor.login && is_login(owner) {
-        return Ok(see_other(format!("/settings/user/{owner}#keys")));
+        return Ok(see_other(format!("/settings/user/{owner}#keys")).telling(Done::KeyRevoked));
     }
-    Ok(see_other("/profile#keys"))
+    Ok(see_other("/profile#keys").telling(Done::KeyRevoked))
 }
 
 #[get("/about")]
 fn about(session: Session, place: Place, app: &State<App>) -> PageResult {
     Page::new(&AboutPage {
-        frame: session::frame(app, Some(&session), Section::About),
+        frame: session.frame(app, Section::About),
         version: env!("CARGO_PKG_VERSION"),
         api_version: SERVER_VERSION.to_owned(),
         karton_enabled: app.karton.is_enabled(),

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 
 use super::{
     form::Form,
+    notices::Done,
     respond::{Page, PageResult, SeeOther, see_other},
-    session,
     settings::{Admin, AdminActor, fields},
     view::{
         frame::Section,
@@ -44,17 +44,17 @@ async fn define(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<S
         Ok(())
     };
     app.change(&actor.0, work).await?;
-    Ok(see_other("/settings#attributes"))
+    Ok(see_other("/settings#attributes").telling(Done::KeyDefined))
 }
 
 #[get("/settings/attribute/<key>")]
 async fn page(key: String, admin: Admin, app: &State<App>) -> PageResult {
-    let found = app.look(&admin.0, move |c, _| Ok((definitions::detail(c, &key)?, definitions::rights(c, &key)?)));
+    let found = app.look(&admin.0.0, move |c, _| Ok((definitions::detail(c, &key)?, definitions::rights(c, &key)?)));
     let (definition, rights) = found.await?;
     let rights =
         rights.into_iter().map(|right| AttributeRights { group: right.group_name, can_read: right.can_read, can_set: right.can_set });
     Page::new(&AttributePage {
-        frame: session::frame(app, Some(&admin.0), Section::Settings),
+        frame: admin.0.frame(app, Section::Settings),
         key: definition.key,
         label: definition.label.into(),
         description: definition.description.into(),
@@ -79,13 +79,13 @@ async fn change(key: &str, actor: AdminActor, form: Form, app: &State<App>) -> P
     };
     let name = key.to_owned();
     app.change(&actor.0, move |c, _| definitions::update(c, &name, changes)).await?;
-    Ok(to_key(key))
+    Ok(to_key(key).telling(Done::Saved))
 }
 
 #[post("/settings/attribute/<key>/remove")]
 async fn remove(key: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
     app.change(&actor.0, move |c, _| definitions::remove(c, &key)).await?;
-    Ok(see_other("/settings#attributes"))
+    Ok(see_other("/settings#attributes").telling(Done::KeyRemoved))
 }
 
 #[post("/settings/attribute/<key>/rights", data = "<form>")]
@@ -94,12 +94,12 @@ async fn set_rights(key: &str, actor: AdminActor, form: Form, app: &State<App>) 
     let rights =
         Rights { group_name: form.text("group").trim().to_owned(), can_read: form.ticked("can_read"), can_set: form.ticked("can_set") };
     app.change(&actor.0, move |c, _| definitions::set_rights(c, &name, rights)).await?;
-    Ok(to_key(key))
+    Ok(to_key(key).telling(Done::Saved))
 }
 
 #[post("/settings/attribute/<key>/rights/remove", data = "<form>")]
 async fn remove_rights(key: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
     let (name, group) = (key.to_owned(), form.text("group").to_owned());
     app.change(&actor.0, move |c, _| definitions::remove_rights(c, &name, &group)).await?;
-    Ok(to_key(key))
+    Ok(to_key(key).telling(Done::Saved))
 }

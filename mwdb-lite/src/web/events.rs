@@ -49,7 +49,7 @@ async fn events(
     let app = app.inner().clone();
     // Seen before the stream starts: who may not see the object gets the right status. It is sent even
     // so, because the page may be older.
-    let mut shown = analysis_box(&app, &session.0, &hash.0).await?;
+    let mut shown = analysis_box(&app, &session.0, &hash.0, None).await?;
     let end = Instant::now() + LONGEST;
     Ok(EventStream! {
         let _place = place;
@@ -63,7 +63,7 @@ async fn events(
                     () = tokio::time::sleep(LOOK) => {}
                     () = &mut shutdown => break None,
                 }
-                match analysis_box(&app, &session.0, &hash.0).await {
+                match analysis_box(&app, &session.0, &hash.0, None).await {
                     _ if Instant::now() > end => break None,
                     Ok(next) if next != shown => break Some(next),
                     Ok(_) => {}

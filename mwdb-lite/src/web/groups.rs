@@ -6,8 +6,8 @@ use rocket::{Route, State, get, post};
 
 use super::{
     form::Form,
+    notices::Done,
     respond::{Page, PageResult, SeeOther, see_other},
-    session,
     settings::{Admin, AdminActor, capability_boxes, flag, names, to_user},
     shown,
     view::{
@@ -28,7 +28,7 @@ fn to_group(name: &str) -> SeeOther {
 
 #[get("/settings/group/<name>")]
 async fn group(name: String, admin: Admin, app: &State<App>) -> PageResult<Result<Page, SeeOther>> {
-    let group = app.look(&admin.0, move |c, _| shown::answer(&groups::detail(c, &name)?)).await?;
+    let group = app.look(&admin.0.0, move |c, _| shown::answer(&groups::detail(c, &name)?)).await?;
     let name = shown::text(&group, "name");
     if flag(&group, "private") {
         return Ok(Err(to_user(&name)));
@@ -36,7 +36,7 @@ async fn group(name: String, admin: Admin, app: &State<App>) -> PageResult<Resul
     let admins = names(&group, "admins");
     let members = names(&group, "users").into_iter().map(|login| Member { admin: admins.contains(&login), login });
     let page = GroupPage {
-        frame: session::frame(app, Some(&admin.0), Section::Settings),
+        frame: admin.0.frame(app, Section::Settings),
         immutable: flag(&group, "immutable"),
         is_default: flag(&group, "default"),
         workspace: flag(&group, "workspace"),
@@ -53,13 +53,13 @@ async fn create_group(actor: AdminActor, form: Form, app: &State<App>) -> PageRe
     valid_name(&name)?;
     let new = name.clone();
     app.change(&actor.0, move |c, _| groups::create(c, &new, Vec::new())).await?;
-    Ok(to_group(&name))
+    Ok(to_group(&name).telling(Done::GroupMade))
 }
 
 async fn update_group(app: &App, actor: &Arc<Caller>, name: &str, changes: groups::Changes) -> PageResult<SeeOther> {
     let group = name.to_owned();
     let name = app.change(actor, move |c, _| groups::update(c, &group, changes)).await?;
-    Ok(to_group(&name))
+    Ok(to_group(&name).telling(Done::Saved))
 }
 
 #[post("/settings/group/<name>/capabilities", data = "<form>")]
@@ -86,25 +86,25 @@ async fn rename(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> 
 async fn set_admin(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
     let (group, login, admin) = (name.to_owned(), form.text("login").to_owned(), form.ticked("admin"));
     app.change(&actor.0, move |c, _| groups::set_admin(c, &group, &login, admin)).await?;
-    Ok(to_group(name))
+    Ok(to_group(name).telling(Done::Saved))
 }
 
 #[post("/settings/group/<name>/member", data = "<form>")]
 async fn add_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
     let (group, login) = (name.to_owned(), form.text("login").trim().to_owned());
     app.change(&actor.0, move |c, _| groups::add_member(c, &group, &login)).await?;
-    Ok(to_group(name))
+    Ok(to_group(name).telling(Done::MemberAdded))
 }
 
 #[post("/settings/group/<name>/member/remove", data = "<form>")]
 async fn remove_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
     let (group, login) = (name.to_owned(), form.text("login").to_owned());
     app.change(&actor.0, move |c, caller| groups::remove_member(c, caller, &group, &login)).await?;
-    Ok(to_group(name))
+    Ok(to_group(name).telling(Done::MemberRemoved))
 }
 
 #[post("/settings/group/<name>/remove")]
 async fn remove_group(name: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
     app.change(&actor.0, move |c, _| groups::remove(c, &name)).await?;
-    Ok(see_other("/settings#groups"))
+    Ok(see_other("/settings#groups").telling(Done::GroupRemoved))
 }

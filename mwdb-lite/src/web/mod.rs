@@ -12,7 +12,10 @@ mod folder;
 mod form;
 mod gate;
 mod groups;
+mod help_api;
+mod notices;
 mod object;
+mod preview;
 mod quick_queries;
 mod recent;
 mod register;
@@ -20,6 +23,7 @@ mod respond;
 mod session;
 mod settings;
 mod shown;
+mod stats;
 mod upload;
 mod view;
 
@@ -56,11 +60,13 @@ fn pages() -> Vec<Route> {
         attribute_keys::routes(),
         events::routes(),
         groups::routes(),
+        help_api::routes(),
         object::routes(),
         quick_queries::routes(),
         recent::routes(),
         register::routes(),
         settings::routes(),
+        stats::routes(),
         upload::routes(),
     ]
     .concat()

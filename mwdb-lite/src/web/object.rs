@@ -3,55 +3,75 @@
 use std::sync::Arc;
 
 use karton_rs::json::Value;
-use rocket::{Route, State, get, http::ContentType};
-use tokio::io::AsyncReadExt;
+use rocket::{
+    Route, State, get,
+    http::{ContentType, Header},
+};
 
 use super::{
+    preview::{self, Wanted},
     respond::{Page, PageResult},
-    session::{self, Session},
+    session::{Actor, Session},
     shown,
     view::{
-        frame::Section,
-        object::{AnalysisBox, AttributeKey, Content, HexLine, ObjectPage, RemovePage, Rights},
+        frame::{Notice, Section},
+        object::{AnalysesPage, AnalysisBox, AttributeKey, Draft, ObjectPage, RemovePage, Rights},
         parts::Kind as Shown,
     },
 };
 use crate::{
-    api::{download::Download, params::Hash},
+    api::{
+        download::{Download, Zip},
+        params::Hash,
+    },
     auth::{Caller, Capability},
     error::{ApiError, ApiResult},
     objects::{Kind, access, analyses, comments, definitions, shares, views},
     state::App,
 };
 
-/// How much of a file is shown.
-const PREVIEW: usize = 512;
-
 pub(super) fn routes() -> Vec<Route> {
-    rocket::routes![file, config, blob, object, download_file, download_config, download_blob, remove]
+    rocket::routes![file, config, blob, object, older_analyses, download_file, download_zip, download_config, download_blob, remove]
 }
 
-#[get("/file/<hash>")]
-async fn file(hash: Hash, session: Session, app: &State<App>) -> PageResult {
-    page(app, session, Some(Kind::File), hash).await
+#[get("/file/<hash>?<view>&<at>")]
+async fn file(hash: Hash, view: Option<&str>, at: Option<u64>, session: Session, app: &State<App>) -> PageResult {
+    shown_page(app, session, Some(Kind::File), hash, Wanted::new(view, at)).await
 }
 
 #[get("/config/<hash>")]
 async fn config(hash: Hash, session: Session, app: &State<App>) -> PageResult {
-    page(app, session, Some(Kind::Config), hash).await
+    shown_page(app, session, Some(Kind::Config), hash, Wanted::new(None, None)).await
 }
 
 #[get("/blob/<hash>")]
 async fn blob(hash: Hash, session: Session, app: &State<App>) -> PageResult {
-    page(app, session, Some(Kind::Blob), hash).await
+    shown_page(app, session, Some(Kind::Blob), hash, Wanted::new(None, None)).await
 }
 
 #[get("/object/<hash>")]
 async fn object(hash: Hash, session: Session, app: &State<App>) -> PageResult {
-    page(app, session, None, hash).await
+    shown_page(app, session, None, hash, Wanted::new(None, None)).await
 }
 
-fn section(kind: Shown) -> Section {
+async fn shown_page(app: &App, session: Session, kind: Option<Kind>, hash: Hash, wanted: Wanted) -> PageResult {
+    Page::new(&page(app, &session, kind, hash.0, wanted).await?)
+}
+
+/// The page of an object whose form was refused, with the reason and what was typed. Where there is no
+/// page to show, the refusal alone.
+pub(super) async fn refused(app: &App, actor: &Actor, id: &str, error: ApiError, draft: Draft) -> PageResult {
+    if matches!(error, ApiError::Internal(_) | ApiError::NotAuthenticated | ApiError::NoRoute) {
+        return Err(error.into());
+    }
+    let session = Session(Arc::clone(&actor.0), None);
+    let Ok(mut page) = page(app, &session, None, id.to_owned(), Wanted::new(None, None)).await else { return Err(error.into()) };
+    page.frame.notice = Some(Notice { good: false, text: error.to_string().into() });
+    page.draft = draft;
+    Page::with_status(&page, error.status())
+}
+
+pub(super) fn section(kind: Shown) -> Section {
     match kind {
         Shown::File => Section::Files,
         Shown::Config => Section::Configs,
@@ -59,11 +79,11 @@ fn section(kind: Shown) -> Section {
     }
 }
 
-async fn page(app: &App, session: Session, kind: Option<Kind>, hash: Hash) -> PageResult {
+async fn page(app: &App, session: &Session, kind: Option<Kind>, hash: String, wanted: Wanted) -> ApiResult<ObjectPage> {
     // One snapshot: what the page shows belongs together.
     let (object, talk, access_list, keys, meanings) = app
         .look(&session.0, move |c, caller| {
-            let row = access::find(c, caller, kind, &hash.0)?;
+            let row = access::find(c, caller, kind, &hash)?;
             let detail = views::detail(c, caller, &row)?;
             let talk = comments::list(c, caller, None, &row.dhash)?;
             let access_list = shares::list(c, caller, None, &row.dhash)?;
@@ -77,17 +97,17 @@ async fn page(app: &App, session: Session, kind: Option<Kind>, hash: Hash) -> Pa
     let kind = shown::kind(&object);
     let caller = &session.0;
     let has = |capability| caller.has(capability);
-    Page::new(&ObjectPage {
-        frame: session::frame(app, Some(caller), section(kind)),
+    Ok(ObjectPage {
+        frame: session.frame(app, section(kind)),
         kind,
         title: shown::title(&object),
         details: shown::details(&object),
         content: match kind {
-            Shown::File => preview(app, &id).await?,
+            Shown::File => preview::content(app, &id, wanted).await,
             _ => shown::content(&object),
         },
         favorite: object.get("favorite").and_then(Value::as_bool).unwrap_or(false),
-        tags: shown::tags(&object),
+        tags: shown::tags(&object, kind.list()),
         attributes: shown::attributes(&object, &meanings, has(Capability::RemovingAttributes)),
         attribute_keys: attribute_keys(&keys),
         comments: shown::comments(&talk),
@@ -95,7 +115,7 @@ async fn page(app: &App, session: Session, kind: Option<Kind>, hash: Hash) -> Pa
         children: shown::references(&object, "children"),
         shares: shown::shares(&access_list, &id),
         groups: shown::list(&access_list, "groups").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        analyses: analysis_box(app, caller, &id).await?,
+        analyses: analysis_box(app, caller, &id, None).await?,
         rights: Rights {
             add_tags: has(Capability::AddingTags),
             remove_tags: has(Capability::RemovingTags),
@@ -106,64 +126,103 @@ async fn page(app: &App, session: Session, kind: Option<Kind>, hash: Hash) -> Pa
             remove_objects: has(Capability::RemovingObjects),
             personalize: has(Capability::Personalize),
             upload_child: has(Capability::AddingFiles) && has(Capability::AddingParents),
+            give_consent: app.config.enable_3rd_party_sharing_consent
+                && has(Capability::Modify3rdPartySharing)
+                && !shown::shares_3rd_party(&object),
         },
+        draft: Draft::default(),
         id,
     })
 }
 
-/// The first bytes of a file.
-async fn preview(app: &App, sha256: &str) -> ApiResult<Content> {
-    // Without content the rest of the page is still worth showing; `check` and downloads tell of it.
-    let Some(found) = app.store.find(sha256).await? else { return Ok(Content::None) };
-    let length = found.size.min(PREVIEW as u64 + 1);
-    let mut bytes = Vec::with_capacity(PREVIEW + 1);
-    found.read(0, length).await?.read_to_end(&mut bytes).await?;
-    let whole = bytes.len() <= PREVIEW;
-    bytes.truncate(PREVIEW);
-    let lines = bytes.chunks(16).zip((0..).step_by(16)).map(|(bytes, offset)| HexLine { offset, bytes: bytes.to_vec() });
-    Ok(Content::Hex { lines: lines.collect(), whole })
-}
-
-fn attribute_keys(keys: &Value) -> Vec<AttributeKey> {
+/// Keys that the viewer may set.
+pub(super) fn attribute_keys(keys: &Value) -> Vec<AttributeKey> {
     let key = |definition: &Value| AttributeKey { key: shown::text(definition, "key"), label: shown::text(definition, "label").into() };
     keys.as_array().unwrap_or_default().iter().map(key).collect()
 }
 
-/// The analyses of an object as they are now. Without an answer of Karton the box says so.
-pub(super) async fn analysis_box(app: &App, caller: &Arc<Caller>, id: &str) -> ApiResult<AnalysisBox> {
+/// The analyses of an object as they are now: the newest, or those before one. Without an answer of
+/// Karton the box says so.
+pub(super) async fn analysis_box(app: &App, caller: &Arc<Caller>, id: &str, older_than: Option<String>) -> ApiResult<AnalysisBox> {
     let hash = id.to_owned();
-    let rows = app.look(caller, move |c, caller| Ok(analyses::page(c, caller, None, &hash, None)?.newest)).await?;
+    let (rows, more) = app.look(caller, move |c, caller| analyses::shown(c, caller, &hash, older_than.as_deref())).await?;
     let known: Vec<shown::KnownAnalysis> = rows.iter().map(shown::KnownAnalysis::from).collect();
-    let rights = (app.karton.is_enabled(), caller.has(Capability::KartonReanalyze));
-    match app.karton.describe(rows).await {
-        Ok(items) => Ok(shown::analyses(id, &known, &shown::answer(&items)?, rights)),
-        Err(ApiError::Unavailable(_)) => Ok(AnalysisBox { unreachable: true, ..shown::analyses(id, &known, &Value::default(), rights) }),
-        Err(error) => Err(error),
-    }
+    let older = rows.last().filter(|_| more).map(|last| last.id.clone());
+    let (items, unreachable) = match app.karton.describe(rows).await {
+        Ok(items) => (items, false),
+        Err(ApiError::Unavailable(_)) => (Vec::new(), true),
+        Err(error) => return Err(error),
+    };
+    Ok(AnalysisBox {
+        object: id.to_owned(),
+        karton_enabled: app.karton.is_enabled(),
+        can_reanalyze: caller.has(Capability::KartonReanalyze),
+        can_unassign: caller.has(Capability::KartonUnassign),
+        analyses: shown::analyses(&known, &items)?,
+        older,
+        unreachable,
+    })
+}
+
+/// Analyses that the page of the object does not show.
+#[get("/object/<hash>/analyses?<older_than>")]
+async fn older_analyses(hash: Hash, older_than: Option<String>, session: Session, app: &State<App>) -> PageResult {
+    let object = typed(app, &session, None, hash).await?;
+    let (kind, id) = (shown::kind(&object), shown::text(&object, "id"));
+    Page::new(&AnalysesPage {
+        frame: session.frame(app, section(kind)),
+        kind,
+        title: shown::title(&object),
+        analyses: analysis_box(app, &session.0, &id, older_than.filter(|id| !id.is_empty())).await?,
+        id,
+    })
 }
 
 #[get("/file/<hash>/download")]
 async fn download_file(hash: Hash, session: Session, app: &State<App>) -> PageResult<Download> {
-    let sha256 = app.look(&session.0, move |c, caller| Ok(access::find(c, caller, Some(Kind::File), &hash.0)?.dhash)).await?;
-    Ok(Download::open(app, sha256, None, false).await?)
+    Ok(Download::open(app, file_hash(app, &session, hash).await?, None, false).await?)
+}
+
+#[get("/file/<hash>/download/zip")]
+async fn download_zip(hash: Hash, session: Session, app: &State<App>) -> PageResult<Zip> {
+    Ok(Zip::open(app, file_hash(app, &session, hash).await?).await?.with_ending())
+}
+
+async fn file_hash(app: &App, session: &Session, hash: Hash) -> ApiResult<String> {
+    app.look(&session.0, move |c, caller| Ok(access::find(c, caller, Some(Kind::File), &hash.0)?.dhash)).await
+}
+
+/// Text to be saved under a name, never to be shown by the browser: it may be HTML.
+#[derive(rocket::Responder)]
+struct Saved {
+    text: String,
+    content_type: ContentType,
+    disposition: Header<'static>,
+}
+
+impl Saved {
+    fn new(content_type: ContentType, name: String, text: String) -> Self {
+        Self { text, content_type, disposition: Header::new("Content-Disposition", format!("attachment; filename={name}")) }
+    }
 }
 
 #[get("/config/<hash>/download")]
-async fn download_config(hash: Hash, session: Session, app: &State<App>) -> PageResult<(ContentType, String)> {
-    let object = typed(app, session, Kind::Config, hash).await?;
-    Ok((ContentType::JSON, object.get("cfg").map(shown::indented).unwrap_or_default()))
+async fn download_config(hash: Hash, session: Session, app: &State<App>) -> PageResult<Saved> {
+    let object = typed(app, &session, Some(Kind::Config), hash).await?;
+    let text = object.get("cfg").map(shown::indented).unwrap_or_default();
+    Ok(Saved::new(ContentType::JSON, format!("{}.json", shown::text(&object, "id")), text))
 }
 
 #[get("/blob/<hash>/download")]
-async fn download_blob(hash: Hash, session: Session, app: &State<App>) -> PageResult<(ContentType, String)> {
-    let object = typed(app, session, Kind::Blob, hash).await?;
-    // Not as HTML, whatever it holds.
-    Ok((ContentType::Binary, shown::text(&object, "content")))
+async fn download_blob(hash: Hash, session: Session, app: &State<App>) -> PageResult<Saved> {
+    let object = typed(app, &session, Some(Kind::Blob), hash).await?;
+    Ok(Saved::new(ContentType::Binary, format!("{}.txt", shown::text(&object, "id")), shown::text(&object, "content")))
 }
 
-async fn typed(app: &App, session: Session, kind: Kind, hash: Hash) -> ApiResult<Value> {
+/// An object as the API would give it.
+pub(super) async fn typed(app: &App, session: &Session, kind: Option<Kind>, hash: Hash) -> ApiResult<Value> {
     app.look(&session.0, move |c, caller| {
-        let row = access::find(c, caller, Some(kind), &hash.0)?;
+        let row = access::find(c, caller, kind, &hash.0)?;
         shown::answer(&views::detail(c, caller, &row)?)
     })
     .await
@@ -172,17 +231,7 @@ async fn typed(app: &App, session: Session, kind: Kind, hash: Hash) -> ApiResult
 #[get("/object/<hash>/remove")]
 async fn remove(hash: Hash, session: Session, app: &State<App>) -> PageResult {
     session.require(Capability::RemovingObjects)?;
-    let object = app
-        .look(&session.0, move |c, caller| {
-            let row = access::find(c, caller, None, &hash.0)?;
-            shown::answer(&views::detail(c, caller, &row)?)
-        })
-        .await?;
+    let object = typed(app, &session, None, hash).await?;
     let kind = shown::kind(&object);
-    Page::new(&RemovePage {
-        frame: session::frame(app, Some(&session), section(kind)),
-        kind,
-        id: shown::text(&object, "id"),
-        title: shown::title(&object),
-    })
+    Page::new(&RemovePage { frame: session.frame(app, section(kind)), kind, id: shown::text(&object, "id"), title: shown::title(&object) })
 }

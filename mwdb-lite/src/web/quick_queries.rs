@@ -7,6 +7,7 @@ use rocket::{Route, State, post};
 
 use super::{
     form::Form,
+    notices::Done,
     respond::{PageResult, SeeOther, see_other},
     session::{Actor, Session},
     view::{
@@ -34,6 +35,8 @@ pub(super) async fn of(app: &App, session: &Session, kind: Option<Kind>) -> ApiR
         ("My uploads", format!("uploader:\"{login}\"")),
         ("Favourites", format!("favorites:\"{login}\"")),
         ("Not public", "NOT shared:\"public\"".to_owned()),
+        ("Not from feeds", "NOT tag:\"feed:*\"".to_owned()),
+        ("Ripped", "tag:\"ripped:*\"".to_owned()),
     ];
     let mut saved: Vec<_> = everybody.into_iter().map(|(name, query)| SavedQuery { id: None, name: name.into(), query }).collect();
     let own = app.look(&session.0, move |c, caller| Ok(db::quick_queries(c, caller.id, fields::word_of(kind))?)).await?;
@@ -56,7 +59,7 @@ async fn save(actor: Actor, form: Form, app: &State<App>) -> PageResult<SeeOther
     if name.is_empty() || query.is_empty() {
         return Err(ApiError::BadRequest("A saved search needs a name and a query.".to_owned()).into());
     }
-    let back = see_other(results(path, &query));
+    let back = see_other(results(path, &query)).telling(Done::SearchSaved);
     app.change(&actor.0, move |c, caller| Ok(db::insert_quick_query(c, caller.id, word, &name, &query)?)).await?;
     Ok(back)
 }
@@ -68,5 +71,5 @@ async fn remove(id: i64, actor: Actor, form: Form, app: &State<App>) -> PageResu
     if !app.change(&actor.0, move |c, caller| Ok(db::delete_quick_query(c, caller.id, id)?)).await? {
         return Err(ApiError::NotFound("There is no such saved search of yours.".to_owned()).into());
     }
-    Ok(see_other(results(path, &query)))
+    Ok(see_other(results(path, &query)).telling(Done::SearchRemoved))
 }

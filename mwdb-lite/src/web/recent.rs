@@ -5,7 +5,7 @@ use rocket::{Route, State, get, http::Status};
 use super::{
     quick_queries,
     respond::{Page, PageResult, SeeOther, see_other},
-    session::{self, Session},
+    session::Session,
     shown,
     view::{
         frame::Section,
@@ -75,7 +75,7 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
     });
     let saved = quick_queries::of(app, &session, kind).await?;
     let can_save = session.has(Capability::Personalize);
-    let frame = session::frame(app, Some(&session), section);
+    let frame = session.frame(app, section);
     let (counted, items) = match found.await {
         Ok(found) => found,
         Err(ApiError::Query(error)) => {
@@ -111,7 +111,7 @@ fn help(session: Session, app: &State<App>) -> PageResult {
     let groups = groups
         .into_iter()
         .map(|(of, title)| HelpGroup { title, fields: fields::FIELDS.iter().filter(|known| known.of == of).map(field).collect() });
-    Page::new(&HelpPage { frame: session::frame(app, Some(&session), Section::None), groups: groups.collect() })
+    Page::new(&HelpPage { frame: session.frame(app, Section::None), groups: groups.collect() })
 }
 
 #[get("/find?<hash>")]

@@ -11,6 +11,7 @@ use rocket::{
 };
 
 use super::{
+    notices::Done,
     session,
     view::{frame::Section, simple::ErrorPage, text::encode_field},
 };
@@ -43,16 +44,29 @@ impl<'r> Responder<'r, 'static> for Page {
 }
 
 /// After a form: the browser gets the page anew.
-pub(super) struct SeeOther(String);
+pub(super) struct SeeOther {
+    path: String,
+    done: Option<Done>,
+}
 
 /// `path` is one of this server, and may end in a place of its page.
 pub(super) fn see_other(path: impl Into<String>) -> SeeOther {
-    SeeOther(path.into())
+    SeeOther { path: path.into(), done: None }
+}
+
+impl SeeOther {
+    /// The page says what was done.
+    pub(super) fn telling(self, done: Done) -> Self {
+        Self { done: Some(done), ..self }
+    }
 }
 
 impl<'r> Responder<'r, 'static> for SeeOther {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        Response::build().status(Status::SeeOther).raw_header("Location", self.0).ok()
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        if let Some(done) = self.done {
+            done.leave(request);
+        }
+        Response::build().status(Status::SeeOther).raw_header("Location", self.path).ok()
     }
 }
 
@@ -84,6 +98,7 @@ impl<'r> Responder<'r, 'static> for PageError {
                 status: status.code,
                 heading: status.reason_lossy().to_owned(),
                 message: message.into(),
+                back: came_from(request),
             };
             page.render().ok()
         });
@@ -101,6 +116,19 @@ fn message(error: &ApiError) -> String {
         ApiError::Internal(_) => "Something went wrong on the server. Its log says what.".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// The page of ours whose form was refused. Browsers tell it: our policy of referrers lets them.
+fn came_from(request: &Request<'_>) -> Option<String> {
+    if request.method() == rocket::http::Method::Get {
+        return None;
+    }
+    let header = |name| request.headers().get_one(name);
+    let (_, rest) = header("Referer")?.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    let known = Some(authority) == header("Host") || header("Origin").is_some_and(|origin| origin.ends_with(&format!("://{authority}")));
+    let path = session::local_path(path);
+    (known && path != "/").then(|| path.to_owned())
 }
 
 /// Our scripts ask for JSON.

@@ -16,7 +16,13 @@ use rocket::{
     time::Duration,
 };
 
-use super::view::frame::{Frame, Section, Viewer};
+use super::{
+    notices::Done,
+    view::{
+        frame::{Frame, Section, Viewer},
+        parts::Kind,
+    },
+};
 use crate::{
     auth::{Caller, Capability, GuardFailure, identify_session},
     error::{ApiError, ApiResult},
@@ -28,9 +34,16 @@ const COOKIE: &str = "mwdb_session";
 /// As long as the token in it.
 const LIFETIME: Duration = Duration::hours(24);
 
-/// The logged-in account. Without one the answer is the login page.
+/// The logged-in account, and what its last form has done. Without an account the answer is the login page.
 #[derive(Debug, Clone)]
-pub(super) struct Session(pub(super) Arc<Caller>);
+pub(super) struct Session(pub(super) Arc<Caller>, pub(super) Option<Done>);
+
+impl Session {
+    /// The frame of a page for this account, with the notice of its last form.
+    pub(super) fn frame(&self, app: &App, section: Section) -> Frame {
+        Frame { notice: self.1.map(Done::notice), ..frame(app, Some(&self.0), section) }
+    }
+}
 
 impl Deref for Session {
     type Target = Caller;
@@ -78,7 +91,7 @@ impl<'r> FromRequest<'r> for Session {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
         match current(request).await {
-            Ok(Some(caller)) => Outcome::Success(Self(caller)),
+            Ok(Some(caller)) => Outcome::Success(Self(caller, Done::take(request))),
             Ok(None) => GuardFailure::leave(request, ApiError::NotAuthenticated),
             Err(error) => GuardFailure::leave(request, error),
         }
@@ -163,9 +176,14 @@ impl<'r> FromRequest<'r> for Encrypted {
     type Error = std::convert::Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, std::convert::Infallible> {
-        let proxied = request.rocket().state::<App>().is_some_and(|app| app.config.base_url.starts_with("https://"));
-        Outcome::Success(Self(proxied || request.rocket().config().tls_enabled()))
+        Outcome::Success(Self(is_encrypted(request)))
     }
+}
+
+/// Whether the browser speaks https, to us or to a proxy.
+pub(super) fn is_encrypted(request: &Request<'_>) -> bool {
+    let proxied = request.rocket().state::<App>().is_some_and(|app| app.config.base_url.starts_with("https://"));
+    proxied || request.rocket().config().tls_enabled()
 }
 
 /// Where this server is, as the browser sees it: `http://host:port`.
@@ -177,7 +195,7 @@ impl<'r> FromRequest<'r> for Place {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, std::convert::Infallible> {
         let header = |name| request.headers().get_one(name);
-        let encrypted = Encrypted::from_request(request).await.succeeded().is_some_and(|encrypted| encrypted.0);
+        let encrypted = is_encrypted(request);
         let configured = request.rocket().state::<App>().map(|app| app.config.base_url.trim_end_matches('/').to_owned());
         // A form tells it in `Origin`, also through a proxy; otherwise `Host` is the best guess.
         let origin = header("Origin").filter(|origin| origin.starts_with("http")).map(str::to_owned);
@@ -193,7 +211,10 @@ pub(super) fn frame(app: &App, caller: Option<&Caller>, section: Section) -> Fra
         section,
         viewer: caller.map(|caller| Viewer {
             login: caller.login.clone(),
-            can_upload: caller.has(Capability::AddingFiles),
+            upload: [Kind::File, Kind::Config, Kind::Blob]
+                .into_iter()
+                .find(|kind| caller.has(super::upload::capability(*kind)))
+                .map(Kind::upload),
             manages_users: caller.has(Capability::ManageUsers),
         }),
         notice: None,

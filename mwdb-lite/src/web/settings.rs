@@ -13,8 +13,9 @@ use rocket::{
 use super::{
     account::key_list,
     form::Form,
+    notices::Done,
     respond::{Page, PageResult, SeeOther, see_other},
-    session::{self, Actor, Place, Session},
+    session::{Actor, Place, Session},
     shown,
     view::{
         account::NewKey,
@@ -54,14 +55,14 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// A viewer who administers.
-pub(super) struct Admin(pub(super) Arc<Caller>);
+pub(super) struct Admin(pub(super) Session);
 
 /// An administrator who sends a form of ours.
 pub(super) struct AdminActor(pub(super) Arc<Caller>);
 
-fn administers<T>(request: &Request<'_>, caller: Arc<Caller>, make: fn(Arc<Caller>) -> T) -> Outcome<T, ()> {
-    match caller.require(Capability::ManageUsers) {
-        Ok(()) => Outcome::Success(make(caller)),
+fn administers<G: std::ops::Deref<Target = Caller>, T>(request: &Request<'_>, guard: G, make: fn(G) -> T) -> Outcome<T, ()> {
+    match guard.require(Capability::ManageUsers) {
+        Ok(()) => Outcome::Success(make(guard)),
         Err(error) => GuardFailure::leave(request, error),
     }
 }
@@ -71,7 +72,7 @@ impl<'r> FromRequest<'r> for Admin {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
-        Session::from_request(request).await.and_then(|session| administers(request, session.0, Self))
+        Session::from_request(request).await.and_then(|session| administers(request, session, Self))
     }
 }
 
@@ -80,7 +81,7 @@ impl<'r> FromRequest<'r> for AdminActor {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
-        Actor::from_request(request).await.and_then(|actor| administers(request, actor.0, Self))
+        Actor::from_request(request).await.and_then(|actor| administers(request, actor, |actor| Self(actor.0)))
     }
 }
 
@@ -107,7 +108,7 @@ pub(super) fn capability_boxes(granted: &[String]) -> Vec<CapabilityBox> {
 #[get("/settings")]
 async fn overview(admin: Admin, app: &State<App>) -> PageResult {
     let (accounts, teams, keys) = app
-        .look(&admin.0, |c, caller| {
+        .look(&admin.0.0, |c, caller| {
             let mut accounts = users::list(c, true)?;
             accounts.extend(users::list(c, false)?);
             let keys = definitions::list(c, caller, definitions::Access::Manage)?;
@@ -137,7 +138,7 @@ async fn overview(admin: Admin, app: &State<App>) -> PageResult {
         hidden: flag(key, "hidden"),
     };
     Page::new(&SettingsPage {
-        frame: session::frame(app, Some(&admin.0), Section::Settings),
+        frame: admin.0.frame(app, Section::Settings),
         mails: app.mailer.is_enabled(),
         users: items(&accounts).iter().map(user_row).collect(),
         groups: items(&teams).iter().filter(|group| !flag(group, "private")).map(group_row).collect(),
@@ -153,18 +154,19 @@ async fn user(login: &str, admin: Admin, app: &State<App>) -> PageResult {
 /// The page of an account; what was just made for it is shown this once.
 pub(super) async fn user_page(
     app: &App,
-    viewer: &Arc<Caller>,
+    viewer: &Session,
     login: &str,
     created: Option<NewKey>,
     password_link: Option<String>,
 ) -> PageResult {
     viewer.require(Capability::ManageUsers)?;
     let name = login.to_owned();
-    let (account, private) =
-        app.look(viewer, move |c, _| Ok((shown::answer(&users::detail(c, &name)?)?, shown::answer(&groups::detail(c, &name)?)?))).await?;
+    let (account, private) = app
+        .look(&viewer.0, move |c, _| Ok((shown::answer(&users::detail(c, &name)?)?, shown::answer(&groups::detail(c, &name)?)?)))
+        .await?;
     let text = |name: &str| shown::text(&account, name);
     Page::new(&UserPage {
-        frame: session::frame(app, Some(viewer), Section::Settings),
+        frame: viewer.frame(app, Section::Settings),
         mails: app.mailer.is_enabled(),
         login: text("login"),
         email: text("email").into(),
@@ -208,13 +210,13 @@ async fn create_user(actor: AdminActor, form: Form, app: &State<App>) -> PageRes
         Ok(())
     };
     app.change(&actor.0, work).await?;
-    Ok(to_user(&login))
+    Ok(to_user(&login).telling(Done::AccountMade))
 }
 
 #[post("/settings/user/<login>/password")]
 async fn password_link(login: &str, actor: AdminActor, place: Place, app: &State<App>) -> PageResult {
     let token = new_password_token(app, login).await?;
-    user_page(app, &actor.0, login, None, Some(format!("{}/setpasswd/?token={token}", place.0))).await
+    user_page(app, &Session(actor.0, None), login, None, Some(format!("{}/setpasswd/?token={token}", place.0))).await
 }
 
 #[post("/settings/user/<login>/disable")]
@@ -231,19 +233,19 @@ async fn set_disabled(app: &App, actor: &Arc<Caller>, login: &str, disabled: boo
     let name = login.to_owned();
     let changes = users::Changes { disabled: Some(disabled), ..users::Changes::default() };
     app.change(actor, move |c, caller| users::update(c, caller, &name, &changes)).await?;
-    Ok(to_user(login))
+    Ok(to_user(login).telling(if disabled { Done::AccountDisabled } else { Done::AccountEnabled }))
 }
 
 #[post("/settings/user/<login>/accept")]
 async fn accept(login: &str, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
     accept_user(app, &actor.0, login).await?;
-    Ok(to_user(login))
+    Ok(to_user(login).telling(Done::AccountAccepted))
 }
 
 #[post("/settings/user/<login>/reject", data = "<form>")]
 async fn reject(login: &str, _actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
     reject_user(app, login, form.ticked("mail")).await?;
-    Ok(see_other("/settings"))
+    Ok(see_other("/settings").telling(Done::AccountRejected))
 }
 
 #[post("/settings/user/<login>/edit", data = "<form>")]
@@ -258,19 +260,19 @@ async fn edit_user(login: &str, actor: AdminActor, form: Form, app: &State<App>)
     check_changes(&changes)?;
     let name = login.to_owned();
     app.change(&actor.0, move |c, caller| users::update(c, caller, &name, &changes)).await?;
-    Ok(to_user(login))
+    Ok(to_user(login).telling(Done::Saved))
 }
 
 #[post("/settings/user/<login>/mail_link")]
 async fn mail_link(login: &str, _actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
     auth::mail_link(app, Letter::Recover, login).await?;
-    Ok(to_user(login))
+    Ok(to_user(login).telling(Done::LinkMailed))
 }
 
 #[post("/settings/user/<login>/remove")]
 async fn remove_user(login: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
     app.change(&actor.0, move |c, caller| users::remove(c, caller, &login)).await?;
-    Ok(see_other("/settings"))
+    Ok(see_other("/settings").telling(Done::AccountRemoved))
 }
 
 #[cfg(test)]

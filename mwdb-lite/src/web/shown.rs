@@ -7,16 +7,23 @@ use karton_rs::json::{Map, Value};
 use serde::Serialize;
 
 use super::view::{
+    links,
     object::{
-        Analysis, AnalysisBox, Attribute, Comment, ConfigEntry, Content, Detail, EntryValue, ObjectLink, ServiceWork, Share, State,
-        Value as Shown,
+        Analysis, Attribute, Comment, ConfigEntry, Content, Crash, Crashes as ShownCrashes, Detail, EntryValue, ObjectLink, ServiceWork,
+        Share, State, Value as Shown,
     },
     parts::{Hash, Kind, ObjectRef, Tag},
     recent::Row,
     text::{Block, Characters, Size, Text},
     time::Moment,
 };
-use crate::{db::analyses::AnalysisRow, error::ApiResult, objects::metakeys, timestamp::Timestamp};
+use crate::{
+    db::analyses::AnalysisRow,
+    error::ApiResult,
+    karton::{analysis::AnalysisItem, crashes::Crashes},
+    objects::metakeys,
+    timestamp::Timestamp,
+};
 
 /// How much of a text a page shows.
 const LONGEST: usize = 256 * 1024;
@@ -61,8 +68,9 @@ pub(super) fn kind(value: &Value) -> Kind {
     }
 }
 
-pub(super) fn tags(value: &Value) -> Vec<Tag> {
-    list(value, "tags").iter().map(|tag| Tag::new(text(tag, "tag"))).collect()
+/// Tags, as links to a list.
+pub(super) fn tags(value: &Value, to: &'static str) -> Vec<Tag> {
+    list(value, "tags").iter().map(|tag| Tag::new(text(tag, "tag"), to)).collect()
 }
 
 /// What an object is called: name of a file or blob, family of a config.
@@ -94,7 +102,7 @@ pub(super) fn row(object: &Value, typed: bool) -> Row {
         detail: typed.then(|| text(object, detail).into()),
         size: size.filter(|_| typed),
         md5: object.get("md5").and_then(Value::as_str).map(str::to_owned),
-        tags: tags(object),
+        tags: tags(object, if typed { kind.list() } else { "/objects" }),
         uploaded: required_moment(object, "upload_time"),
         last_seen: moment(object, "last_seen"),
     }
@@ -105,11 +113,16 @@ pub(super) fn references(object: &Value, name: &str) -> Vec<ObjectRef> {
 }
 
 fn reference(object: &Value) -> ObjectRef {
-    ObjectRef { kind: kind(object), id: text(object, "id"), tags: tags(object), uploaded: required_moment(object, "upload_time") }
+    let kind = kind(object);
+    ObjectRef { kind, id: text(object, "id"), tags: tags(object, kind.list()), uploaded: required_moment(object, "upload_time") }
 }
 
 pub(super) fn details(object: &Value) -> Vec<Detail> {
     let plain = |label, name: &str| Detail { label, value: Shown::Text(text(object, name).into()) };
+    let same = |label, name: &str, field| {
+        let text = text(object, name);
+        Detail { label, value: Shown::Same(text.as_str().into(), links::search(kind(object).list(), field, &text)) }
+    };
     let hash = |label, name: &str| Detail { label, value: Shown::Hash(Hash::new(text(object, name))) };
     let time = |label, name: &str| Detail { label, value: Shown::Time(required_moment(object, name)) };
     let mut details = match kind(object) {
@@ -120,7 +133,7 @@ pub(super) fn details(object: &Value) -> Vec<Detail> {
                 details.push(Detail { label: "Other names", value: Shown::Names(names) });
             }
             details.push(Detail { label: "Size", value: Shown::Size(Size(number(object, "file_size"))) });
-            details.push(plain("Type", "file_type"));
+            details.push(same("Type", "file_type", "type"));
             for (label, name) in [("MD5", "md5"), ("SHA-1", "sha1"), ("SHA-256", "sha256"), ("SHA-512", "sha512"), ("CRC32", "crc32")] {
                 details.push(hash(label, name));
             }
@@ -129,10 +142,10 @@ pub(super) fn details(object: &Value) -> Vec<Detail> {
             }
             details
         }
-        Kind::Config => vec![plain("Family", "family"), plain("Type", "config_type"), hash("Id", "id")],
+        Kind::Config => vec![same("Family", "family", "family"), same("Type", "config_type", "type"), hash("Id", "id")],
         Kind::Blob => vec![
             plain("Name", "blob_name"),
-            plain("Type", "blob_type"),
+            same("Type", "blob_type", "type"),
             Detail { label: "Size", value: Shown::Characters(Characters(number(object, "blob_size"))) },
             hash("Id", "id"),
         ],
@@ -144,13 +157,20 @@ pub(super) fn details(object: &Value) -> Vec<Detail> {
     if object.get("last_seen").is_some() {
         details.push(time("Last seen", "last_seen"));
     }
+    let sharing = if shares_3rd_party(object) { "may have it" } else { "do not get it" };
+    details.push(Detail { label: "Third parties", value: Shown::Text(sharing.into()) });
     details
+}
+
+/// Whether the object may be shared with third parties.
+pub(super) fn shares_3rd_party(object: &Value) -> bool {
+    object.get("share_3rd_party").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// What a config or blob holds. The content of a file is not shown.
 pub(super) fn content(object: &Value) -> Content {
     match kind(object) {
-        Kind::File => Content::None,
+        Kind::File => Content::Away("It is not shown here."),
         Kind::Blob => Content::Blob(Block::new(&text(object, "content"), LONGEST)),
         Kind::Config => {
             let empty = Map::new();
@@ -262,10 +282,14 @@ pub(super) fn shares(answer: &Value, id: &str) -> Vec<Share> {
             Some("text_blob") => Kind::Blob,
             _ => Kind::File,
         };
+        let user = share.get("related_user_login").and_then(Value::as_str);
+        let reason = text(share, "reason_type");
         Share {
             group: text(share, "group_name").into(),
-            reason: text(share, "reason_type").into(),
-            user: share.get("related_user_login").and_then(Value::as_str).map(Text::from),
+            user: user.map(Text::from),
+            // What somebody uploaded is found by login; who only gave access is no uploader.
+            uploads: user.filter(|_| reason == "added").map(|login| links::search("/objects", "uploader", login)),
+            reason: reason.into(),
             through: through.map(|other| ObjectLink { kind, id: other.to_owned() }),
             time: required_moment(share, "access_time"),
         }
@@ -286,23 +310,24 @@ impl From<&AnalysisRow> for KnownAnalysis {
     }
 }
 
-/// The box of analyses. `answer` holds what Karton says of them; nothing when it does not answer.
-pub(super) fn analyses(object: &str, known: &[KnownAnalysis], answer: &Value, rights: (bool, bool)) -> AnalysisBox {
-    let (karton_enabled, can_reanalyze) = rights;
-    let items = answer.as_array().unwrap_or_default();
-    let nothing = Value::default();
-    let item = |id: &str| items.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(id)).unwrap_or(&nothing);
-    AnalysisBox {
-        object: object.to_owned(),
-        karton_enabled,
-        can_reanalyze,
-        more: known.len() >= 10,
-        unreachable: false,
-        analyses: known.iter().map(|known| analysis(known, item(&known.id))).collect(),
-    }
+/// The analyses of an object. `items` are what Karton says of them; nothing when it does not answer.
+pub(super) fn analyses(known: &[KnownAnalysis], items: &[AnalysisItem]) -> ApiResult<Vec<Analysis>> {
+    let described: Vec<(Value, &Crashes)> = items.iter().map(|item| Ok((answer(item)?, &item.crashes))).collect::<ApiResult<_>>()?;
+    let (nothing, none) = (Value::default(), Crashes::default());
+    let of = |id: &str| {
+        let found = described.iter().find(|(item, _)| item.get("id").and_then(Value::as_str) == Some(id));
+        found.map_or((&nothing, &none), |(item, crashes)| (item, *crashes))
+    };
+    Ok(known
+        .iter()
+        .map(|known| {
+            let (item, crashes) = of(&known.id);
+            analysis(known, item, crashes)
+        })
+        .collect())
 }
 
-fn analysis(known: &KnownAnalysis, item: &Value) -> Analysis {
+fn analysis(known: &KnownAnalysis, item: &Value, crashes: &Crashes) -> Analysis {
     let state = match item.get("status").and_then(Value::as_str) {
         Some("finished") => State::Finished,
         _ if !known.announced => State::Queued,
@@ -329,6 +354,19 @@ fn analysis(known: &KnownAnalysis, item: &Value) -> Analysis {
                 received_from: texts(queue, "received_from"),
             })
             .collect(),
+        crashes: ShownCrashes {
+            count: crashes.count,
+            restartable: crashes.restartable,
+            told: crashes
+                .told
+                .iter()
+                .map(|crash| Crash {
+                    service: crash.service.as_deref().map(Text::from),
+                    error: crash.error.as_deref().unwrap_or("It left no error.").into(),
+                    count: crash.count,
+                })
+                .collect(),
+        },
     }
 }
 

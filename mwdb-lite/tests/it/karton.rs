@@ -50,7 +50,7 @@ impl Bed {
         self.redis.connection().await.lrange("karton.tasks", 0, -1).await.unwrap()
     }
 
-    async fn record(&self, uid: &str) -> Value {
+    pub(crate) async fn record(&self, uid: &str) -> Value {
         let text: String = self.redis.connection().await.get(format!("karton.task:{uid}")).await.unwrap();
         serde_json::from_str(&text).unwrap()
     }

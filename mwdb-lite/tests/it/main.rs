@@ -13,7 +13,9 @@
 mod harness;
 
 mod access;
+mod account_pages;
 mod accounts;
+mod analyses_pages;
 mod attributes;
 mod auth;
 mod backup;
@@ -35,6 +37,7 @@ mod logs;
 mod mail;
 mod metadata;
 mod mwdblib;
+mod object_pages;
 mod pages;
 mod permissions;
 mod push;
@@ -47,4 +50,5 @@ mod settings_pages;
 mod shares;
 mod storage;
 mod tls;
+mod upload_pages;
 mod zips;

@@ -9,20 +9,20 @@ use crate::harness::{ADMIN, Api, PASSWORD, Server, id};
 
 /// A browser: keeps the cookie, says where its forms come from, follows no redirect.
 pub(crate) struct Browser {
-    http: reqwest::Client,
-    url: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) url: String,
     pub(crate) cookie: Option<String>,
 }
 
 /// An answer, read.
 pub(crate) struct Shown {
     pub(crate) status: u16,
-    headers: header::HeaderMap,
+    pub(crate) headers: header::HeaderMap,
     pub(crate) html: String,
 }
 
 impl Shown {
-    async fn read(response: Response) -> Self {
+    pub(crate) async fn read(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Self { status, headers, html: response.text().await.expect("a whole page") }
     }
@@ -69,7 +69,7 @@ impl Browser {
         browser
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         match &self.cookie {
             Some(cookie) => request.header(header::COOKIE, cookie),
@@ -90,7 +90,26 @@ impl Browser {
         Shown::read(form.send().await.expect("an answer")).await
     }
 
-    async fn log_in(&mut self, login: &str, password: &str) -> Shown {
+    /// Sends a form and follows it to the page that tells what became of it.
+    pub(crate) async fn post_and_look(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
+        let answer = self.post(path, fields).await;
+        if answer.status != 303 {
+            return answer;
+        }
+        let place = answer.header("location").split('#').next().unwrap_or_default().to_owned();
+        let notice = answer.headers.get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
+        let cookies: Vec<&str> = self.cookie.as_deref().into_iter().chain(notice).collect();
+        let request = self.http.get(format!("{}{place}", self.url)).header(header::COOKIE, cookies.join("; "));
+        Shown::read(request.send().await.expect("an answer")).await
+    }
+
+    /// Sends a form in parts; a part with a file name is a file.
+    pub(crate) async fn send(&self, path: &str, form: multipart::Form) -> Shown {
+        let request = self.request(Method::POST, path).header(header::ORIGIN, &self.url).multipart(form);
+        Shown::read(request.send().await.expect("an answer")).await
+    }
+
+    pub(crate) async fn log_in(&mut self, login: &str, password: &str) -> Shown {
         let shown = self.post("/login", &[("login", login), ("password", password), ("back", "/")]).await;
         let cookie = shown.header("set-cookie").split(';').next().unwrap_or_default();
         self.cookie = Some(cookie.to_owned()).filter(|cookie| !cookie.is_empty());
@@ -99,7 +118,7 @@ impl Browser {
 }
 
 /// A server that has Karton, with a Redis that is away: announcements wait.
-async fn with_karton() -> Server {
+pub(crate) async fn with_karton() -> Server {
     let file = "[redis]\nhost = 127.0.0.1\nport = 1\n[s3]\naddress = http://127.0.0.1:1\naccess_key = a\nsecret_key = b\nbucket = karton\n";
     let karton = karton_rs::Config::from_parts(&[("karton.ini", file)], []).expect("a configuration");
     Server::with(move |config| {

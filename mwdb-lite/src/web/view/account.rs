@@ -63,6 +63,8 @@ pub(crate) struct SetPasswordPage {
 #[template(path = "profile.html")]
 pub(crate) struct ProfilePage {
     pub(crate) frame: Frame,
+    /// The viewer may set the password by the one of now.
+    pub(crate) sets_password: bool,
     /// A link to set the password can be mailed.
     pub(crate) mails: bool,
     pub(crate) login: String,

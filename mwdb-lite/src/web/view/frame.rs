@@ -19,7 +19,8 @@ pub(crate) struct Frame {
 #[derive(Clone, Debug)]
 pub(crate) struct Viewer {
     pub(crate) login: String,
-    pub(crate) can_upload: bool,
+    /// The first form that the user may upload by.
+    pub(crate) upload: Option<&'static str>,
     pub(crate) manages_users: bool,
 }
 

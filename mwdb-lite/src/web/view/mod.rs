@@ -5,14 +5,18 @@
 
 pub(crate) mod account;
 pub(crate) mod frame;
+#[cfg(test)]
+mod gallery;
+pub(crate) mod help_api;
+pub(crate) mod links;
 pub(crate) mod object;
 pub(crate) mod parts;
-#[cfg(test)]
-mod preview;
+pub(crate) mod preview;
 pub(crate) mod recent;
 pub(crate) mod search_help;
 pub(crate) mod settings;
 pub(crate) mod simple;
+pub(crate) mod stats;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod upload;

@@ -5,6 +5,7 @@ use askama::Template;
 use super::{
     frame::{Frame, Section},
     parts::{Hash, Kind, ObjectRef, Tag},
+    preview::{Body, Look, Preview},
     text::{Block, Characters, Size, Text},
     time::Moment,
 };
@@ -34,6 +35,19 @@ pub(crate) struct ObjectPage {
     pub(crate) groups: Vec<String>,
     pub(crate) analyses: AnalysisBox,
     pub(crate) rights: Rights,
+    /// What was typed into a form that was refused.
+    pub(crate) draft: Draft,
+}
+
+/// Fields of a refused form, to be corrected.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) tag: Text,
+    pub(crate) comment: Text,
+    pub(crate) other: Text,
+    pub(crate) key: Text,
+    pub(crate) value: Text,
+    pub(crate) json: bool,
 }
 
 /// What the viewer may do here.
@@ -48,6 +62,8 @@ pub(crate) struct Rights {
     pub(crate) remove_objects: bool,
     pub(crate) personalize: bool,
     pub(crate) upload_child: bool,
+    /// The object is not to be shared with third parties yet, and the viewer may allow it.
+    pub(crate) give_consent: bool,
 }
 
 /// A line of the details.
@@ -61,6 +77,8 @@ pub(crate) struct Detail {
 #[derive(Debug)]
 pub(crate) enum Value {
     Text(Text),
+    /// A text, and the address of what has the same.
+    Same(Text, String),
     Hash(Hash),
     Size(Size),
     Characters(Characters),
@@ -72,17 +90,15 @@ pub(crate) enum Value {
 /// What an object holds, as far as a page shows it.
 #[derive(Debug)]
 pub(crate) enum Content {
-    None,
+    /// It cannot be shown; the text says why.
+    Away(&'static str),
     Config {
         entries: Vec<ConfigEntry>,
         json: Block,
     },
     Blob(Block),
-    /// The start of a file.
-    Hex {
-        lines: Vec<HexLine>,
-        whole: bool,
-    },
+    /// A piece of a file.
+    Preview(Preview),
 }
 
 /// One key at the top of a config.
@@ -104,37 +120,6 @@ pub(crate) enum EntryValue {
 impl EntryValue {
     fn blob_hash(id: &str) -> Hash {
         Hash::short(id)
-    }
-}
-
-/// Sixteen bytes of a file.
-#[derive(Debug)]
-pub(crate) struct HexLine {
-    pub(crate) offset: u64,
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl HexLine {
-    fn position(&self) -> String {
-        format!("{:08x}", self.offset)
-    }
-
-    fn hex(&self) -> String {
-        let mut out = String::with_capacity(50);
-        for at in 0..16 {
-            if at == 8 {
-                out.push(' ');
-            }
-            match self.bytes.get(at) {
-                Some(byte) => out.push_str(&format!("{byte:02x} ")),
-                None => out.push_str("   "),
-            }
-        }
-        out
-    }
-
-    fn text(&self) -> String {
-        self.bytes.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '·' }).collect()
     }
 }
 
@@ -184,6 +169,8 @@ pub(crate) struct Share {
     pub(crate) group: Text,
     pub(crate) reason: Text,
     pub(crate) user: Option<Text>,
+    /// What else the user has uploaded, when that is the reason.
+    pub(crate) uploads: Option<String>,
     /// The object through which access came, when it is another one.
     pub(crate) through: Option<ObjectLink>,
     pub(crate) time: Moment,
@@ -214,11 +201,48 @@ pub(crate) struct AnalysisBox {
     pub(crate) object: String,
     pub(crate) karton_enabled: bool,
     pub(crate) can_reanalyze: bool,
+    pub(crate) can_unassign: bool,
     pub(crate) analyses: Vec<Analysis>,
-    /// There are more than these.
-    pub(crate) more: bool,
+    /// There are more than these: they come after this one.
+    pub(crate) older: Option<String>,
     /// Karton did not answer: states are the last known or missing.
     pub(crate) unreachable: bool,
+}
+
+impl AnalysisBox {
+    /// What is said aloud when it changes.
+    fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        for state in [State::Queued, State::Running, State::Finished, State::Unknown] {
+            let count = self.analyses.iter().filter(|analysis| analysis.state == state).count();
+            if count > 0 {
+                parts.push(format!("{count} {}", state.word()));
+            }
+        }
+        let crashed: usize = self.analyses.iter().map(|analysis| analysis.crashes.count).sum();
+        if crashed > 0 {
+            parts.push(tasks_crashed(crashed));
+        }
+        if self.unreachable {
+            parts.push("Karton does not answer".to_owned());
+        }
+        parts.join(", ")
+    }
+}
+
+fn tasks_crashed(count: usize) -> String {
+    format!("{count} task{} crashed", if count == 1 { "" } else { "s" })
+}
+
+/// All analyses of an object, a page at a time.
+#[derive(Debug, Template)]
+#[template(path = "analyses.html")]
+pub(crate) struct AnalysesPage {
+    pub(crate) frame: Frame,
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    pub(crate) title: Text,
+    pub(crate) analyses: AnalysisBox,
 }
 
 /// One run through the pipeline.
@@ -231,12 +255,49 @@ pub(crate) struct Analysis {
     pub(crate) updated: Option<Moment>,
     pub(crate) arguments: Vec<(Text, Text)>,
     pub(crate) services: Vec<ServiceWork>,
+    pub(crate) crashes: Crashes,
 }
 
 impl Analysis {
     fn hash(&self) -> Hash {
         Hash::new(&self.id)
     }
+
+    /// A finished analysis is a good one when nothing has crashed.
+    fn class(&self) -> &'static str {
+        if self.state == State::Finished && self.crashes.count > 0 { "crashed" } else { self.state.class() }
+    }
+}
+
+/// The tasks of an analysis that have crashed.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Crashes {
+    pub(crate) count: usize,
+    /// Those that can be started again.
+    pub(crate) restartable: usize,
+    /// Some of them, alike ones once.
+    pub(crate) told: Vec<Crash>,
+}
+
+impl Crashes {
+    fn summary(&self) -> String {
+        tasks_crashed(self.count)
+    }
+
+    /// How many are not told of.
+    fn untold(&self) -> usize {
+        self.count.saturating_sub(self.told.iter().map(|crash| crash.count).sum())
+    }
+}
+
+/// Tasks of one service that ended alike.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Crash {
+    /// Nothing for a task that no service had.
+    pub(crate) service: Option<Text>,
+    /// The last line of the error.
+    pub(crate) error: Text,
+    pub(crate) count: usize,
 }
 
 /// Where an analysis stands.
@@ -298,14 +359,5 @@ mod tests {
         for address in ["javascript:alert(1)", " JaVaScript:x", "data:text/html,x", "//x.test", "http:/x", "ä", "https://x\n.test"] {
             assert_eq!(Attribute::safe_href(address), None, "{address}");
         }
-    }
-
-    #[test]
-    fn a_short_hex_line_keeps_its_columns() {
-        let line = HexLine { offset: 16, bytes: vec![0x4d, 0x5a, 0x00] };
-        assert_eq!(line.position(), "00000010");
-        assert_eq!(line.hex().len(), 49);
-        assert!(line.hex().starts_with("4d 5a 00 "));
-        assert_eq!(line.text(), "MZ·");
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::{Template, filters::HtmlSafe};
 
-use super::{text::Text, time::Moment};
+use super::{links, text::Text, time::Moment};
 
 /// A digest, or any other text that people copy: monospace, with a copy button where scripts run.
 #[derive(Clone, Debug, Template)]
@@ -56,20 +56,44 @@ impl Kind {
             Self::Blob => "Blob",
         }
     }
+
+    /// Where objects of this kind are uploaded.
+    pub(crate) fn upload(self) -> &'static str {
+        match self {
+            Self::File => "/upload",
+            Self::Config => "/upload/config",
+            Self::Blob => "/upload/blob",
+        }
+    }
+
+    /// The list of this kind.
+    pub(crate) fn list(self) -> &'static str {
+        match self {
+            Self::File => "/",
+            Self::Config => "/configs",
+            Self::Blob => "/blobs",
+        }
+    }
 }
 
-/// A tag in its colour.
+/// A tag in its colour, as a link to what else has it.
 #[derive(Clone, Debug, Template)]
-#[template(ext = "html", source = r#"<span class="tag {{ self.colour() }}"><bdi>{{ text.short() }}</bdi></span>"#)]
+#[template(ext = "html", source = r#"<a class="tag {{ self.colour() }}" href="{{ self.href() }}"><bdi>{{ text.short() }}</bdi></a>"#)]
 pub(crate) struct Tag {
     pub(crate) text: Text,
+    /// The list to search.
+    list: &'static str,
 }
 
 impl HtmlSafe for Tag {}
 
 impl Tag {
-    pub(crate) fn new(tag: impl Into<String>) -> Self {
-        Self { text: Text::new(tag) }
+    pub(crate) fn new(tag: impl Into<String>, list: &'static str) -> Self {
+        Self { text: Text::new(tag), list }
+    }
+
+    fn href(&self) -> String {
+        links::search(self.list, "tag", self.text.raw())
     }
 
     /// The colour rule of MWDB API §A4.
@@ -130,8 +154,14 @@ mod tests {
             ("emotet", "red"),
         ];
         for (tag, colour) in cases {
-            assert_eq!(Tag::new(tag).colour(), colour, "{tag}");
+            assert_eq!(Tag::new(tag, "/").colour(), colour, "{tag}");
         }
+    }
+
+    #[test]
+    fn a_tag_leads_to_what_else_has_it() {
+        let html = Tag::new("feed:a\"*", "/blobs").to_string();
+        assert!(html.starts_with("<a class=\"tag blue\" href=\"/blobs?query=tag%3A%22feed%3Aa%5C%22%5C%2A%22\">"), "{html}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::{
     frame::{Frame, Section},
+    links,
     parts::{Hash, Kind, Tag},
     text::{Size, Text, encode_field},
     time::Moment,
@@ -150,6 +151,11 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn href(&self) -> String {
         format!("/{}/{}", self.kind.word(), self.id)
+    }
+
+    /// Objects of the same type.
+    pub(crate) fn type_href(&self, detail: &Text) -> String {
+        links::search(self.kind.list(), "type", detail.raw())
     }
 
     pub(crate) fn hash(&self) -> Hash {

@@ -16,6 +16,8 @@ pub(crate) struct ErrorPage {
     pub(crate) status: u16,
     pub(crate) heading: String,
     pub(crate) message: Text,
+    /// The page of the form that was refused.
+    pub(crate) back: Option<String>,
 }
 
 /// What runs here.

@@ -265,7 +265,7 @@ impl fmt::Display for Characters {
 }
 
 /// `1234567` as `1,234,567`.
-fn group_digits(number: u64) -> String {
+pub(super) fn group_digits(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -1,32 +1,82 @@
-//! The upload form.
+//! The upload forms.
 
 use askama::Template;
 
 use super::{
     frame::{Frame, Section},
-    parts::Hash,
+    object::AttributeKey,
+    parts::{Hash, Kind},
     text::{Size, Text},
 };
 use crate::web::assets;
 
-/// The form, empty or with what was refused.
+/// A form, empty or with what was refused.
 #[derive(Debug, Template)]
 #[template(path = "upload.html")]
 pub(crate) struct UploadPage {
     pub(crate) frame: Frame,
+    /// What this form uploads, and what the viewer may upload at all.
+    pub(crate) kind: Kind,
+    pub(crate) kinds: Vec<Kind>,
     pub(crate) error: Option<Text>,
-    /// Id of the object the upload becomes a child of.
-    pub(crate) parent: Option<String>,
     pub(crate) can_set_parent: bool,
     /// Groups of the viewer, besides the private one and `public`.
     pub(crate) groups: Vec<String>,
-    pub(crate) tags: Text,
+    /// Keys the viewer may set.
+    pub(crate) attribute_keys: Vec<AttributeKey>,
+    /// Sharing with third parties needs to be allowed.
+    pub(crate) asks_consent: bool,
     pub(crate) limit: Option<Size>,
     pub(crate) karton_enabled: bool,
+    pub(crate) typed: Typed,
+}
+
+/// What stands in the fields.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Typed {
+    pub(crate) tags: Text,
+    pub(crate) upload_as: String,
+    /// Id of the object the upload becomes a child of.
+    pub(crate) parent: String,
+    pub(crate) consent: bool,
+    pub(crate) attributes: Vec<AttributeDraft>,
+    pub(crate) family: Text,
+    pub(crate) config_type: Text,
+    pub(crate) cfg: Text,
+    pub(crate) blob_name: Text,
+    pub(crate) blob_type: Text,
+    pub(crate) content: Text,
+}
+
+/// A row of the attributes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AttributeDraft {
+    pub(crate) key: Text,
+    pub(crate) value: Text,
+    pub(crate) json: bool,
 }
 
 impl UploadPage {
-    fn parent_hash(id: &str) -> Hash {
-        Hash::short(id)
+    fn parent_hash(&self) -> Hash {
+        Hash::short(&self.typed.parent)
+    }
+
+    /// Address of the form of a kind, for the same parent.
+    fn form(&self, kind: &Kind) -> String {
+        let parent = if self.typed.parent.is_empty() { String::new() } else { format!("?parent={}", self.typed.parent) };
+        format!("{}{parent}", kind.upload())
+    }
+
+    /// `aria-current` of a form.
+    fn current(&self, kind: &Kind) -> &'static str {
+        if self.kind == *kind { "page" } else { "false" }
+    }
+
+    fn shares_with(&self, group: &str) -> bool {
+        self.typed.upload_as == group
+    }
+
+    fn has_attributes(&self) -> bool {
+        self.typed.attributes.iter().any(|attribute| !attribute.value.is_empty())
     }
 }
