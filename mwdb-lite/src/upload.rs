@@ -229,7 +229,9 @@ mod tests {
     #[test]
     fn the_parser_takes_no_more_of_a_body_than_it_needs() {
         // Thousands of small parts in each piece, then one that ends the reading, then a lot.
-        let part = |name: &str, text: &[u8]| [format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").as_bytes(), text, b"\r\n"].concat();
+        let part = |name: &str, text: &[u8]| {
+            [format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").as_bytes(), text, b"\r\n"].concat()
+        };
         let mut body: Vec<u8> = (0..5000).flat_map(|_| part("a", b"x")).collect();
         body.extend(part("options", b"\xff"));
         let needed = body.len();
