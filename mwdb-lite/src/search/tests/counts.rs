@@ -1,5 +1,7 @@
 //! Counting in a database that is too large for the allowance of a page.
 
+use std::collections::BTreeSet;
+
 use super::bed::{TEAM, World};
 use crate::{
     auth::Caller,
@@ -16,7 +18,7 @@ fn a_count_that_is_given_up_has_counted_what_it_saw_and_one_without_bound_is_exa
     let world = World::new(1, 0);
     filling::fill(&world.c, 1, OBJECTS, Owners { user: 4, own: 4, other: TEAM }).unwrap();
     let root = &world.callers[3];
-    let owner = &Caller { capabilities: Default::default(), ..root.clone() };
+    let owner = &Caller { capabilities: BTreeSet::new(), ..root.clone() };
     let all = OBJECTS.unsigned_abs();
     // By groups, by an exact source, by one source with more to test, by several.
     for (caller, query, expected) in [
