@@ -53,7 +53,7 @@ pub(super) fn objects(c: &Connection, repair: bool, report: &mut Report) -> anyh
         report.objects += upkeep::count(c, kind)?;
     }
     each(c, Kind::Config, "configs", |object| {
-        let cfg = objects::config(c, object.id)?.cfg;
+        let cfg = objects::config_cfg(c, object.id)?;
         let right = Value::parse(&cfg).is_ok_and(|cfg| config_dhash(&cfg) == object.dhash);
         if !right {
             report.add(Problem::new("hash", object.dhash, "the config is not what its hash says"));

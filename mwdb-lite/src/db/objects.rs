@@ -155,21 +155,24 @@ pub(crate) fn alt_names(c: &Connection, id: i64) -> Result<Vec<String>> {
 pub(crate) struct ConfigRow {
     pub(crate) family: String,
     pub(crate) config_type: String,
-    /// JSON text
-    pub(crate) cfg: String,
 }
 
 pub(crate) fn config(c: &Connection, id: i64) -> Result<ConfigRow> {
-    c.prepare_cached("SELECT family, config_type, cfg FROM config WHERE object_id = ?")?
-        .query_row([id], |row| Ok(ConfigRow { family: row.get(0)?, config_type: row.get(1)?, cfg: row.get(2)? }))
+    c.prepare_cached("SELECT family, config_type FROM config WHERE object_id = ?")?
+        .query_row([id], |row| Ok(ConfigRow { family: row.get(0)?, config_type: row.get(1)? }))
 }
 
-pub(crate) fn insert_config(c: &Connection, id: i64, config: &ConfigRow) -> Result<()> {
+/// The JSON text of a config, which may be long.
+pub(crate) fn config_cfg(c: &Connection, id: i64) -> Result<String> {
+    c.prepare_cached("SELECT cfg FROM config WHERE object_id = ?")?.query_row([id], |row| row.get(0))
+}
+
+pub(crate) fn insert_config(c: &Connection, id: i64, config: &ConfigRow, cfg: &str) -> Result<()> {
     c.prepare_cached("INSERT INTO config (object_id, family, config_type, cfg) VALUES (?, ?, ?, ?)")?.execute(params![
         id,
         config.family,
         config.config_type,
-        config.cfg
+        cfg
     ])?;
     Ok(())
 }

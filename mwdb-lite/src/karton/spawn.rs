@@ -98,7 +98,7 @@ fn config(c: &Connection, row: &OutboxRow, object: &ObjectRow) -> ApiResult<Task
     let config = db::config(c, object.id)?;
     let headers = json!({"type": "config", "kind": config.config_type, "family": config.family});
     let mut task = Task::with_root_uid(headers, &row.analysis_id);
-    task.set_payload("config", Value::parse(&config.cfg).map_err(anyhow::Error::from)?);
+    task.set_payload("config", Value::parse(&db::config_cfg(c, object.id)?).map_err(anyhow::Error::from)?);
     task.set_payload("dhash", object.dhash.as_str());
     Ok(task)
 }

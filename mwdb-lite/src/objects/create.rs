@@ -10,7 +10,7 @@ use super::{
     Kind, access, analyses, attributes,
     names::sanitise,
     options::{Checked, Options},
-    text::HAS_NUL,
+    text::{HAS_NUL, check_longest},
     views::{self, Detail},
 };
 use crate::{
@@ -168,7 +168,7 @@ fn config_object(
     let cfg = Value::Object(cfg);
     let (object, new) = create(c, Kind::Config, &karton_rs::config_dhash(&cfg), options.share_3rd_party)?;
     if new {
-        db::insert_config(c, object.id, &ConfigRow { family, config_type, cfg: cfg.to_json() })?;
+        db::insert_config(c, object.id, &ConfigRow { family, config_type }, &cfg.to_json())?;
     }
     for blob in blobs {
         access::link(c, object.id, blob.id)?;
@@ -214,7 +214,7 @@ fn embedded_blob(c: &Connection, caller: &Caller, spec: &Value, only: bool, opti
 
 /// Families and types are short words.
 pub(crate) fn check_width(field: &str, text: &str) -> ApiResult<()> {
-    if text.chars().count() > 32 { Err(ApiError::invalid(field, "Longer than maximum length 32.")) } else { Ok(()) }
+    check_longest(field, text, 32)
 }
 
 /// Configs per family since a moment, whoever sees them.

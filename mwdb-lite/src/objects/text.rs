@@ -29,5 +29,14 @@ pub(crate) fn check_json(field: &str, value: &Value, nul: Nul) -> ApiResult<()> 
     }
 }
 
+/// Refuses texts of more than `most` characters.
+pub(crate) fn check_longest(field: &str, text: &str, most: usize) -> ApiResult<()> {
+    // No character is less than a byte.
+    if text.len() > most && text.chars().nth(most).is_some() {
+        return Err(ApiError::invalid(field, &format!("Longer than maximum length {most}.")));
+    }
+    Ok(())
+}
+
 /// Why a text with NUL is refused.
 pub(crate) const HAS_NUL: &str = "Null characters are not allowed.";

@@ -182,7 +182,7 @@ fn details(c: &Connection, caller: &Caller, object: &ObjectRow) -> ApiResult<Det
                 latest_config: relations::latest_config(c, caller, object.id)?.map(|config| embedded_config(c, &config)).transpose()?,
             })
         }
-        Kind::Config => Details::Config(ConfigDetails { cfg: json_text(db::config(c, object.id)?.cfg)? }),
+        Kind::Config => Details::Config(ConfigDetails { cfg: json_text(db::config_cfg(c, object.id)?)? }),
         Kind::Blob => Details::Blob(BlobDetails {
             content: db::blob_content(c, object.id)?,
             latest_config: match relations::latest_config(c, caller, object.id)? {
@@ -198,7 +198,7 @@ fn embedded_config(c: &Connection, object: &ObjectRow) -> ApiResult<EmbeddedConf
     Ok(EmbeddedConfig {
         object: reference(c, object)?,
         fields: ConfigFields { family: config.family, config_type: config.config_type },
-        cfg: json_text(config.cfg)?,
+        cfg: json_text(db::config_cfg(c, object.id)?)?,
     })
 }
 

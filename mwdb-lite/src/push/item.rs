@@ -37,7 +37,7 @@ pub(super) struct Item {
 
 enum Body {
     File(FileRow),
-    Config(ConfigRow),
+    Config(ConfigRow, String),
     Blob(BlobRow, String),
 }
 
@@ -50,7 +50,7 @@ impl Item {
             share_3rd_party: object.share_3rd_party,
             body: match kind {
                 Kind::File => Body::File(objects::file(c, id)?),
-                Kind::Config => Body::Config(objects::config(c, id)?),
+                Kind::Config => Body::Config(objects::config(c, id)?, objects::config_cfg(c, id)?),
                 Kind::Blob => Body::Blob(objects::blob(c, id)?, objects::blob_content(c, id)?),
             },
             tags: metadata::tags(c, id)?,
@@ -92,7 +92,7 @@ impl Item {
                 let name = if file.file_name.is_empty() { &self.dhash } else { &file.file_name };
                 client.upload_file(&FileUpload::new(name, &content), options).await?
             }
-            Body::Config(config) => client.upload_config(&config.family, &config.config_type, &Value::parse(&config.cfg)?, options).await?,
+            Body::Config(config, cfg) => client.upload_config(&config.family, &config.config_type, &Value::parse(cfg)?, options).await?,
             Body::Blob(blob, content) => client.upload_blob(&blob.blob_name, &blob.blob_type, content, options).await?,
         })
     }
