@@ -195,6 +195,9 @@ fn parse_range(text: &str, total: u64) -> Option<Option<(u64, u64)>> {
     let number = |text: &str| if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse::<u64>().ok() } else { None };
     if start.is_empty() {
         let last = number(end)?;
+        if last == 0 {
+            return Some(None);
+        }
         return (1..=total).contains(&last).then(|| Some((total - last, total - 1)));
     }
     let start = number(start)?;
@@ -256,18 +259,10 @@ mod tests {
         assert_eq!(parse_range("Bytes= 90 - 900 ", 100), Some(Some((90, 99))));
         assert_eq!(parse_range("bytes=90-", 100), Some(Some((90, 99))));
         assert_eq!(parse_range("bytes=-10", 100), Some(Some((90, 99))));
-        for refused in [
-            "bytes=-0",
-            "bytes=100-",
-            "bytes=5-4",
-            "bytes=-100-",
-            "bytes=-101",
-            "bytes=0-1,3-4",
-            "lines=0-1",
-            "bytes",
-            "bytes=a-b",
-            "bytes=-",
-        ] {
+        assert_eq!(parse_range("bytes=-0", 100), Some(None));
+        for refused in
+            ["bytes=100-", "bytes=5-4", "bytes=-100-", "bytes=-101", "bytes=0-1,3-4", "lines=0-1", "bytes", "bytes=a-b", "bytes=-"]
+        {
             assert_eq!(parse_range(refused, 100), None, "{refused}");
         }
     }
