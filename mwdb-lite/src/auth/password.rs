@@ -3,17 +3,27 @@
 //! Both functions are slow on purpose; callers run them off the async threads, a few at a time.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::{ApiError, ApiResult};
 
 /// Each hash takes some 19 MiB: a flood of logins waits instead of taking all memory.
 static SLOTS: Semaphore = Semaphore::const_new(4);
+
+/// How long a request waits for its turn before it is answered 503.
+const WAIT: Duration = Duration::from_secs(5);
+
+async fn turn(slots: &Semaphore, wait: Duration) -> ApiResult<SemaphorePermit<'_>> {
+    let turn = tokio::time::timeout(wait, slots.acquire()).await;
+    let turn = turn.map_err(|_| ApiError::Unavailable("Too many passwords are being checked, try again later".to_owned()))?;
+    Ok(turn.map_err(anyhow::Error::from)?)
+}
 
 /// What a login without account is checked against.
 static NOBODY: LazyLock<String> = LazyLock::new(|| make("nobody has this password").unwrap_or_default());
@@ -25,7 +35,7 @@ fn make(password: &str) -> anyhow::Result<String> {
 
 /// Hashes a new password.
 pub(crate) async fn hash(password: String) -> ApiResult<String> {
-    let _slot = SLOTS.acquire().await.map_err(anyhow::Error::from)?;
+    let _turn = turn(&SLOTS, WAIT).await?;
     let hash = tokio::task::spawn_blocking(move || make(&password)).await.map_err(anyhow::Error::from)??;
     Ok(hash)
 }
@@ -37,7 +47,7 @@ pub(crate) fn hash_now(password: &str) -> anyhow::Result<String> {
 
 /// Compares a password with the stored hash; without one the answer is no, after the same work.
 pub(crate) async fn verify(password: String, stored: Option<String>) -> ApiResult<bool> {
-    let _slot = SLOTS.acquire().await.map_err(anyhow::Error::from)?;
+    let _turn = turn(&SLOTS, WAIT).await?;
     let check = move || {
         let known = stored.is_some();
         let text = stored.unwrap_or_else(|| NOBODY.clone());
@@ -61,4 +71,18 @@ pub(crate) fn check_length(password: &str) -> ApiResult<()> {
         return Err(ApiError::invalid("password", "The password should contain no more than 72 bytes of UTF-8 characters."));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_ever_until_a_password_is_checked() {
+        let slots = Semaphore::new(1);
+        let held = turn(&slots, WAIT).await.expect("a turn");
+        assert!(matches!(turn(&slots, Duration::from_millis(10)).await, Err(ApiError::Unavailable(_))));
+        drop(held);
+        assert!(turn(&slots, WAIT).await.is_ok());
+    }
 }
