@@ -43,7 +43,8 @@ async fn complete_tags(query: Query<'_>, count: Query<'_>, user: User, app: &Sta
     let prefix = query.filled().unwrap_or_default();
     // None is any number.
     let count = count.count("count")?.filter(|count| *count > 0);
-    Ok(Json(app.look(&user.0, move |c, caller| tags::complete(c, caller, &prefix, count)).await?))
+    // A search: whether somebody sees an object with a tag may take a look at all that have it.
+    Ok(Json(app.search(&user.0, move |c, caller| tags::complete(c, caller, &prefix, count)).await?))
 }
 
 #[get("/<kind>/<hash>/tag", rank = 20)]
