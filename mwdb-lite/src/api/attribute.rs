@@ -81,7 +81,7 @@ async fn all_definitions(access: Query<'_>, user: User, app: &State<App>) -> Api
 async fn define(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Definition>> {
     user.require(Capability::ManageUsers)?;
     let row = definition_fields(&body.object()?)?;
-    Ok(Json(app.db.write(move |c| definitions::create(c, row)).await?))
+    Ok(Json(app.change(&user.0, move |c, _| definitions::create(c, row)).await?))
 }
 
 /// What a new key of attributes must bring.
@@ -117,13 +117,13 @@ async fn update(key: String, user: User, body: Body, app: &State<App>) -> ApiRes
         example_value: fields.nullable_text("example_value")?,
         hidden: fields.nullable_boolean("hidden")?,
     };
-    Ok(Json(app.db.write(move |c| definitions::update(c, &key, changes)).await?))
+    Ok(Json(app.change(&user.0, move |c, _| definitions::update(c, &key, changes)).await?))
 }
 
 #[delete("/attribute/<key>")]
 async fn undefine(key: String, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::ManageUsers)?;
-    Ok(Json(app.db.write(move |c| definitions::remove(c, &key)).await?))
+    Ok(Json(definitions::remove(app, &user.0, key).await?))
 }
 
 #[derive(Serialize)]
@@ -145,12 +145,12 @@ async fn set_rights(key: String, user: User, body: Body, app: &State<App>) -> Ap
     fields.expect(&["group_name", "can_read", "can_set"])?;
     let rights =
         Rights { group_name: fields.text("group_name")?, can_read: fields.boolean("can_read")?, can_set: fields.boolean("can_set")? };
-    Ok(Json(app.db.write(move |c| definitions::set_rights(c, &key, rights)).await?))
+    Ok(Json(app.change(&user.0, move |c, _| definitions::set_rights(c, &key, rights)).await?))
 }
 
 #[delete("/attribute/<key>/permissions?<group_name>")]
 async fn remove_rights(key: String, group_name: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::ManageUsers)?;
     let group_name = group_name.0.ok_or_else(|| ApiError::invalid("group_name", REQUIRED))?.to_owned();
-    Ok(Json(app.db.write(move |c| definitions::remove_rights(c, &key, &group_name)).await?))
+    Ok(Json(app.change(&user.0, move |c, _| definitions::remove_rights(c, &key, &group_name)).await?))
 }

@@ -24,7 +24,9 @@ const LARGEST: u64 = 64 << 20;
 /// Largest document of somebody who is not logged in. Logins and registrations are short.
 const LARGEST_ANONYMOUS: u64 = 64 << 10;
 /// Values in a document: each takes many times the two bytes that name it.
-const MOST_VALUES: usize = 1_000_000;
+pub(crate) const MOST_VALUES: usize = 1_000_000;
+/// Tags or attributes that one upload brings: while they are stored nobody else can write.
+const MOST_ITEMS: usize = 10_000;
 /// What is parsed on the spot. Longer documents would keep other requests waiting.
 const SHORT: usize = 64 << 10;
 
@@ -185,6 +187,9 @@ impl Fields {
     pub(crate) fn objects(&self, name: &str) -> ApiResult<Vec<Self>> {
         let Some(value) = self.optional(name)? else { return Ok(Vec::new()) };
         let items = value.as_array().ok_or_else(|| ApiError::invalid(name, "Invalid type."))?;
+        if items.len() > MOST_ITEMS {
+            return Err(ApiError::invalid(name, &format!("Longer than maximum length {MOST_ITEMS}.")));
+        }
         items.iter().map(|item| Self::of(item.clone())).collect()
     }
 }

@@ -142,7 +142,7 @@ async fn define(key: String, user: User, body: Body, app: &State<App>) -> ApiRes
         example_value: String::new(),
         hidden: fields.boolean("hidden")?,
     };
-    Ok(Json(app.db.write(move |c| definitions::create(c, row)).await?.into()))
+    Ok(Json(app.change(&user.0, move |c, _| definitions::create(c, row)).await?.into()))
 }
 
 #[put("/meta/manage/<key>", data = "<body>")]
@@ -156,13 +156,13 @@ async fn update(key: String, user: User, body: Body, app: &State<App>) -> ApiRes
         hidden: fields.nullable_boolean("hidden")?,
         ..Changes::default()
     };
-    Ok(Json(app.db.write(move |c| definitions::update(c, &key, changes)).await?.into()))
+    Ok(Json(app.change(&user.0, move |c, _| definitions::update(c, &key, changes)).await?.into()))
 }
 
 #[delete("/meta/manage/<key>")]
 async fn undefine(key: String, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::ManageUsers)?;
-    Ok(Json(app.db.write(move |c| definitions::remove(c, &key)).await?))
+    Ok(Json(definitions::remove(app, &user.0, key).await?))
 }
 
 #[put("/meta/manage/<key>/permissions/<group_name>", data = "<body>")]
@@ -170,7 +170,7 @@ async fn set_rights(key: String, group_name: String, user: User, body: Body, app
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
     let rights = Rights { group_name, can_read: fields.boolean("can_read")?, can_set: fields.boolean("can_set")? };
-    let changed = app.db.write(move |c| {
+    let changed = app.change(&user.0, move |c, _| {
         definitions::set_rights(c, &key, rights)?;
         with_rights(c, definitions::detail(c, &key)?)
     });
@@ -180,5 +180,5 @@ async fn set_rights(key: String, group_name: String, user: User, body: Body, app
 #[delete("/meta/manage/<key>/permissions/<group_name>")]
 async fn remove_rights(key: String, group_name: String, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::ManageUsers)?;
-    Ok(Json(app.db.write(move |c| definitions::remove_rights(c, &key, &group_name)).await?))
+    Ok(Json(app.change(&user.0, move |c, _| definitions::remove_rights(c, &key, &group_name)).await?))
 }

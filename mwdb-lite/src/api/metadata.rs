@@ -55,7 +55,7 @@ async fn list_tags(kind: Type, hash: Hash, user: User, app: &State<App>) -> ApiR
 #[put("/<kind>/<hash>/tag", data = "<body>", rank = 20)]
 async fn add_tag(kind: Type, hash: Hash, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Vec<TagItem>>> {
     user.require(Capability::AddingTags)?;
-    let tag = tags::normalise(&body.object()?.text("tag")?)?;
+    let tag = tags::valid(&body.object()?.text("tag")?)?;
     Ok(Json(app.change(&user.0, move |c, caller| tags::add(c, caller, kind.0, &hash.0, &tag)).await?))
 }
 

@@ -50,7 +50,7 @@ fn options(fields: &Fields) -> ApiResult<Options> {
     }
     for item in fields.objects("tags")? {
         item.only(&["tag"])?;
-        options.tags.push(tags::normalise(&item.text("tag")?)?);
+        options.tags.push(tags::valid(&item.text("tag")?)?);
     }
     if let Some(id) = fields.nullable_text("karton_id")? {
         options.karton_id = Some(Uuid::try_parse(&id).map_err(|_| ApiError::invalid("karton_id", "Not a valid UUID."))?);

@@ -78,9 +78,22 @@ pub(crate) fn put_definition(c: &Connection, row: &DefinitionRow) -> Result<()> 
     Ok(())
 }
 
-/// Removes a key with all its rights and values; false when there is none.
-pub(crate) fn delete_definition(c: &Connection, key: &str) -> Result<bool> {
-    Ok(c.prepare_cached("DELETE FROM attribute_definition WHERE key = ?")?.execute([key])? > 0)
+/// Removes a key with the rights and values that it still has.
+pub(crate) fn delete_definition(c: &Connection, key: &str) -> Result<()> {
+    c.prepare_cached("DELETE FROM attribute_definition WHERE key = ?")?.execute([key])?;
+    Ok(())
+}
+
+/// Removes at most so many values of a key; tells how many.
+pub(crate) fn delete_values(c: &Connection, key: &str, most: usize) -> Result<usize> {
+    c.prepare_cached("DELETE FROM attribute WHERE id IN (SELECT id FROM attribute WHERE key = ? LIMIT ?)")?
+        .execute(params![key, i64::try_from(most).unwrap_or(i64::MAX)])
+}
+
+/// Removes everybody's rights on a key.
+pub(crate) fn delete_rights(c: &Connection, key: &str) -> Result<()> {
+    c.prepare_cached("DELETE FROM attribute_permission WHERE key = ?")?.execute([key])?;
+    Ok(())
 }
 
 #[derive(Debug, Clone)]

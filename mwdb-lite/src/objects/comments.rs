@@ -3,13 +3,16 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::{Kind, access};
+use super::{Kind, access, text::check_longest};
 use crate::{
     auth::Caller,
     db::metadata as db,
     error::{ApiError, ApiResult},
     timestamp::Timestamp,
 };
+
+/// Characters of a comment. Each is split for the index while nobody else can write.
+const LONGEST: usize = 256 << 10;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct CommentItem {
@@ -27,6 +30,7 @@ pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &s
 }
 
 pub(crate) fn add(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, comment: String) -> ApiResult<CommentItem> {
+    check_longest("comment", &comment, LONGEST)?;
     let object = access::find(c, caller, kind, hash)?;
     let timestamp = Timestamp::now();
     let id = db::insert_comment(c, object.id, caller.id, &comment, timestamp)?;

@@ -1,5 +1,7 @@
 //! Definitions of attribute keys, and who may read and set them. See MWDB API §O9.1.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use serde::Serialize;
 
@@ -11,6 +13,7 @@ use crate::{
         attributes::{self as db, DefinitionRow, Right, RightRow},
     },
     error::{ApiError, ApiResult},
+    state::App,
 };
 
 #[derive(Debug, Serialize)]
@@ -114,8 +117,27 @@ pub(crate) fn update(c: &Connection, key: &str, changes: Changes) -> ApiResult<D
     Ok(row.into())
 }
 
-pub(crate) fn remove(c: &Connection, key: &str) -> ApiResult<()> {
-    if db::delete_definition(c, key)? { Ok(()) } else { Err(no_key()) }
+/// Values that are removed at once.
+const BATCH: usize = 1000;
+
+/// Removes a key: its rights first, so that those who had one add no more, then its values, some at a
+/// time so that others can write in between. What a crash leaves is a key that can be removed again.
+pub(crate) async fn remove(app: &App, caller: &Arc<Caller>, key: String) -> ApiResult<()> {
+    loop {
+        let key = key.clone();
+        let batch = app.change(caller, move |c, _| {
+            find(c, &key)?;
+            db::delete_rights(c, &key)?;
+            let removed = db::delete_values(c, &key, BATCH)?;
+            if removed < BATCH {
+                db::delete_definition(c, &key)?;
+            }
+            Ok(removed)
+        });
+        if batch.await? < BATCH {
+            return Ok(());
+        }
+    }
 }
 
 pub(crate) fn rights(c: &Connection, key: &str) -> ApiResult<Vec<Rights>> {

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::{
     Kind, access,
+    text::check_longest,
     views::{self, TagItem},
 };
 use crate::{
@@ -12,10 +13,20 @@ use crate::{
     error::{ApiError, ApiResult},
 };
 
+/// Characters of a tag: the index of MWDB's database takes about as much.
+const LONGEST: usize = 4096;
+
 /// Lower case without blanks around; nothing left is no tag.
 pub(crate) fn normalise(tag: &str) -> ApiResult<String> {
     let normal = tag.to_lowercase().trim().to_owned();
     if normal.is_empty() { Err(ApiError::invalid("tag", "Tag cannot be empty")) } else { Ok(normal) }
+}
+
+/// A tag that may be added.
+pub(crate) fn valid(tag: &str) -> ApiResult<String> {
+    let normal = normalise(tag)?;
+    check_longest("tag", &normal, LONGEST)?;
+    Ok(normal)
 }
 
 pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str) -> ApiResult<Vec<TagItem>> {

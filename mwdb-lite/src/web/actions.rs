@@ -77,7 +77,7 @@ impl<'a> Sent<'a> {
 async fn add_tag(hash: Hash, actor: Actor, form: Form, app: &State<App>) -> Outcome {
     let outcome = async {
         actor.require(Capability::AddingTags)?;
-        let (id, tag) = (hash.0.clone(), tags::normalise(form.text("tag"))?);
+        let (id, tag) = (hash.0.clone(), tags::valid(form.text("tag"))?);
         app.change(&actor.0, move |c, caller| tags::add(c, caller, None, &id, &tag).map(drop)).await?;
         Ok(Done::TagAdded)
     };

@@ -84,7 +84,7 @@ async fn change(key: &str, actor: AdminActor, form: Form, app: &State<App>) -> P
 
 #[post("/settings/attribute/<key>/remove")]
 async fn remove(key: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
-    app.change(&actor.0, move |c, _| definitions::remove(c, &key)).await?;
+    definitions::remove(app, &actor.0, key).await?;
     Ok(see_other("/settings#attributes").telling(Done::KeyRemoved))
 }
 

@@ -29,7 +29,7 @@ use crate::{
     api::uploads::{store_blob, store_config, store_file},
     auth::{Caller, Capability},
     error::{ApiError, ApiResult},
-    objects::{definitions, options::Options, tags::normalise},
+    objects::{definitions, options::Options, tags},
     state::App,
     upload::{self, Form},
 };
@@ -183,7 +183,7 @@ fn options(app: &App, typed: &Typed) -> ApiResult<Options> {
         options.upload_as.clone_from(&typed.upload_as);
     }
     for tag in typed.tags.raw().split(',').filter(|tag| !tag.trim().is_empty()) {
-        options.tags.push(normalise(tag)?);
+        options.tags.push(tags::valid(tag)?);
     }
     // A row without a value is one that was not filled in.
     for attribute in typed.attributes.iter().filter(|attribute| !attribute.value.is_empty()) {
@@ -200,7 +200,7 @@ async fn store(app: &App, actor: &Actor, kind: Kind, form: Form, typed: &Typed) 
         Kind::File if form.file.is_none() => return Err(ApiError::BadRequest("No file was chosen.".to_owned())),
         Kind::File => store_file(app, &actor.0, form, options).await?,
         Kind::Config => {
-            let cfg = Value::parse(typed.cfg.raw()).map_err(|error| ApiError::BadRequest(format!("The content is not JSON: {error}")))?;
+            let cfg = Value::parse_bounded(typed.cfg.raw(), MOST_VALUES).map_err(|error| ApiError::BadRequest(format!("The content is not JSON: {error}")))?;
             let given = [("family", text(&typed.family)), ("config_type", text(&typed.config_type)), ("cfg", cfg)];
             store_config(app, &actor.0, &fields(&given)?, options).await?.0
         }

@@ -136,3 +136,23 @@ async fn no_number_of_tags_is_any() {
     assert_eq!(admin.get("tag?query=a&count=1&count=2").await.ok(), json!([{"tag": "aa"}]));
     admin.get("tag?query=a&count=-1").await.refused(400);
 }
+
+#[tokio::test]
+async fn tags_and_comments_have_a_longest() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("content").await);
+    let (fits, long) = ("\u{105}".repeat(4096), "x".repeat(4097));
+    admin.put(&format!("file/{file}/tag"), json!({"tag": fits})).await.ok();
+    admin.put(&format!("file/{file}/tag"), json!({"tag": long})).await.refused(400);
+    admin.upload("a", "other", json!({"tags": [{"tag": long}]})).await.refused(400);
+    // One from before there was a longest can be taken away.
+    let request = admin.request(reqwest::Method::DELETE, &format!("file/{file}/tag")).query(&[("tag", &long)]);
+    admin.send(request).await.ok();
+    let (fits, long) = ("\u{105}".repeat(262_144), "x".repeat(262_145));
+    admin.post(&format!("file/{file}/comment"), json!({"comment": fits})).await.ok();
+    admin.post(&format!("file/{file}/comment"), json!({"comment": long})).await.refused(400);
+    let many = vec![json!({"tag": "t"}); 10_001];
+    admin.upload("a", "many", json!({"tags": many})).await.refused(400);
+    assert_eq!(admin.get("file/count").await.ok()["count"], 1);
+}
