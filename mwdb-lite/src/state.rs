@@ -6,7 +6,7 @@ use anyhow::Context;
 use rusqlite::Connection;
 
 use crate::{
-    accounts::setup,
+    accounts::{self, setup},
     auth::{Caller, Capability, tokens::Tokens},
     captcha::Captcha,
     config::Config,
@@ -110,6 +110,15 @@ impl App {
         self.look(caller, move |c, caller| Ok(Some(access::find(c, caller, None, &hash)?.id))).await
     }
 
+    /// The caller as of now, for what goes on for long.
+    ///
+    /// # Errors
+    /// 401 and 403 when what the request rests on is gone.
+    pub(crate) async fn again(&self, caller: &Arc<Caller>) -> ApiResult<Arc<Caller>> {
+        let caller = Arc::clone(caller);
+        self.db.read(move |c| accounts::again(c, &caller).map(Arc::new)).await
+    }
+
     /// Serves a request that searches: bounded in time, and without a second try that may write.
     pub(crate) async fn search<T, F>(&self, caller: &Arc<Caller>, work: F) -> ApiResult<T>
     where
@@ -117,16 +126,16 @@ impl App {
         F: FnOnce(&Connection, &Caller) -> ApiResult<T> + Send + 'static,
     {
         let caller = Arc::clone(caller);
-        self.db.search(move |c| work(c, &caller)).await
+        self.db.search(move |c| work(c, &accounts::again(c, &caller)?)).await
     }
 
-    /// Serves a request that changes something, in one transaction.
+    /// Serves a request that changes something, in one transaction, with the rights that the caller has then.
     pub(crate) async fn change<T, F>(&self, caller: &Arc<Caller>, work: F) -> ApiResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &Caller) -> ApiResult<T> + Send + 'static,
     {
         let caller = Arc::clone(caller);
-        self.db.write(move |c| work(c, &caller)).await
+        self.db.write(move |c| work(c, &accounts::again(c, &caller)?)).await
     }
 }

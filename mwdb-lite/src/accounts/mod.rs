@@ -6,20 +6,25 @@ pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod users;
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::{
-    auth::{Caller, Capability, OwnGroup, tokens::Claim},
+    auth::{Caller, Capability, OwnGroup, Standing, tokens::Claim},
     db::accounts::{self as db, UserRow},
     deprecated::Feature,
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     timestamp::Timestamp,
 };
 
 /// The account a token speaks for, when the account still agrees with it.
-pub(crate) fn identify(c: &Connection, claim: &Claim) -> ApiResult<Option<Caller>> {
-    let (user, provider) = match claim {
+///
+/// # Errors
+/// 403 for accounts that are disabled.
+pub(crate) fn identify(c: &Connection, claim: &Arc<Claim>) -> ApiResult<Option<Caller>> {
+    let (user, provider) = match &**claim {
         Claim::Session { login, password_ver, identity_ver, provider } => {
             let user = db::user(c, login)?.filter(|user| user.password_ver == *password_ver && user.identity_ver == *identity_ver);
             (user, provider.clone())
@@ -30,13 +35,24 @@ pub(crate) fn identify(c: &Connection, claim: &Claim) -> ApiResult<Option<Caller
         }
         Claim::LegacyVersion { login, version_uid } => (db::user(c, login)?.filter(|user| user.version_uid == *version_uid), None),
     };
-    let legacy_key = match claim {
+    if user.as_ref().is_some_and(|user| user.disabled) {
+        return Err(ApiError::Forbidden("User account is disabled".to_owned()));
+    }
+    let legacy_key = match &**claim {
         Claim::LegacyVersion { .. } => Some(Feature::ApiKeyV1),
         Claim::LegacyKey { .. } => Some(Feature::ApiKeyV2),
         _ => None,
     };
     let caller = user.map(|user| caller(c, user, provider)).transpose()?;
-    Ok(caller.map(|caller| Caller { legacy_key, ..caller }))
+    Ok(caller.map(|caller| Caller { legacy_key, standing: Standing::of(claim), ..caller }))
+}
+
+/// The caller as of now. Session, key, account or a right may be gone since the request began.
+pub(crate) fn again(c: &Connection, caller: &Caller) -> ApiResult<Caller> {
+    let claim = caller.standing.claim.as_ref().ok_or(ApiError::NotAuthenticated)?;
+    let now = identify(c, claim)?.ok_or(ApiError::NotAuthenticated)?;
+    caller.standing.required().into_iter().try_for_each(|capability| now.require(capability))?;
+    Ok(now)
 }
 
 /// Loads what the checks of a request need to know of an account.
@@ -59,8 +75,8 @@ pub(crate) fn caller(c: &Connection, user: UserRow, provider: Option<String>) ->
         login: user.login,
         feed_quality: user.feed_quality,
         provider,
-        disabled: user.disabled,
         legacy_key: None,
+        standing: Standing::default(),
     })
 }
 

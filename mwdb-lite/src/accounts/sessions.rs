@@ -34,11 +34,27 @@ pub(crate) fn account(c: &Connection, login: &str) -> ApiResult<Option<UserRow>>
     Ok(db::user(c, login)?)
 }
 
-/// Notes a login and gives the account as it is now, with the versions its token must carry.
-pub(crate) fn open(c: &Connection, login: &str, provider: Option<String>) -> ApiResult<(Caller, UserRow)> {
-    let user = db::user(c, login)?.ok_or(ApiError::NotAuthenticated)?;
+/// Notes a login and gives the account as it is now, with the versions its token must carry. They must be
+/// those of the account whose password was `checked`: that takes a while, and the password may be another now.
+pub(crate) fn open(c: &Connection, checked: &UserRow) -> ApiResult<(Caller, UserRow)> {
+    let same = |user: &UserRow| user.password_ver == checked.password_ver && user.identity_ver == checked.identity_ver;
+    let user = db::user_by_id(c, checked.id)?.filter(same).ok_or_else(bad_credentials)?;
+    note(c, user, None)
+}
+
+/// The same for who has a session.
+pub(crate) fn refresh(c: &Connection, caller: &Caller) -> ApiResult<(Caller, UserRow)> {
+    let user = db::user_by_id(c, caller.id)?.ok_or(ApiError::NotAuthenticated)?;
+    note(c, user, caller.provider.clone())
+}
+
+fn note(c: &Connection, user: UserRow, provider: Option<String>) -> ApiResult<(Caller, UserRow)> {
     db::set_logged_on(c, user.id)?;
     Ok((super::caller(c, user.clone(), provider)?, user))
+}
+
+pub(crate) fn bad_credentials() -> ApiError {
+    ApiError::Forbidden("Invalid login or password.".to_owned())
 }
 
 /// Sets a password by a link: the token must carry the present version, so it works once.
@@ -90,5 +106,22 @@ pub(crate) fn revoke_key(c: &Connection, caller: &Caller, id: &str) -> ApiResult
 impl From<KeyRow> for KeyItem {
     fn from(key: KeyRow) -> Self {
         Self { id: key.id, name: key.name, issued_on: key.issued_on, issuer_login: key.issuer_login }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::setup;
+
+    #[test]
+    fn a_login_ends_when_the_password_changes_before_it_is_through() -> ApiResult<()> {
+        let c = crate::db::scratch();
+        setup::first_account(&c, "admin", Some("the first password"))?;
+        let checked = account(&c, "admin")?.ok_or(ApiError::NotAuthenticated)?;
+        assert!(open(&c, &checked).is_ok());
+        change_password(&c, "admin", &checked.password_ver, "another hash".to_owned())?;
+        assert!(matches!(open(&c, &checked), Err(ApiError::Forbidden(_))));
+        Ok(())
     }
 }

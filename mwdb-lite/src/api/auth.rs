@@ -18,8 +18,10 @@ use crate::{
         users::{self, Account},
     },
     auth::{Caller, Capability, ClientAddress, User, is_login, password},
+    db::accounts::UserRow,
     error::{ApiError, ApiResult},
     mail::Letter,
+    objects::text::check_longest,
     state::App,
 };
 
@@ -61,18 +63,19 @@ async fn login(body: Body, address: ClientAddress, app: &State<App>) -> ApiResul
     password_auth(app)?;
     let fields = body.object()?;
     fields.expect(&["login", "password"])?;
-    let login = check_password(app, fields.text("login")?, fields.any_text("password")?, address.0).await?;
-    Ok(Json(open_session(app, login, None).await?))
+    let account = check_password(app, fields.text("login")?, fields.any_text("password")?, address.0).await?;
+    Ok(Json(open_session(app, account).await?))
 }
 
 /// The token of a new session, by password.
 pub(crate) async fn log_in(app: &App, login: String, secret: String, address: Option<IpAddr>) -> ApiResult<String> {
     password_auth(app)?;
-    let login = check_password(app, login, secret, address).await?;
-    Ok(open_session(app, login, None).await?.token)
+    let account = check_password(app, login, secret, address).await?;
+    Ok(open_session(app, account).await?.token)
 }
 
-async fn check_password(app: &App, login: String, secret: String, address: Option<IpAddr>) -> ApiResult<String> {
+/// The account, as it was when its password was checked.
+async fn check_password(app: &App, login: String, secret: String, address: Option<IpAddr>) -> ApiResult<UserRow> {
     valid_login(&login)?;
     password::check_length(&secret)?;
     if let Some(wait) = app.failed_logins.wait(&login, address) {
@@ -81,33 +84,35 @@ async fn check_password(app: &App, login: String, secret: String, address: Optio
     let name = login.clone();
     let account = app.db.read(move |c| sessions::account(c, &name)).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
-    let bad = || ApiError::Forbidden("Invalid login or password.".to_owned());
     let maintenance = app.config.enable_maintenance && login != app.config.admin_login;
     if maintenance && account.is_some() {
         return Err(ApiError::Forbidden("Maintenance underway. Please come back later.".to_owned()));
     }
     if !password::verify(secret, stored).await? {
         app.failed_logins.failed(&login, address);
-        return Err(bad());
+        return Err(sessions::bad_credentials());
     }
     app.failed_logins.succeeded(&login, address);
-    let account = account.ok_or_else(bad)?;
+    let account = account.ok_or_else(sessions::bad_credentials)?;
     users::refuse_pending(&account)?;
     if account.disabled {
         return Err(ApiError::Forbidden("User account is disabled.".to_owned()));
     }
-    Ok(login)
+    Ok(account)
 }
 
-async fn open_session(app: &App, login: String, provider: Option<String>) -> ApiResult<Session> {
-    let (caller, user) = app.db.write(move |c| sessions::open(c, &login, provider)).await?;
+async fn open_session(app: &App, checked: UserRow) -> ApiResult<Session> {
+    session(app, app.db.write(move |c| sessions::open(c, &checked)).await?)
+}
+
+fn session(app: &App, (caller, user): (Caller, UserRow)) -> ApiResult<Session> {
     let token = app.tokens.session(&user.login, &user.password_ver, &user.identity_ver, caller.provider.as_deref())?;
     Ok(Session { identity: Identity::of(&caller), token, provider: caller.provider })
 }
 
 #[post("/auth/refresh")]
 async fn refresh(user: User, app: &State<App>) -> ApiResult<Json<Session>> {
-    Ok(Json(open_session(app, user.login.clone(), user.provider.clone()).await?))
+    Ok(Json(session(app, app.change(&user.0, sessions::refresh).await?)?))
 }
 
 #[get("/auth/validate")]
@@ -261,9 +266,7 @@ struct IssuedKey {
 async fn issue_key(login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<IssuedKey>> {
     user.require(Capability::ManageProfile)?;
     let name = body.object_or_empty()?.optional_text("name")?.unwrap_or_default();
-    if name.chars().count() > 100 {
-        return Err(ApiError::invalid("name", "Longer than maximum length 100."));
-    }
+    check_longest("name", &name, 100)?;
     let owner = login.clone();
     let key = app.change(&user.0, move |c, caller| sessions::issue_key(c, caller, &owner, &name)).await?;
     let token = app.tokens.api_key(&login, &key.id)?;

@@ -66,7 +66,7 @@ async fn create(name: String, user: User, body: Body, app: &State<App>) -> ApiRe
     let capabilities = fields.nullable_texts("capabilities")?.unwrap_or_default();
     valid_name(&name)?;
     let new = name.clone();
-    app.db.write(move |c| groups::create(c, &new, capabilities)).await?;
+    app.change(&user.0, move |c, _| groups::create(c, &new, capabilities)).await?;
     Ok(Json(NameItem { name }))
 }
 
@@ -84,7 +84,7 @@ async fn update(name: String, user: User, body: Body, app: &State<App>) -> ApiRe
     valid_name(&name)?;
     // Whether the group may have another name at all is told before the name that none may have.
     changes.name.as_deref().map_or(Ok(()), spelled)?;
-    let name = app.db.write(move |c| groups::update(c, &name, changes)).await?;
+    let name = app.change(&user.0, move |c, _| groups::update(c, &name, changes)).await?;
     Ok(Json(NameItem { name }))
 }
 
@@ -92,7 +92,7 @@ async fn update(name: String, user: User, body: Body, app: &State<App>) -> ApiRe
 async fn remove(name: String, user: User, app: &State<App>) -> ApiResult<Json<NameItem>> {
     user.require(Capability::ManageUsers)?;
     let old = name.clone();
-    app.db.write(move |c| groups::remove(c, &old)).await?;
+    app.change(&user.0, move |c, _| groups::remove(c, &old)).await?;
     Ok(Json(NameItem { name }))
 }
 
@@ -101,7 +101,7 @@ async fn add_member(name: String, login: String, user: User, app: &State<App>) -
     user.require(Capability::ManageUsers)?;
     valid_pair(&name, &login)?;
     let group = name.clone();
-    app.db.write(move |c| groups::add_member(c, &group, &login)).await?;
+    app.change(&user.0, move |c, _| groups::add_member(c, &group, &login)).await?;
     Ok(Json(NameItem { name }))
 }
 
@@ -111,7 +111,7 @@ async fn set_admin(name: String, login: String, user: User, body: Body, app: &St
     let group_admin = body.object()?.boolean("group_admin")?;
     valid_pair(&name, &login)?;
     let group = name.clone();
-    app.db.write(move |c| groups::set_admin(c, &group, &login, group_admin)).await?;
+    app.change(&user.0, move |c, _| groups::set_admin(c, &group, &login, group_admin)).await?;
     Ok(Json(NameItem { name }))
 }
 

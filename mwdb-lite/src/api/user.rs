@@ -175,14 +175,14 @@ async fn reject(login: String, send_email: Query<'_>, user: User, app: &State<Ap
     valid_login(&login)?;
     let value = send_email.0.ok_or_else(|| ApiError::invalid("send_email", super::body::REQUIRED))?;
     let mail = boolean_text(value).ok_or_else(|| ApiError::invalid("send_email", super::body::NOT_BOOLEAN))?;
-    reject_user(app, &login, mail).await?;
+    reject_user(app, &user.0, &login, mail).await?;
     Ok(Json(LoginItem { login }))
 }
 
 /// Rejects a registration. Who it was is gone then, so a mail that fails is noted and no more.
-pub(crate) async fn reject_user(app: &App, login: &str, mail: bool) -> ApiResult<()> {
+pub(crate) async fn reject_user(app: &App, caller: &Arc<Caller>, login: &str, mail: bool) -> ApiResult<()> {
     let name = login.to_owned();
-    let email = app.db.write(move |c| users::reject(c, &name)).await?;
+    let email = app.change(caller, move |c, _| users::reject(c, &name)).await?;
     if mail {
         app.mailer.tell(Letter::Rejected, login, &email).await;
     }

@@ -146,9 +146,8 @@ pub(crate) async fn identify_session(app: &App, token: &str) -> ApiResult<Option
 }
 
 async fn admitted(app: &App, claim: Claim) -> ApiResult<Option<Arc<Caller>>> {
-    let caller = app.db.read(move |c| accounts::identify(c, &claim)).await?;
-    match caller {
-        Some(caller) if caller.disabled => Err(ApiError::Forbidden("User account is disabled".to_owned())),
+    let claim = Arc::new(claim);
+    match app.db.read(move |c| accounts::identify(c, &claim)).await? {
         Some(caller) if app.config.enable_maintenance && caller.login != app.config.admin_login => {
             Err(ApiError::Forbidden("Maintenance underway. Please come back later.".to_owned()))
         }

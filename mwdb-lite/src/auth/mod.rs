@@ -9,17 +9,19 @@ pub(crate) mod password;
 pub(crate) mod tokens;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use capabilities::Capability;
 pub(crate) use guard::{ClientAddress, GuardFailure, bearer, client_address, identify_session, known};
 pub use guard::{MaybeUser, User};
+use tokens::Claim;
 
 use crate::{
     deprecated::Feature,
     error::{ApiError, ApiResult},
 };
 
-/// An authenticated account, as of the start of the request.
+/// An authenticated account, as it was when it was looked up.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub(crate) id: i64,
@@ -29,9 +31,29 @@ pub struct Caller {
     pub(crate) capabilities: BTreeSet<String>,
     /// The identity provider of the session.
     pub(crate) provider: Option<String>,
-    pub(crate) disabled: bool,
     /// Set when the key is of a deprecated kind.
     pub(crate) legacy_key: Option<Feature>,
+    pub(crate) standing: Standing,
+}
+
+/// What the request of a caller rests on. A body may take hours to arrive: before the request changes
+/// anything all of it is asked for again, see [`crate::accounts::again`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    /// What the token claims.
+    pub(crate) claim: Option<Arc<Claim>>,
+    /// The rights that were required so far.
+    required: Arc<Mutex<BTreeSet<Capability>>>,
+}
+
+impl Standing {
+    pub(crate) fn of(claim: &Arc<Claim>) -> Self {
+        Self { claim: Some(Arc::clone(claim)), ..Self::default() }
+    }
+
+    pub(crate) fn required(&self) -> BTreeSet<Capability> {
+        self.required.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A group of the caller.
@@ -55,7 +77,11 @@ impl Caller {
     /// # Errors
     /// 403 that names the capability.
     pub fn require(&self, capability: Capability) -> ApiResult<()> {
-        if self.has(capability) { Ok(()) } else { Err(ApiError::missing_capability(capability.name())) }
+        if !self.has(capability) {
+            return Err(ApiError::missing_capability(capability.name()));
+        }
+        self.standing.required.lock().unwrap_or_else(PoisonError::into_inner).insert(capability);
+        Ok(())
     }
 
     /// Login of the caller.

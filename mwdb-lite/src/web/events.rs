@@ -12,8 +12,12 @@ use rocket::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{object::analysis_box, respond::PageResult, session::Session};
-use crate::{api::params::Hash, error::ApiError, state::App};
+use super::{object::analysis_box, respond::PageResult, session::Session, view::object::AnalysisBox};
+use crate::{
+    api::params::Hash,
+    error::{ApiError, ApiResult},
+    state::App,
+};
 
 /// Streams that may be open at once.
 const MOST: usize = 200;
@@ -36,6 +40,11 @@ pub(super) fn routes() -> Vec<Route> {
     rocket::routes![events]
 }
 
+/// What is shown now, to who may see it now.
+async fn look(app: &App, session: &Session, hash: &Hash) -> ApiResult<AnalysisBox> {
+    analysis_box(app, &app.again(&session.0).await?, &hash.0, None).await
+}
+
 #[get("/object/<hash>/events")]
 async fn events(
     hash: Hash,
@@ -49,7 +58,7 @@ async fn events(
     let app = app.inner().clone();
     // Seen before the stream starts: who may not see the object gets the right status. It is sent even
     // so, because the page may be older.
-    let mut shown = analysis_box(&app, &session.0, &hash.0, None).await?;
+    let mut shown = look(&app, &session, &hash).await?;
     let end = Instant::now() + LONGEST;
     Ok(EventStream! {
         let _place = place;
@@ -57,13 +66,13 @@ async fn events(
             // It cannot fail on data: the stream ends, and the browser asks again.
             let Ok(html) = shown.render() else { break };
             yield Event::data(html).event("analyses");
-            // The next box that differs. Without one the object is gone or cannot be read at the moment.
+            // The next box that differs. Without one the session has ended, the object is gone or cannot be read at the moment.
             let next = loop {
                 tokio::select! {
                     () = tokio::time::sleep(LOOK) => {}
                     () = &mut shutdown => break None,
                 }
-                match analysis_box(&app, &session.0, &hash.0, None).await {
+                match look(&app, &session, &hash).await {
                     _ if Instant::now() > end => break None,
                     Ok(next) if next != shown => break Some(next),
                     Ok(_) => {}

@@ -243,8 +243,8 @@ async fn accept(login: &str, actor: AdminActor, app: &State<App>) -> PageResult<
 }
 
 #[post("/settings/user/<login>/reject", data = "<form>")]
-async fn reject(login: &str, _actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    reject_user(app, login, form.ticked("mail")).await?;
+async fn reject(login: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+    reject_user(app, &actor.0, login, form.ticked("mail")).await?;
     Ok(see_other("/settings").telling(Done::AccountRejected))
 }
 

@@ -35,6 +35,7 @@ mod limits_pages;
 mod listing;
 mod logs;
 mod mail;
+mod meanwhile;
 mod metadata;
 mod mwdblib;
 mod object_pages;

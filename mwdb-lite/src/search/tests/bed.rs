@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use crate::{
-    auth::{Caller, Capability, OwnGroup},
+    auth::{Caller, Capability, OwnGroup, Standing},
     db,
     objects::{Kind, attributes::digest},
 };
@@ -290,7 +290,7 @@ fn people(c: &Connection) -> Vec<Caller> {
             },
             provider: None,
             legacy_key: None,
-            disabled: false,
+            standing: Standing::default(),
         })
         .collect()
 }
