@@ -94,13 +94,13 @@ pub(crate) fn announce_later(c: &Connection, analysis_id: &str, object_id: i64, 
     Ok(())
 }
 
-/// The oldest announcements after a row: all, or those that were never tried.
-pub(crate) fn pending(c: &Connection, after: i64, limit: u32, only_new: bool) -> Result<Vec<OutboxRow>> {
+/// The oldest announcements after a row up to another: all, or those that were never tried.
+pub(crate) fn pending(c: &Connection, (after, last): (i64, i64), limit: u32, only_new: bool) -> Result<Vec<OutboxRow>> {
     c.prepare_cached(
         "SELECT q.id, q.analysis_id, q.object_id, q.quality, q.resource_uid, a.arguments, q.attempts FROM karton_outbox q \
-         JOIN analysis a ON a.id = q.analysis_id WHERE q.id > ?1 AND (q.attempts = 0 OR NOT ?3) ORDER BY q.id LIMIT ?2",
+         JOIN analysis a ON a.id = q.analysis_id WHERE q.id > ?1 AND q.id <= ?2 AND (q.attempts = 0 OR NOT ?3) ORDER BY q.id LIMIT ?4",
     )?
-    .query_map(params![after, limit, only_new], |row| {
+    .query_map(params![after, last, only_new, limit], |row| {
         Ok(OutboxRow {
             id: row.get(0)?,
             analysis_id: row.get(1)?,

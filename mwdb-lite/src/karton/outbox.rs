@@ -40,6 +40,14 @@ enum Which {
     New,
 }
 
+/// What is known of rows by their ids.
+struct Rows {
+    /// Those up to this one are of an earlier process.
+    inherited: i64,
+    /// The one after which the next round of all begins.
+    turn: i64,
+}
+
 /// How a round went.
 #[derive(Debug, Clone, Copy, Default)]
 struct Outcome {
@@ -58,6 +66,7 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
         }
     };
     let mut which = Which::All;
+    let mut rows = Rows { inherited, turn: 0 };
     let mut pause = FIRST_PAUSE;
     // When to try again what has failed; none: nothing has.
     let mut again: Option<Instant> = None;
@@ -67,7 +76,7 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
                 if let Err(error) = connected.karton.ping().await {
                     tracing::debug!("Karton does not answer: {error}");
                 }
-                round(&app, &connected, &shutdown, which, inherited).await
+                round(&app, &connected, &shutdown, which, &mut rows).await
             };
             tokio::pin!(round);
             tokio::select! {
@@ -102,30 +111,38 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
     }
 }
 
-/// Tries announcements once each; those up to `inherited` are of an earlier process.
-async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, which: Which, inherited: i64) -> Outcome {
-    let mut after = 0;
+/// Tries announcements once each: from where the round of all before was given up to the newest, and then the older ones.
+async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, which: Which, known: &mut Rows) -> Outcome {
+    let start = if which == Which::All { std::mem::take(&mut known.turn) } else { 0 };
+    let inherited = known.inherited;
     let mut outcome = Outcome::default();
-    loop {
-        let rows = match app.db.read(move |c| Ok(db::pending(c, after, PAGE, which == Which::New)?)).await {
-            Ok(rows) => rows,
-            Err(error) => {
-                tracing::error!("the outbox cannot be read: {}", cause(&error));
-                return Outcome { failed: outcome.failed + 1, ..outcome };
+    for (mut after, end) in [(start, i64::MAX), (0, start)] {
+        loop {
+            let rows = match app.db.read(move |c| Ok(db::pending(c, (after, end), PAGE, which == Which::New)?)).await {
+                Ok(rows) => rows,
+                Err(error) => {
+                    tracing::error!("the outbox cannot be read: {}", cause(&error));
+                    return Outcome { failed: outcome.failed + 1, ..outcome };
+                }
+            };
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            let tried = rows.len();
+            let attempts = stream::iter(rows).map(|row| attempt(app, connected, row, inherited)).buffer_unordered(AT_ONCE);
+            let sent = attempts.filter(|sent| std::future::ready(*sent)).count().await;
+            outcome.sent += sent;
+            outcome.failed += tried - sent;
+            // A whole page that failed looks as if Karton were away, and the rest would only wait in vain. If
+            // it is these rows that cannot succeed, the next round goes on after them.
+            if shutdown.is_cancelled() || sent == 0 {
+                if which == Which::All {
+                    known.turn = after;
+                }
+                return outcome;
             }
-        };
-        let Some(last) = rows.last() else { return outcome };
-        after = last.id;
-        let tried = rows.len();
-        let attempts = stream::iter(rows).map(|row| attempt(app, connected, row, inherited)).buffer_unordered(AT_ONCE);
-        let sent = attempts.filter(|sent| std::future::ready(*sent)).count().await;
-        outcome.sent += sent;
-        outcome.failed += tried - sent;
-        // A whole page that failed means that Karton is away: the rest would only wait in vain.
-        if shutdown.is_cancelled() || sent == 0 {
-            return outcome;
         }
     }
+    outcome
 }
 
 async fn attempt(app: &App, connected: &Connected, row: OutboxRow, inherited: i64) -> bool {

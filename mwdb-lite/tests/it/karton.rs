@@ -63,6 +63,14 @@ impl Bed {
         let _: () = self.redis.connection().await.set(format!("karton.task:{uid}"), task.to_string()).await.unwrap();
     }
 
+    async fn tasks_so_far(&self) -> Vec<Value> {
+        let mut records = Vec::new();
+        for uid in self.announced().await {
+            records.push(self.record(&uid).await);
+        }
+        records
+    }
+
     /// Waits for the tasks of so many uploads, and makes sure that no more come.
     pub(crate) async fn tasks(&self, count: usize) -> Vec<Value> {
         let uids = eventually("the announcements", || async { Some(self.announced().await).filter(|uids| uids.len() >= count) }).await;
@@ -401,6 +409,34 @@ async fn what_was_announced_and_collected_is_not_announced_again() {
     assert_eq!(routed().await, Some(1));
     stop.cancel();
     broker.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn announcements_that_cannot_succeed_keep_nobody_waiting() {
+    let mut bed = Bed::start().await;
+    let mut server = bed.server().await;
+    let admin = server.admin().await;
+    bed.redis.kill();
+    // More than are looked at together.
+    for n in 0..70 {
+        admin.file(&format!("lost {n}")).await;
+    }
+    server.stop().await;
+    for file in server.stored_files() {
+        std::fs::remove_file(file).unwrap();
+    }
+    server.start_again(|_| {}).await;
+    let hash = id(&server.admin().await.file("content").await);
+    // Tried once in vain: from now on it is one of those that are tried again.
+    let row = rusqlite::Connection::open(&server.config().sqlite_path).unwrap();
+    eventually("a first attempt", || async {
+        let tried = "SELECT min(attempts) FROM karton_outbox";
+        row.query_row(tried, [], |row| row.get::<_, u32>(0)).ok().filter(|least| *least > 0)
+    })
+    .await;
+    bed.redis.restart().await;
+    let task = within(Duration::from_secs(60), "the announcement", || async { bed.tasks_so_far().await.pop() }).await;
+    assert_eq!(task["payload"]["sample"]["__karton_resource__"]["sha256"], json!(hash));
 }
 
 #[tokio::test]
