@@ -174,16 +174,18 @@ impl Push {
     }
 
     async fn everything(&mut self) -> anyhow::Result<()> {
-        self.what_failed().await?;
+        let (links, hashes): (Vec<_>, Vec<_>) = self.state.failed().into_iter().partition(|subject| subject.contains(' '));
+        self.failed_objects(hashes).await?;
         for kind in KINDS {
             self.objects(kind).await?;
         }
+        // Once everything is there that they may relate.
+        self.failed_links(links).await?;
         self.relations().await
     }
 
-    /// Another try at what could not be sent the last time.
-    async fn what_failed(&mut self) -> anyhow::Result<()> {
-        let (links, hashes): (Vec<_>, Vec<_>) = self.state.failed().into_iter().partition(|subject| subject.contains(' '));
+    /// Another try at objects that could not be sent the last time.
+    async fn failed_objects(&mut self, hashes: Vec<String>) -> anyhow::Result<()> {
         let mut known = Vec::new();
         for subject in hashes {
             match objects::by_dhash(&self.c, &subject)? {
@@ -206,6 +208,11 @@ impl Push {
                 *self.counter(object.kind) += 1;
             }
         }
+        Ok(())
+    }
+
+    /// The same for relations.
+    async fn failed_links(&mut self, links: Vec<String>) -> anyhow::Result<()> {
         for subject in links {
             if self.stop.is_cancelled() {
                 return Ok(());

@@ -245,3 +245,23 @@ async fn a_server_that_asks_for_patience_gets_it() {
     assert!(refused.load(std::sync::atomic::Ordering::SeqCst) > 0);
     eventually("the sample", || async { (there.get("file/count").await.ok()["count"] == 1).then_some(()) }).await;
 }
+
+#[tokio::test]
+async fn a_relation_is_tried_again_when_its_objects_are_there() {
+    let (source, target) = (Server::start().await, Server::start().await);
+    let admin = source.admin().await;
+    let there = target.admin().await;
+    let parent = id(&admin.file("parent").await);
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&target, key_of(&there).await, &folder);
+    assert!(push::run(source.config(), &options, CancellationToken::new()).await.unwrap().is_complete());
+    let child = admin.child_of(&parent, "child").await;
+    // As if the relation had been tried by a push that did not see the child any more.
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&options.state).unwrap()).unwrap();
+    state["relations"] = json!(1000);
+    state["failed"] = json!({format!("{parent} {child}"): "Object not found"});
+    std::fs::write(&options.state, state.to_string()).unwrap();
+    let report = push::run(source.config(), &options, CancellationToken::new()).await.unwrap();
+    assert!(report.is_complete() && report.relations == 1, "{report:?}");
+    assert_eq!(each(&there.get(&format!("file/{child}")).await.ok()["parents"], "id"), [&json!(parent)]);
+}
