@@ -13,6 +13,7 @@ pub mod auth;
 pub mod backup;
 mod captcha;
 pub mod check;
+mod claim;
 pub mod config;
 mod content;
 mod db;

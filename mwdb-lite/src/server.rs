@@ -13,7 +13,7 @@ use rocket::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{accounts, admission, api, config::Config, content, karton, objects::plugin, state::App, web};
+use crate::{accounts, admission, api, claim::Claim, config::Config, content, karton, objects::plugin, state::App, web};
 
 /// The server with all its routes, not yet listening.
 pub fn build(app: App) -> Rocket<Build> {
@@ -86,8 +86,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// # Errors
 /// As [`run`].
 pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(SocketAddr) + Send + 'static) -> anyhow::Result<()> {
+    // Before it is opened: that may bring it up to date, which nobody must see who is at work on it.
+    let _database = Claim::database(&config.sqlite_path)?;
     let app = App::open(config).await?;
-    let _claim = app.store.claim()?.with_context(|| {
+    let _folder = app.store.claim()?.with_context(|| {
         format!(
             "another mwdb-lite serves the uploads folder `{}`: stop it, or set [mwdb] uploads_folder",
             app.config.uploads_folder.display()

@@ -12,6 +12,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::{
+    claim::Claim,
     config::Config,
     content::Store,
     db::{Db, upkeep},
@@ -37,19 +38,28 @@ pub async fn run(config: &Config, mode: Mode) -> anyhow::Result<Report> {
     let c = upkeep::open(&config.sqlite_path, repair)?;
     let store = Store::open(config).await?;
     store.check().await?;
-    let claim = store.claim()?;
-    if repair && claim.is_none() {
-        anyhow::bail!("mwdb-lite is running on the uploads folder `{}`: stop it before repairs", config.uploads_folder.display());
-    }
+    let _claims = if repair { Some(claim(config, &store)?) } else { None };
     let mut report = Report::default();
     rows::database(&c, repair, &mut report)?;
     rows::objects(&c, repair, &mut report)?;
     contents::files(&c, &store, repair, &mut report).await?;
-    if claim.is_some() {
+    if repair {
+        leftovers(config, &store, repair, &mut report).await?;
+    } else if let Some(_claim) = store.claim()? {
+        // No longer than this: a server may want to start meanwhile.
         leftovers(config, &store, repair, &mut report).await?;
     }
     contents::strays(&c, &store, repair, &mut report).await?;
     Ok(report)
+}
+
+/// What repairs need for themselves: nobody may work on the rows, nor on what is being stored.
+fn claim(config: &Config, store: &Store) -> anyhow::Result<(Claim, Claim)> {
+    let database = Claim::database(&config.sqlite_path)?;
+    let folder = store.claim()?.with_context(|| {
+        format!("mwdb-lite is running on the uploads folder `{}`: stop it before repairs", config.uploads_folder.display())
+    })?;
+    Ok((database, folder))
 }
 
 /// What a crash has left. A server that runs looks after it by itself.

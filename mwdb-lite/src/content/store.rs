@@ -19,7 +19,10 @@ use super::{
     locks::{Held, Locks},
     s3::Bucket,
 };
-use crate::config::{Config, Storage};
+use crate::{
+    claim::Claim,
+    config::{Config, Storage},
+};
 
 /// Below the uploads folder, so that a rename brings a file to its place.
 const STAGING: &str = ".staging";
@@ -92,17 +95,9 @@ impl Store {
 
     /// Claims the staging folder for this process, as long as the value lives; nothing when another
     /// process has it.
-    pub(crate) fn claim(&self) -> Result<Option<fs::File>, StoreError> {
+    pub(crate) fn claim(&self) -> Result<Option<Claim>, StoreError> {
         let folder = fs::File::open(&self.staging).map_err(StoreError::disk("open the folder", &self.staging))?;
-        match folder.try_lock() {
-            Ok(()) => Ok(Some(folder)),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => {
-                // Some network folders know no locks. Then nothing but care protects them.
-                tracing::warn!("`{}` cannot be locked against a second server: {error}", self.staging.display());
-                Ok(Some(folder))
-            }
-        }
+        Ok(Claim::on(folder, &self.staging))
     }
 
     /// What lies in the staging folder: leftovers of a crash when no server runs, doubts left out.

@@ -122,3 +122,28 @@ async fn strays_in_a_bucket_are_moved_aside_too() {
     let objects = bucket.objects().await;
     assert!(objects.iter().any(|(key, size)| key.starts_with(".strays/") && *size == 5), "{objects:?}");
 }
+
+#[tokio::test]
+async fn a_server_may_start_while_everything_is_looked_at() {
+    let mut server = Server::start().await;
+    let hash = id(&server.admin().await.file("content").await);
+    server.stop().await;
+    // A look at content that takes until somebody writes to it.
+    let content = place(&server.config().uploads_folder, &hash);
+    std::fs::remove_file(&content).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&content).status().unwrap().success());
+    let config = server.config().clone();
+    let mut looking = std::pin::pin!(check::run(&config, Mode::Look));
+    let started = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        server.start_again(|_| {}).await;
+        server.admin().await;
+    };
+    tokio::select! {
+        report = &mut looking => panic!("it waits for the content: {report:?}"),
+        () = started => {}
+    }
+    // A pipe is no file that can be read from its start: what comes of the look does not matter.
+    drop(std::fs::File::options().read(true).write(true).open(&content).unwrap());
+    let _ = looking.await;
+}
