@@ -4,12 +4,15 @@
 //! its folder can be taken over. With the fallback, what lies under the other scheme is found too.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
 
 use super::{Layout, STRAYS, StoreError};
+
+/// How much of a file is compared at once.
+const PIECE: usize = 64 * 1024;
 
 /// A folder of content.
 #[derive(Debug, Clone)]
@@ -30,12 +33,13 @@ impl Disk {
         if first.exists() { first } else { paths.find(|path| path.exists()).unwrap_or(first) }
     }
 
-    /// Brings a staged file to its place. Blocks. What is there already is taken for the same bytes unless that is
+    /// Brings a staged file to its place. Blocks. What is there already stays if it is the same bytes, unless that is
     /// `doubtful`.
     pub(super) fn put(&self, staged: TempPath, size: u64, sha256: &str, doubtful: bool) -> Result<Placed, StoreError> {
         let path = self.path(sha256);
-        // A full disk or a crash may have cut them short.
-        if !doubtful && fs::metadata(&path).is_ok_and(|there| there.len() == size) {
+        // A crash may have cut it short, a disk may have lost some of it: an upload brings it back. What cannot be
+        // read is not the same.
+        if !doubtful && is_same(&path, &staged, size).unwrap_or(false) {
             return Ok(Placed { path, changed: None });
         }
         let folder = path.parent().unwrap_or(&self.folder);
@@ -140,6 +144,26 @@ impl Placed {
         let Self { path, changed } = self;
         changed.map_or(Ok(()), |changed| sync_together(&path, &changed).map_err(StoreError::disk("write", &path)))
     }
+}
+
+/// Whether one file holds what another one of `size` bytes does.
+fn is_same(one: &Path, other: &Path, size: u64) -> io::Result<bool> {
+    let (mut one, mut other) = (fs::File::open(one)?, fs::File::open(other)?);
+    if one.metadata()?.len() != size {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
+    let mut compared = 0;
+    while compared < size {
+        let length = usize::try_from(size - compared).unwrap_or(PIECE).min(PIECE);
+        one.read_exact(&mut left[..length])?;
+        other.read_exact(&mut right[..length])?;
+        if left[..length] != right[..length] {
+            return Ok(false);
+        }
+        compared += length as u64;
+    }
+    Ok(true)
 }
 
 /// Makes durable what a folder lists, or what a file holds.

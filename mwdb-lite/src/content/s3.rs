@@ -10,14 +10,15 @@ use aws_sdk_s3::{
     Client,
     config::{Credentials, Region, SharedCredentialsProvider},
     error::{ProvideErrorMetadata, SdkError},
+    operation::head_object::HeadObjectOutput,
     primitives::{ByteStream, Length},
-    types::{CompletedMultipartUpload, CompletedPart},
+    types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use karton_rs::s3::{self, status};
 use tokio::io::AsyncRead;
 
-use super::{Layout, STRAYS, StoreError};
+use super::{Digests, Layout, STRAYS, StoreError};
 use crate::config::S3Storage;
 
 /// Size of a part, and of what is sent without parts.
@@ -66,9 +67,13 @@ impl Bucket {
 
     /// Key and size of content; nothing when it is missing.
     pub(super) async fn find(&self, sha256: &str) -> Result<Option<(String, u64)>, StoreError> {
+        Ok(self.head(sha256).await?.map(|(key, head)| (key, size(head.content_length()))))
+    }
+
+    async fn head(&self, sha256: &str) -> Result<Option<(String, HeadObjectOutput)>, StoreError> {
         for key in self.layout.keys(sha256) {
             match self.client.head_object().bucket(&self.name).key(&key).send().await {
-                Ok(head) => return Ok(Some((key, size(head.content_length())))),
+                Ok(head) => return Ok(Some((key, head))),
                 Err(error) if status(&error) == Some(404) => {}
                 Err(error) => return Err(self.error(&format!("look at {key}"), &error)),
             }
@@ -76,9 +81,10 @@ impl Bucket {
         Ok(None)
     }
 
-    /// Brings a staged file to its place, unless it is there.
-    pub(super) async fn put(&self, staged: &Path, size: u64, sha256: &str) -> Result<(), StoreError> {
-        if self.find(sha256).await?.is_some_and(|(_, there)| there == size) {
+    /// Brings a staged file to its place, unless the same bytes are there and that is not `doubtful`.
+    pub(super) async fn put(&self, staged: &Path, size: u64, digests: &Digests, doubtful: bool) -> Result<(), StoreError> {
+        let sha256 = &digests.sha256;
+        if !doubtful && self.head(sha256).await?.is_some_and(|(_, head)| is_same(&head, size, &digests.md5)) {
             return Ok(());
         }
         let key = self.layout.key(sha256);
@@ -202,6 +208,14 @@ impl Bucket {
             Some(_) => StoreError::Refused(text),
         }
     }
+}
+
+/// Whether an object holds the bytes with this size and MD5, as far as the server tells without sending them: the
+/// tag of what came in parts, or is encrypted with a key of its own, says nothing.
+fn is_same(head: &HeadObjectOutput, bytes: u64, md5: &str) -> bool {
+    let plain = matches!(head.server_side_encryption(), None | Some(ServerSideEncryption::Aes256));
+    let tag = head.e_tag().map(|tag| tag.trim_matches('"')).filter(|tag| plain && tag.len() == md5.len());
+    size(head.content_length()) == bytes && tag.is_none_or(|tag| tag.eq_ignore_ascii_case(md5))
 }
 
 fn size(bytes: Option<i64>) -> u64 {

@@ -192,7 +192,7 @@ impl Store {
                 secured.map(|()| seen)?
             }
             Place::S3(bucket) => {
-                let (put, seen) = tokio::join!(bucket.put(&path, size, &digests.sha256), look(path.to_path_buf()));
+                let (put, seen) = tokio::join!(bucket.put(&path, size, &digests, doubtful), look(path.to_path_buf()));
                 put.map(|()| seen)?
             }
         };

@@ -255,3 +255,47 @@ async fn two_servers_do_not_share_a_folder() {
     let error = mwdb_lite::serve(server.config().clone(), tokio_util::sync::CancellationToken::new(), |_| {}).await.unwrap_err();
     assert!(format!("{error:#}").contains("another mwdb-lite"), "{error:#}");
 }
+
+#[tokio::test]
+async fn a_database_is_served_by_one_server_at_a_time() {
+    let bucket = Bucket::start().await;
+    let mut server = bucket.server().await;
+    // Each has a staging folder of its own, so that alone would not tell them apart.
+    let second = || {
+        let uploads_folder = bucket.folder.path().join("other uploads");
+        mwdb_lite::serve(Config { uploads_folder, ..server.config().clone() }, tokio_util::sync::CancellationToken::new(), |_| ())
+    };
+    let error = second().await.unwrap_err();
+    assert!(format!("{error:#}").contains("another mwdb-lite serves the database"), "{error:#}");
+    let repair = Config { uploads_folder: bucket.folder.path().join("other uploads"), ..server.config().clone() };
+    let error = mwdb_lite::check::run(&repair, mwdb_lite::check::Mode::Repair).await.unwrap_err();
+    assert!(format!("{error:#}").contains("stop it"), "{error:#}");
+    // Whoever only looks is welcome, and a server that has stopped leaves nothing locked.
+    assert!(mwdb_lite::check::run(&repair, mwdb_lite::check::Mode::Look).await.unwrap().is_clean());
+    server.restart().await;
+    server.admin().await;
+}
+
+#[tokio::test]
+async fn an_upload_brings_back_content_that_is_damaged() {
+    let bucket = Bucket::start().await;
+    let (in_bucket, on_disk) = (bucket.server().await, Server::start().await);
+    for server in [&in_bucket, &on_disk] {
+        let admin = server.admin().await;
+        let hash = id(&admin.file("content").await);
+        // Other bytes, but as many.
+        if server.stored_files().is_empty() {
+            let put = bucket.client().put_object().bucket("mwdb").key(spread(&hash)).body(b"CONTENT".to_vec().into());
+            put.send().await.unwrap();
+        } else {
+            std::fs::write(server.config().uploads_folder.join(spread(&hash)), "CONTENT").unwrap();
+        }
+        let path = format!("file/{hash}/download");
+        assert_eq!(admin.get(&path).await.text(), "CONTENT");
+        let report = mwdb_lite::check::run(server.config(), mwdb_lite::check::Mode::Look).await.unwrap();
+        assert_eq!(report.problems.iter().map(|problem| problem.kind).collect::<Vec<_>>(), ["damaged"]);
+        admin.file("content").await;
+        assert_eq!(admin.get(&path).await.text(), "content");
+        assert!(mwdb_lite::check::run(server.config(), mwdb_lite::check::Mode::Look).await.unwrap().is_clean());
+    }
+}
