@@ -150,18 +150,18 @@ pub(crate) async fn change_own_password(
     caller.require(Capability::ManageProfile)?;
     password_auth(app)?;
     password::check_new(&new)?;
-    let login = caller.login.clone();
-    let name = login.clone();
-    // Before the check: whoever sets another password meanwhile wins.
-    let version = app.db.read(move |c| sessions::account(c, &name)).await?.ok_or(ApiError::NotAuthenticated)?.password_ver;
-    check_password(app, login.clone(), old, address).await.map_err(|error| match error {
+    let checked = check_password(app, caller.login.clone(), old, address).await.map_err(|error| match error {
         ApiError::Forbidden(_) | ApiError::BadRequest(_) => ApiError::Forbidden("This is not the password of now.".to_owned()),
         other => other,
     })?;
     let hash = password::hash(new).await?;
-    let name = login.clone();
-    app.db.write(move |c| sessions::change_password(c, &name, &version, hash)).await?;
-    Ok(open_session(app, login, caller.provider.clone()).await?.token)
+    let opened = app.db.write(move |c| {
+        // By the version that was checked: whoever has set another password meanwhile wins.
+        sessions::change_password(c, &checked.login, &checked.password_ver, hash)?;
+        let account = sessions::account(c, &checked.login)?.ok_or(ApiError::NotAuthenticated)?;
+        sessions::open(c, &account)
+    });
+    Ok(session(app, opened.await?)?.token)
 }
 
 #[post("/auth/request_password_change")]
