@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Size of a sample that is scanned from its file.
-const HUGE: u64 = 64 << 20;
+const HUGE: u64 = 52 << 20;
 /// Memory of its own that the program may have for it: it holds neither the sample nor a million matches.
 const SCAN_MEMORY: u64 = 64 << 20;
 
