@@ -12,11 +12,12 @@ use std::{
 use anyhow::Context as _;
 use karton_rs::{Config, Consumer, Karton, Resource, ServiceSettings, Task};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     classify::{Classification, classify, extension},
-    content::{Content, Need},
+    content::{Content, IN_MEMORY, Need},
     magic::{Detection, detect},
     task::{self, Answer, Found},
     workers::{Tools, Workers},
@@ -38,6 +39,10 @@ pub const INFO: &str = "
     which makes them available for subsystems that receive samples with specific
     type only (e.g. `raw` => `runnable:win32:exe`)
     ";
+
+/// Samples in hand where nobody says how many: one is looked at while another is fetched and a third one answered.
+/// One thread does all the looking, as in the Python service.
+const IN_HAND: usize = 3;
 
 /// The service, ready to start.
 pub struct Classifier {
@@ -61,17 +66,21 @@ impl Classifier {
     /// When the configuration cannot be used, or libmagic has no database.
     pub async fn run(self, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
         let settings = ServiceSettings::from_config(&config, IDENTITY)?;
-        let at_once = settings.concurrency.unwrap_or(1);
-        let workers = Workers::start(at_once, self.rules.as_ref())?;
+        let workers = Workers::start(settings.concurrency.unwrap_or(1), self.rules.as_ref())?;
+        // Rules may take long, and a limit of time counts from when a task is taken: then none is taken ahead.
+        let takes_ahead = self.rules.is_none() && settings.task_timeout.is_none_or(|timeout| timeout.is_zero());
+        let at_once = settings.concurrency.unwrap_or(if takes_ahead { IN_HAND } else { 1 });
         if let Some(rules) = &self.rules {
             tracing::info!("Loaded {} yara classifier rules", rules.count());
         }
         let time = Time::new(settings.task_timeout, at_once, workers.count());
-        let bench = Arc::new(Bench { workers, has_rules: self.rules.is_some(), time });
+        let files = Arc::new(Semaphore::new(workers.count()));
+        let bench = Arc::new(Bench { workers, files, has_rules: self.rules.is_some(), time });
         Consumer::new(IDENTITY)
             .version(VERSION)
             .info(INFO)
             .filters(json!([{"type": "sample", "kind": "raw"}]))
+            .concurrency(at_once)
             .process(move |karton, task| process(karton, task, Arc::clone(&bench)))
             .run(&config, shutdown)
             .await?;
@@ -100,6 +109,8 @@ struct Findings {
 /// What samples are looked at with.
 struct Bench {
     workers: Workers,
+    /// The right to have a large sample on disk: for as many as are looked at.
+    files: Arc<Semaphore>,
     has_rules: bool,
     time: Time,
 }
@@ -130,13 +141,19 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
     let started = Instant::now();
     let sample = task.resource(task::SAMPLE)?;
     let need = if bench.has_rules || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
+    let is_large = sample.size.is_none_or(|size| size > IN_MEMORY);
+    let file = if is_large { Some(Arc::clone(&bench.files).acquire_owned().await?) } else { None };
     let content = Content::fetch(&karton, &sample, need).await?;
     let name = if sample.name.is_empty() { "sample".to_owned() } else { sample.name.clone() };
 
     let task = Arc::new(task);
     let findings = {
         let (task, name, sample, time) = (Arc::clone(&task), name.clone(), sample.clone(), bench.time);
-        let look = move |tools: &mut Tools<'_>| find_out(tools, &task, &name, &sample, &content, time.left(started.elapsed()));
+        let look = move |tools: &mut Tools<'_>| {
+            let findings = find_out(tools, &task, &name, &sample, &content, time.left(started.elapsed()));
+            drop((content, file));
+            findings
+        };
         bench.workers.run(look).await??
     };
     report(&name, &findings);

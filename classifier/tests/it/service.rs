@@ -1,10 +1,12 @@
 //! The service in a pipeline: tasks come through a broker, samples through S3.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use classifier::{IDENTITY, INFO, VERSION, content::IN_MEMORY};
 use karton_rs::{Task, json::Value};
 use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     bed::Bed,
@@ -272,6 +274,51 @@ async fn many_samples_at_once_each_get_their_own_answer() {
         assert_eq!(Value::from(headers), *row.get("headers").unwrap(), "{row}");
         assert_eq!(answer.payload("tags").cloned().unwrap_or_default(), *row.get("tags").unwrap(), "{row}");
         assert_eq!(answer.payload("magic").cloned().unwrap_or_default(), *row.get("payload_magic").unwrap(), "{row}");
+    }
+}
+
+/// Passes connections on to an object store; the first one waits, which `held` tells, until `open` is cancelled.
+async fn gate(store: SocketAddr, held: CancellationToken, open: CancellationToken) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let waits = !held.is_cancelled();
+            held.cancel();
+            let open = open.clone();
+            tokio::spawn(async move {
+                if waits {
+                    open.cancelled().await;
+                }
+                let mut server = TcpStream::connect(store).await.unwrap();
+                // Whoever closes first ends it.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address
+}
+
+/// A sample that is long in coming holds up no other, unless a limit of time asks for one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_are_fetched_ahead_where_none_is_held_up_by_it() {
+    for (task_timeout, order) in [("0", ["b.js", "a.js"]), ("60", ["a.js", "b.js"])] {
+        let mut bed = Bed::start().await;
+        let (held, open) = (CancellationToken::new(), CancellationToken::new());
+        bed.config.set("s3", "address", &gate(bed.s3.addr(), held.clone(), open.clone()).await);
+        bed.config.set("karton", "task_timeout", task_timeout);
+        bed.start_classifier().await;
+        bed.send("a.js", b"1;".to_vec(), |_| {}).await;
+        held.cancelled().await;
+        bed.send("b.js", b"2;".to_vec(), |_| {}).await;
+        if order[0] == "a.js" {
+            // Time enough for the other one, if it were taken.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            open.cancel();
+        }
+        let first = bed.answer().await;
+        open.cancel();
+        assert_eq!([first, bed.answer().await].map(|task| task.resource("sample").unwrap().name), order);
     }
 }
 
