@@ -25,8 +25,8 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
     let mut bed = Bed::start(0, "").await?;
     let stored = samples::store(&bed, samples::kinds()?).await?;
     for _ in 0..plan.runs {
-        for concurrency in [1_usize, 8] {
-            let what = format!("small files, {concurrency} at once");
+        for concurrency in [None, Some(8)] {
+            let what = concurrency.map_or_else(|| "small files".to_owned(), |tasks| format!("small files, {tasks} at once"));
             // The reference has one at a time: it is the same figure.
             if let Some(python) = &plan.python {
                 let start = |bed: &Bed| Process::installed(python, "karton-classifier", &["--config-file", &bed.ini()], bed.folder());
@@ -34,11 +34,14 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
                 SERVICE.measure(&mut bed, report, (Who::Reference, &what), &records, start).await?;
                 answered(&mut bed, &records).await?;
             }
-            let start = |bed: &Bed| Process::service("karton-classifier", bed, concurrency);
+            let start = |bed: &Bed| match concurrency {
+                Some(tasks) => Process::service("karton-classifier", bed, tasks),
+                None => Process::beside("karton-classifier", &["--config-file", &bed.ini()], bed.folder()),
+            };
             let records = records(&stored, FILES);
             SERVICE.measure(&mut bed, report, (Who::Ours, &what), &records, start).await?;
             answered(&mut bed, &records).await?;
-            if concurrency == 1 {
+            if concurrency.is_none() {
                 let mut libmagic = Process::ours(&["peer-detect", &FILES.to_string()], bed.folder())?;
                 let speed = Measured::parse(&libmagic.line().await?)?.rate(FILES);
                 report.add(Figure::new(NAME, what, "files/s", Better::Higher), Who::Floor, speed);
