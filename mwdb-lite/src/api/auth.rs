@@ -139,7 +139,7 @@ pub(crate) async fn use_password_link(app: &App, token: &str, secret: String) ->
     Ok(login)
 }
 
-/// Sets one's own password by the one of now; gives the token of a new session, because all others end.
+/// Sets one's own password by the current one; gives the token of a new session, because all others end.
 /// The API of MWDB knows only links for that, which a server without mail cannot send.
 pub(crate) async fn change_own_password(
     app: &App,
@@ -151,7 +151,7 @@ pub(crate) async fn change_own_password(
     password_auth(app)?;
     password::check_new(&new)?;
     let checked = check_password(app, caller.login.clone(), old, address).await.map_err(|error| match error {
-        ApiError::Forbidden(_) | ApiError::BadRequest(_) => ApiError::Forbidden("This is not the password of now.".to_owned()),
+        ApiError::Forbidden(_) | ApiError::BadRequest(_) => ApiError::Forbidden("This is not your current password.".to_owned()),
         other => other,
     })?;
     let hash = password::hash(new).await?;

@@ -126,7 +126,7 @@ async fn profile(session: Session, app: &State<App>) -> PageResult {
     Page::new(&profile_page(app, &session, None).await?)
 }
 
-/// By the password of now: for who has no link.
+/// By the current password: for who has no link.
 #[post("/profile/password", data = "<form>")]
 async fn change_password(
     actor: Actor,

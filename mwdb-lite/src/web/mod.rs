@@ -7,10 +7,12 @@ mod account;
 mod actions;
 mod assets;
 mod attribute_keys;
+mod diff;
 mod events;
 mod folder;
 mod form;
 mod gate;
+mod graph;
 mod groups;
 mod help_api;
 mod notices;
@@ -58,7 +60,9 @@ fn pages() -> Vec<Route> {
         account::routes(),
         actions::routes(),
         attribute_keys::routes(),
+        diff::routes(),
         events::routes(),
+        graph::routes(),
         groups::routes(),
         help_api::routes(),
         object::routes(),

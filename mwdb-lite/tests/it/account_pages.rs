@@ -7,7 +7,7 @@ use crate::harness::{ADMIN, PASSWORD, Server};
 use crate::pages::{Browser, Shown};
 
 #[tokio::test]
-async fn who_knows_the_password_of_now_sets_another_and_stays_logged_in() {
+async fn who_knows_the_current_password_sets_another_and_stays_logged_in() {
     let server = Server::start().await;
     let admin = server.admin().await;
     let key = admin.post("user/admin/api_key", json!({"name": "k"})).await.ok()["token"].as_str().unwrap().to_owned();
@@ -15,7 +15,7 @@ async fn who_knows_the_password_of_now_sets_another_and_stays_logged_in() {
     browser.get("/profile").await.page(200).has("action=\"/profile/password\"");
     let new = "another password of the test";
     let form = |old: &'static str, new: &'static str, again: &'static str| [("old", old), ("password", new), ("again", again)];
-    browser.post("/profile/password", &form("wrong", new, new)).await.page(403).has("not the password of now").has("API keys");
+    browser.post("/profile/password", &form("wrong", new, new)).await.page(403).has("not your current password").has("API keys");
     browser.post("/profile/password", &form(PASSWORD, new, "x")).await.page(400).has("differ");
     browser.post("/profile/password", &form(PASSWORD, "short", "short")).await.page(400).has("too short");
     admin.get("auth/validate").await.ok();
@@ -33,7 +33,7 @@ async fn who_knows_the_password_of_now_sets_another_and_stays_logged_in() {
 }
 
 #[tokio::test]
-async fn guesses_of_the_password_of_now_are_slowed_down_and_it_needs_the_right() {
+async fn guesses_of_the_current_password_are_slowed_down_and_it_needs_the_right() {
     let server = Server::with(|config| config.max_failed_logins = 2).await;
     let admin = server.admin().await;
     server.user(&admin, "alice", &[]).await;

@@ -43,6 +43,7 @@ mod pages;
 mod permissions;
 mod push;
 mod register_pages;
+mod relation_pages;
 mod robust;
 mod search;
 mod search_pages;

@@ -63,7 +63,7 @@ pub(crate) struct SetPasswordPage {
 #[template(path = "profile.html")]
 pub(crate) struct ProfilePage {
     pub(crate) frame: Frame,
-    /// The viewer may set the password by the one of now.
+    /// The viewer may set the password by the current one.
     pub(crate) sets_password: bool,
     /// A link to set the password can be mailed.
     pub(crate) mails: bool,

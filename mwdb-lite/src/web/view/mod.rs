@@ -4,9 +4,11 @@
 //! only as [`text::Text`] or [`text::Block`]. So a page can be rendered, and tested, from made-up data.
 
 pub(crate) mod account;
+pub(crate) mod diff;
 pub(crate) mod frame;
 #[cfg(test)]
 mod gallery;
+pub(crate) mod graph;
 pub(crate) mod help_api;
 pub(crate) mod links;
 pub(crate) mod object;

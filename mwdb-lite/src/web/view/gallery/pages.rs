@@ -5,7 +5,9 @@ use askama::Template;
 use super::{
     super::{
         account::{Group as AccountGroup, LoginPage, ProfilePage, RecoverPage, RegisterPage, SetPasswordPage},
+        diff::{DiffPage, Line, Outcome, Side},
         frame::{Frame, Section},
+        graph::{Drawn, GraphPage, draw},
         help_api::{Group, HelpApiPage, Request},
         object::{AnalysesPage, AnalysisBox, AttributeKey, ConfigEntry, Content, Draft, EntryValue, ObjectPage, RemovePage, Rights},
         parts::Kind,
@@ -48,6 +50,15 @@ fn typed(source: Source) -> Typed {
         blob_type: text("raw"),
         content: text("content"),
     }
+}
+
+fn diff(source: Source, outcome: Outcome) -> String {
+    render(&DiffPage {
+        frame: source.frame_without_notice(Section::Blobs),
+        left: Side { id: digest(1), name: source.text("one") },
+        right: Side { id: digest(2), name: source.text("two") },
+        outcome,
+    })
 }
 
 fn upload(source: Source, kind: Kind) -> String {
@@ -251,6 +262,41 @@ fn objects(source: Source) -> Vec<Named> {
                 ..object(source, Kind::Blob, Content::Blob(source.block("content")))
             }),
         ),
+        (
+            "graph",
+            render(&GraphPage {
+                frame: source.frame_without_notice(Section::Files),
+                kind: Kind::File,
+                id: digest(1),
+                title: text("a.exe"),
+                drawing: draw(
+                    (0..9)
+                        .map(|at| Drawn {
+                            kind: [Kind::File, Kind::Config, Kind::Blob][at % 3],
+                            id: digest(at + 1),
+                            name: text("invoice.exe"),
+                            tag: Some(text("emotet")),
+                            level: [0, -1, 1, 1, 1, 2, 2, 2, -2][at],
+                            more: at % 4 == 3,
+                        })
+                        .collect(),
+                    &[(1, 0), (0, 2), (0, 3), (0, 4), (2, 5), (3, 6), (4, 7), (8, 1), (8, 0)],
+                ),
+                clipped: true,
+            }),
+        ),
+        (
+            "diff",
+            diff(
+                source,
+                Outcome::Lines {
+                    lines: vec![Line::Place(4, 5), Line::Kept(text("same")), Line::Gone(text("old")), Line::New(text("new"))],
+                    clipped: true,
+                },
+            ),
+        ),
+        ("diff-same", diff(source, Outcome::Same)),
+        ("diff-large", diff(source, Outcome::TooLarge)),
         (
             "older-analyses",
             render(&AnalysesPage {
