@@ -8,10 +8,12 @@ use super::{
     form::Form,
     notices::Done,
     respond::{Page, PageResult, SeeOther, see_other},
+    rich,
     settings::{Admin, AdminActor, fields},
     view::{
         frame::Section,
         settings::{AttributePage, AttributeRights},
+        text::Text,
     },
 };
 use crate::{
@@ -53,8 +55,14 @@ async fn page(key: String, admin: Admin, app: &State<App>) -> PageResult {
     let (definition, rights) = found.await?;
     let rights =
         rights.into_iter().map(|right| AttributeRights { group: right.group_name, can_read: right.can_read, can_set: right.can_set });
+    let example = (!definition.rich_template.is_empty()).then(|| {
+        // JSON where it is JSON, as the form of a value would take it either way.
+        let value = Value::parse(&definition.example_value).unwrap_or_else(|_| definition.example_value.as_str().into());
+        rich::render(&definition.rich_template, &definition.key, &value).map_err(Text::from)
+    });
     Page::new(&AttributePage {
         frame: admin.0.frame(app, Section::Settings),
+        example,
         key: definition.key,
         label: definition.label.into(),
         description: definition.description.into(),

@@ -22,6 +22,7 @@ mod quick_queries;
 mod recent;
 mod register;
 mod respond;
+mod rich;
 mod session;
 mod settings;
 mod shown;

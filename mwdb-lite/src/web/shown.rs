@@ -6,16 +6,19 @@
 use karton_rs::json::{Map, Value};
 use serde::Serialize;
 
-use super::view::{
-    links,
-    object::{
-        Analysis, Attribute, Comment, ConfigEntry, Content, Crash, Crashes as ShownCrashes, Detail, EntryValue, ObjectLink, ServiceWork,
-        Share, State, Value as Shown,
+use super::{
+    rich,
+    view::{
+        links,
+        object::{
+            Analysis, Attribute, Comment, ConfigEntry, Content, Crash, Crashes as ShownCrashes, Detail, EntryValue, ObjectLink,
+            ServiceWork, Share, State, Value as Shown,
+        },
+        parts::{Hash, Kind, ObjectRef, Tag},
+        recent::Row,
+        text::{Block, Characters, Size, Text},
+        time::Moment,
     },
-    parts::{Hash, Kind, ObjectRef, Tag},
-    recent::Row,
-    text::{Block, Characters, Size, Text},
-    time::Moment,
 };
 use crate::{
     db::analyses::AnalysisRow,
@@ -251,7 +254,10 @@ pub(super) fn attributes(object: &Value, definitions: &Value, removable: bool) -
         let key = text(attribute, "key");
         let definition = definitions.iter().find(|definition| text(definition, "key") == key);
         let template = definition.map(|definition| text(definition, "url_template")).unwrap_or_default();
+        let rich = definition.map(|definition| text(definition, "rich_template")).filter(|template| !template.is_empty());
         Attribute {
+            // A template that cannot be followed leaves the value as it is; its own page tells why.
+            rich: rich.and_then(|template| rich::render(&template, &key, &value).ok()),
             id: attribute.get("id").and_then(Value::as_number).and_then(karton_rs::json::Number::as_i64).unwrap_or(0),
             key: key.into(),
             label: definition.map(|definition| text(definition, "label")).unwrap_or_default().into(),

@@ -191,3 +191,29 @@ async fn sharing_with_third_parties_is_shown_and_allowed_once() {
     browser.get(&format!("/file/{file}")).await.page(200).lacks(&action);
     browser.post(&action, &[]).await.page(404);
 }
+
+#[tokio::test]
+async fn an_attribute_is_shown_as_its_template_says_and_the_value_stays_text() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("content").await);
+    let template = "**{{value.host}}** [look up](https://cases.test/{{value.host}})\n{{#value.ports}}\n- {{.}}\n{{/value.ports}}";
+    let key = json!({"key": "c2", "label": "", "description": "", "hidden": false, "rich_template": template, "example_value": "{\"host\": \"example\"}"});
+    admin.post("attribute", key).await.ok();
+    let value = json!({"host": "<b>*evil*</b>", "ports": [443, "[x](http://evil.test)"]});
+    admin.post(&format!("file/{file}/attribute"), json!({"key": "c2", "value": value})).await.ok();
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let page = browser.get(&format!("/file/{file}")).await;
+    page.page(200)
+        .has("<strong>&lt;b&gt;*evil*&lt;/b&gt;</strong>")
+        .has("href=\"https://cases.test/%3Cb%3E%2Aevil%2A%3C%2Fb%3E\"")
+        .has("<li>443</li><li>[x](http://evil.test)</li>")
+        .has("As it is stored")
+        .lacks("<b>*evil")
+        .lacks("href=\"http://evil");
+    browser.get("/settings/attribute/c2").await.page(200).has("<strong>example</strong>");
+    // One that cannot be followed leaves the value as it is, and its page tells why.
+    admin.put("attribute/c2", json!({"rich_template": "{{#value}}"})).await.ok();
+    browser.get(&format!("/file/{file}")).await.page(200).has("&quot;host&quot;").lacks("class=\"rich\"");
+    browser.get("/settings/attribute/c2").await.page(200).has("cannot be followed").has("does not end");
+}

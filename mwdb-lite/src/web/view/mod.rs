@@ -15,6 +15,7 @@ pub(crate) mod object;
 pub(crate) mod parts;
 pub(crate) mod preview;
 pub(crate) mod recent;
+pub(crate) mod rich;
 pub(crate) mod search_help;
 pub(crate) mod settings;
 pub(crate) mod simple;

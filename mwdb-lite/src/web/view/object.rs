@@ -6,6 +6,7 @@ use super::{
     frame::{Frame, Section},
     parts::{Hash, Kind, ObjectRef, Tag},
     preview::{Body, Look, Preview},
+    rich::Rich,
     text::{Block, Characters, Size, Text},
     time::Moment,
 };
@@ -132,6 +133,8 @@ pub(crate) struct Attribute {
     pub(crate) label: Text,
     /// The text of a string, JSON of anything else.
     pub(crate) value: Block,
+    /// The value in the form that the key gives it.
+    pub(crate) rich: Option<Rich>,
     /// Address made from the template of the key; only `http` and `https` get here.
     pub(crate) href: Option<String>,
     pub(crate) removable: bool,

@@ -5,6 +5,7 @@ use askama::Template;
 use super::{
     account::KeyList,
     frame::{Frame, Section},
+    rich::Rich,
     text::Text,
     time::Moment,
 };
@@ -123,6 +124,8 @@ pub(crate) struct AttributePage {
     pub(crate) url_template: Text,
     pub(crate) rich_template: Text,
     pub(crate) example_value: Text,
+    /// What the rich template makes of the example, or what is wrong with it.
+    pub(crate) example: Option<Result<Rich, Text>>,
     pub(crate) hidden: bool,
     pub(crate) rights: Vec<AttributeRights>,
 }

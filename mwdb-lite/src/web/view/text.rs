@@ -80,7 +80,7 @@ impl FastWritable for Text {
 impl HtmlSafe for Text {}
 
 /// Untrusted text of several lines, for `<pre>`: bounded, line breaks and tabs are kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Block {
     text: String,
     /// Not all of it is here.

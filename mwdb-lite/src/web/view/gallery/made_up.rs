@@ -9,6 +9,7 @@ use super::super::{
     },
     parts::{Hash, Kind, ObjectRef, Tag},
     recent::{Found, Place, RecentPage, Row, SavedQuery},
+    rich::Rich,
     settings::CapabilityBox,
     text::{Block, Characters, Size, Text},
     time::Moment,
@@ -54,6 +55,26 @@ impl Source {
     pub(super) fn frame_without_notice(self, section: Section) -> Frame {
         Frame { notice: None, ..self.frame(section) }
     }
+}
+
+/// Formatted text with everything that there is.
+pub(super) fn rich(source: Source) -> Rich {
+    use super::super::rich::{Block, Inline};
+    let text = |text| Inline::Text(source.text(text));
+    Rich(vec![
+        Block::Heading(1, vec![text("Calls home")]),
+        Block::Paragraph(vec![
+            Inline::Strong(vec![text("198.51.100.7")]),
+            Inline::Break,
+            Inline::Link("https://example.test/".to_owned(), vec![text("look it up")]),
+            Inline::NoLink(vec![text("or not")], source.text("http://evil.test/")),
+            Inline::Code(source.text("443")),
+        ]),
+        Block::List { ordered: false, items: vec![vec![text("one")], vec![Inline::Emphasis(vec![text("two")])]] },
+        Block::Table { head: vec![vec![text("Host")]], rows: vec![vec![vec![text("a")]]] },
+        Block::Code(source.block("code")),
+        Block::Rule,
+    ])
 }
 
 pub(super) fn digest(seed: usize) -> String {
@@ -228,6 +249,7 @@ pub(super) fn object(source: Source, kind: Kind, content: Content) -> ObjectPage
                 key: source.text("source"),
                 label: source.text("Source"),
                 value: source.block("honeypot-7"),
+                rich: None,
                 href: None,
                 removable: true,
             },
@@ -236,7 +258,17 @@ pub(super) fn object(source: Source, kind: Kind, content: Content) -> ObjectPage
                 key: source.text("report"),
                 label: Text::default(),
                 value: source.block("{\n  \"a\": [1, null]\n}"),
+                rich: None,
                 href: Some("https://example.test/?q=\"'<>".to_owned()),
+                removable: true,
+            },
+            Attribute {
+                id: 3,
+                key: source.text("c2"),
+                label: Text::default(),
+                value: source.block("198.51.100.7"),
+                rich: Some(rich(source)),
+                href: None,
                 removable: true,
             },
         ],

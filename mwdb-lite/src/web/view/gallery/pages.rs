@@ -20,7 +20,7 @@ use super::{
         text::Size,
         upload::{AttributeDraft, Typed, UploadPage},
     },
-    made_up::{Source, analyses, capabilities, digest, keys, list, minutes_ago, object},
+    made_up::{Source, analyses, capabilities, digest, keys, list, minutes_ago, object, rich},
 };
 
 type Named = (&'static str, String);
@@ -456,6 +456,7 @@ fn accounts(source: Source) -> Vec<Named> {
                 url_template: text("https://example.test/$value"),
                 rich_template: text("**{{value}}**"),
                 example_value: text("feed"),
+                example: Some(Ok(rich(source))),
                 hidden: true,
                 rights: vec![AttributeRights { group: "public".to_owned(), can_read: true, can_set: false }],
             }),
