@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     hex,
-    json::{Value, python_text},
+    json::{Key, Value, python_text},
 };
 
 /// The hash of a config: 64 lower-case hexadecimal digits.
@@ -27,7 +27,7 @@ pub fn config_dhash(config: &Value) -> String {
     match config {
         Value::Array(items) => hash_of_sorted(items.iter().map(config_dhash).collect()),
         Value::Object(map) => {
-            let pair = |(key, value): (&String, &Value)| hash_of_sorted(vec![sha256(key), sha256(&config_dhash(value))]);
+            let pair = |(key, value): (&Key, &Value)| hash_of_sorted(vec![sha256(key.spelled()), sha256(&config_dhash(value))]);
             hash_of_sorted(map.iter().map(pair).collect())
         }
         scalar => sha256(&python_text(scalar)),

@@ -112,10 +112,7 @@ impl<'a> Fields<'a> {
 /// Calls `each` with the members of an object. None when it is no object, or a name is written with escapes.
 fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
     let mut plain = true;
-    let members = RawObject::each(text, |name, value| match name {
-        Cow::Borrowed(name) => each(name, value),
-        Cow::Owned(_) => plain = false,
-    });
+    let members = RawObject::each(text, |name, value| if name.contains('\\') { plain = false } else { each(name, value) });
     (members.is_ok() && plain).then_some(())
 }
 

@@ -79,7 +79,7 @@ fn connection_names_carry_the_service_information() {
         });
         let expected = case.output.get("consumers").unwrap().as_object().unwrap();
         let expected: BTreeMap<String, usize> =
-            expected.iter().map(|(k, v)| (k.clone(), usize::try_from(v.as_number().unwrap().as_u64().unwrap()).unwrap())).collect();
+            expected.iter().map(|(k, v)| (k.to_string(), usize::try_from(v.as_number().unwrap().as_u64().unwrap()).unwrap())).collect();
         assert_eq!(consumers, expected);
         let services: Vec<Value> = names
             .iter()

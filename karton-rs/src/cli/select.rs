@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Glimpse, keys, read_task},
-    json::{Map, Value},
+    json::{Key, Map, Value},
     task::{Task, TaskState, now},
 };
 
@@ -187,8 +187,8 @@ pub(super) fn summary(task: &Task, now: f64) -> Value {
 /// Headers in one line, those that tell most first.
 pub(super) fn headers_line(headers: &Map) -> String {
     const FIRST: [&str; 4] = ["type", "kind", "stage", "platform"];
-    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
-    let mut headers: Vec<_> = headers.iter().filter(|(name, _)| !matches!(name.as_str(), "receiver" | "origin")).collect();
+    let place = |name: &Key| FIRST.iter().position(|first| *name == *first).unwrap_or(FIRST.len());
+    let mut headers: Vec<_> = headers.iter().filter(|(name, _)| !matches!(name.as_str(), Some("receiver" | "origin"))).collect();
     headers.sort_by(|(a, _), (b, _)| (place(a), a).cmp(&(place(b), b)));
     headers.into_iter().map(|(name, value)| format!("{name}={}", one_word(value))).collect::<Vec<_>>().join(" ")
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Resource,
     backend::Backend,
-    json::{Map, Value},
+    json::{Key, Map, Value},
     task::{Task, TaskState, now},
 };
 
@@ -55,7 +55,7 @@ fn print(out: &mut Out, task: &Task, place: &str) -> std::io::Result<()> {
     let since = values::age(now() - task.last_update());
     field("updated", &format!("{}, {since} ago", values::moment(task.last_update())))?;
     let persistent = task.headers_persistent();
-    let mark = |name: &str| if persistent.contains_key(name) { " (persistent)" } else { "" };
+    let mark = |name: &Key| if persistent.contains_key(name) { " (persistent)" } else { "" };
     section(out, "headers", task.headers(), &mark)?;
     section(out, "payload", task.payloads(), &|_| "")?;
     let hidden: Map = task
@@ -75,17 +75,17 @@ fn print(out: &mut Out, task: &Task, place: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-fn section(out: &mut Out, title: &str, entries: &Map, mark: &dyn Fn(&str) -> &'static str) -> std::io::Result<()> {
+fn section(out: &mut Out, title: &str, entries: &Map, mark: &dyn Fn(&Key) -> &'static str) -> std::io::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
     out.line(out.paint(Style::Bold, title))?;
-    let mut names: Vec<&String> = entries.keys().collect();
+    let mut names: Vec<&Key> = entries.keys().collect();
     names.sort();
-    let widest = names.iter().map(|name| escape(name).chars().count()).max().unwrap_or(0).min(30);
+    let widest = names.iter().map(|name| escape(name.spelled()).chars().count()).max().unwrap_or(0).min(30);
     for name in names {
         let room = if out.is_terminal() { super::output::terminal_width().saturating_sub(widest + 4) } else { ENTRY_LENGTH };
-        let shown = escape(name);
+        let shown = escape(name.spelled());
         let value = shorten(&entries[name], room.clamp(LEAST_ENTRY, ENTRY_LENGTH));
         out.line(format!("  {}  {value}{}", out.paint(Style::Cyan, &format!("{shown:<widest$}")), mark(name)))?;
     }

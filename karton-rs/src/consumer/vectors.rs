@@ -26,7 +26,11 @@ fn config(case: &Case, port: u16) -> Config {
     let file = format!("[redis]\nhost = 127.0.0.1\nport = {port}\n[s3]\naddress = http://s\naccess_key = a\nsecret_key = s\n");
     let mut config = Config::from_parts(&[("k", &file)], []).unwrap();
     for (section, options) in case.input.get("config").and_then(Value::as_object).into_iter().flatten() {
-        options.as_object().unwrap().iter().for_each(|(option, value)| config.set(section, option, value.as_str().unwrap()));
+        options
+            .as_object()
+            .unwrap()
+            .iter()
+            .for_each(|(option, value)| config.set(section.spelled(), option.spelled(), value.as_str().unwrap()));
     }
     config
 }

@@ -12,7 +12,7 @@ use super::{
     view::text_of,
     wildcard::Wildcard,
 };
-use crate::json::Value;
+use crate::json::{Key, Value};
 
 /// JSON levels of one rule's condition; deeper filters are refused, so that evaluation fits any stack.
 const MAX_DEPTH: usize = 100;
@@ -29,7 +29,7 @@ pub(super) enum Condition {
 /// One member of an object condition.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) key: Box<str>,
+    pub(super) key: Key,
     pub(super) presence: Option<Presence>,
     pub(super) action: Action,
 }
@@ -163,17 +163,17 @@ fn entries(value: &Value, depth: usize) -> Result<Vec<Entry>, FilterError> {
 }
 
 impl Entry {
-    pub(super) fn compile(key: &str, sub: &Value, depth: usize) -> Result<Self, FilterError> {
+    pub(super) fn compile(key: &Key, sub: &Value, depth: usize) -> Result<Self, FilterError> {
         let exists = sub.as_object().and_then(|map| map.get("$exists").map(|wanted| (wanted, map.len() == 1)));
         let mut presence = None;
         if let Some((wanted, only)) = exists {
-            if key.contains('.') {
+            if key.spelled().contains('.') {
                 let action = Action::PathExists { steps: steps(key), wanted: is_true(wanted) };
                 return Ok(Self { key: key.into(), presence: None, action });
             }
             presence = Some(Presence { wanted: wanted.clone(), only });
         }
-        let action = match key.strip_prefix('$') {
+        let action = match key.spelled().strip_prefix('$') {
             Some(name) => Action::Operator(Operator::compile(name, sub, depth)?),
             None => Action::Path { steps: steps(key), condition: Condition::compile(sub, depth)? },
         };
@@ -181,7 +181,7 @@ impl Entry {
     }
 
     /// A key that must match a wildcard.
-    pub(super) fn wildcard(key: &str, pattern: &str) -> Self {
+    pub(super) fn wildcard(key: &Key, pattern: &str) -> Self {
         let entry = Self { key: "$regex".into(), presence: None, action: Action::Operator(Operator::Wildcard(Wildcard::new(pattern))) };
         let action = Action::Path { steps: steps(key), condition: Condition::Entries(vec![entry]) };
         Self { key: key.into(), presence: None, action }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::json::Key;
+
 /// How Karton's reference implementation takes an error.
 ///
 /// ```
@@ -52,8 +54,8 @@ impl FilterError {
     }
 
     /// Adds the key on the way out.
-    pub(super) fn inside(mut self, key: &str) -> Self {
-        self.path.push(shorten(key));
+    pub(super) fn inside(mut self, key: &Key) -> Self {
+        self.path.push(shorten(key.spelled()));
         self
     }
 

@@ -13,7 +13,7 @@ use super::{
     path::{ExistsFault, Stop, exists, extract},
     view::{Item, View},
 };
-use crate::json::Value;
+use crate::json::{Key, Value};
 
 type Outcome = Result<bool, FilterError>;
 
@@ -100,23 +100,21 @@ fn entry_outcome(entry: &Entry, view: View<'_>, budget: &Budget) -> Outcome {
 }
 
 /// What `$exists` asks: key of an object, member of a list, part of a string.
-fn is_present(key: &str, view: View<'_>, budget: &Budget) -> Outcome {
+fn is_present(key: &Key, view: View<'_>, budget: &Budget) -> Outcome {
     if let Some(map) = view.map() {
         return Ok(map.contains_key(key));
     }
     if let Some(list) = view.list() {
-        for member in list.iter() {
-            budget.spend(1)?;
-            if member.text().is_some_and(|text| text == key) {
-                return Ok(true);
-            }
-        }
-        return Ok(false);
+        let wanted = Value::from(key);
+        return any(list.iter(), |member| Ok(member.equals(&wanted, budget)?));
     }
     match view.text() {
         Some(text) => {
             budget.spend(text.len() / 16)?;
-            Ok(text.contains(key))
+            Ok(match key {
+                Key::Text(key) => text.contains(key.as_str()),
+                Key::Unpaired(key) => view.has_unpaired(key),
+            })
         }
         None => Err(other(format!("$exists on {}", describe(view)))),
     }

@@ -4,7 +4,7 @@
 //! same order with the same budget.
 
 use super::{Filters, Rule, budget::Budget, error::FilterError, eval, view::View};
-use crate::json::{Map, Value};
+use crate::json::{Key, Map, Value};
 
 /// What filters say about headers, and why.
 ///
@@ -78,8 +78,8 @@ impl Filters {
 }
 
 fn explain_rule(rule: &Rule, source: Option<&Map>, headers: &Map, budget: &Budget) -> Result<RuleOutcome, FilterError> {
-    let condition = |key: &str| ConditionOutcome {
-        header: key.to_owned(),
+    let condition = |key: &Key| ConditionOutcome {
+        header: key.to_string(),
         wanted: source.and_then(|source| source.get(key)).cloned().unwrap_or_default(),
         actual: actual(headers, key),
     };
@@ -98,13 +98,14 @@ fn explain_rule(rule: &Rule, source: Option<&Map>, headers: &Map, budget: &Budge
 
 /// What stands under a key or a path of keys. Paths through lists have many ends: then what stands
 /// under their first step is shown.
-fn actual(headers: &Map, key: &str) -> Option<Value> {
-    let mut steps = key.split('.');
-    let first = headers.get(steps.next()?)?;
-    let end = steps.try_fold(first, |value, step| if matches!(value, Value::Array(_)) { Err(()) } else { value.get(step).ok_or(()) });
+fn actual(headers: &Map, key: &Key) -> Option<Value> {
+    let steps = key.split();
+    let (first, rest) = steps.split_first()?;
+    let first = headers.get(first)?;
+    let end = rest.iter().try_fold(first, |value, step| value.as_object().and_then(|map| map.get(step)).ok_or(()));
     match end {
         Ok(value) => Some(value.clone()),
-        Err(()) if key.contains('.') && contains_list(first) => Some(first.clone()),
+        Err(()) if !rest.is_empty() && contains_list(first) => Some(first.clone()),
         Err(()) => None,
     }
 }

@@ -22,10 +22,10 @@ pub use self::explain::{ConditionOutcome, Explanation, RuleOutcome};
 use self::{
     budget::Budget,
     condition::{Entry, kind_of},
-    view::View,
+    view::{View, text_of},
     wildcard::is_wildcard,
 };
-use crate::json::{Map, Value};
+use crate::json::{Key, Map, Value};
 
 /// The filters of a bind: a list of rules, compiled.
 ///
@@ -147,12 +147,9 @@ impl Rule {
         };
         let mut compiled = Self { positive: Vec::new(), negative: Vec::new() };
         for (key, value) in members {
-            let (side, entry) = match value {
-                Value::String(text) => match text.strip_prefix('!') {
-                    Some(text) => (&mut compiled.negative, text_entry(key, text)),
-                    None => (&mut compiled.positive, text_entry(key, text)),
-                },
-                _ => (&mut compiled.positive, Entry::compile(key, value, 0)),
+            let (side, entry) = match after_negation(value) {
+                Some(text) => (&mut compiled.negative, entry(key, &text)),
+                None => (&mut compiled.positive, entry(key, value)),
             };
             side.push(entry.map_err(|error| error.inside(key).in_rule(index))?);
         }
@@ -174,16 +171,26 @@ impl Rule {
     }
 }
 
-/// A key with a literal text or a wildcard.
-fn text_entry(key: &str, text: &str) -> Result<Entry, FilterError> {
-    if !is_wildcard(text) {
-        return Entry::compile(key, &Value::from(text), 0);
+/// What stands behind the `!` of a text that begins with one.
+fn after_negation(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(text) => text.strip_prefix('!').map(Value::from),
+        // In JSON text it stands for itself.
+        Value::Unpaired(json) => json.strip_prefix("\"!").map(|rest| Value::Unpaired(format!("\"{rest}").into())),
+        _ => None,
     }
-    if key.starts_with('$') {
+}
+
+/// A key with a condition, which may be a wildcard.
+fn entry(key: &Key, value: &Value) -> Result<Entry, FilterError> {
+    let Some(text) = text_of(value).filter(|text| is_wildcard(text)) else {
+        return Entry::compile(key, value, 0);
+    };
+    if key.spelled().starts_with('$') {
         // An operator on all headers. Its operand is an object then, which no operator can hold
         // against an object with another outcome than the pattern's own text would give.
-        let operand = Map::from_iter([("$regex".to_owned(), Value::from(text))]);
+        let operand = Map::from_iter([("$regex", value.clone())]);
         return Entry::compile(key, &Value::Object(operand), 0);
     }
-    Ok(Entry::wildcard(key, text))
+    Ok(Entry::wildcard(key, &text))
 }

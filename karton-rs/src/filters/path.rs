@@ -8,11 +8,12 @@ use super::{
     python_regex::tables,
     view::{Item, View},
 };
+use crate::json::Key;
 
 /// One step of a path.
 #[derive(Debug)]
 pub(super) struct Step {
-    text: Box<str>,
+    key: Key,
     /// The step as an index into lists, the way `int` reads it.
     index: Option<i64>,
     /// Python's `str.isdigit`.
@@ -20,8 +21,9 @@ pub(super) struct Step {
 }
 
 /// Splits a key.
-pub(super) fn steps(key: &str) -> Box<[Step]> {
-    key.split('.').map(|text| Step { text: text.into(), index: python_int(text), is_digit: is_digit(text) }).collect()
+pub(super) fn steps(key: &Key) -> Box<[Step]> {
+    let step = |key: Key| Step { index: key.as_str().and_then(python_int), is_digit: key.as_str().is_some_and(is_digit), key };
+    key.split().into_iter().map(step).collect()
 }
 
 /// Why a path gave no value.
@@ -53,7 +55,7 @@ pub(super) fn extract<'v>(view: View<'v>, path: &[Step], budget: &Budget) -> Res
         let members: Result<_, _> = list.iter().map(|member| extract(member, path, budget)).collect();
         return Ok(Item::List(members?));
     }
-    match view.map().and_then(|map| map.get(&*step.text)) {
+    match view.map().and_then(|map| map.get(&step.key)) {
         Some(value) => extract(View::Value(value), rest, budget),
         None => Ok(Item::Missing),
     }
@@ -107,7 +109,7 @@ pub(super) fn exists(view: View<'_>, path: &[Step], budget: &Budget) -> Result<b
                 None => return Ok(false),
             }
         } else {
-            match view.map().and_then(|map| map.get(&*step.text)) {
+            match view.map().and_then(|map| map.get(&step.key)) {
                 Some(value) => view = View::Value(value),
                 None => return Ok(false),
             }

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, cmp::Ordering};
 
 use super::budget::{Budget, OutOfBudget};
-use crate::json::{Map, Number, Value, python_literal, python_text};
+use crate::json::{Map, Number, Value, code_points, lossy_text, python_literal, python_text};
 
 /// A value to look at.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +116,13 @@ impl<'v> View<'v> {
         }
     }
 
+    /// Whether a text holds another one, which is not Unicode and given by its JSON text.
+    pub(super) fn has_unpaired(self, wanted: &str) -> bool {
+        let View::Value(Value::Unpaired(json)) = self else { return false };
+        let wanted = code_points(wanted);
+        code_points(json).windows(wanted.len()).any(|part| part == wanted)
+    }
+
     /// A number, or a boolean as one.
     pub(super) fn number(self) -> Option<Cow<'v, Number>> {
         match self {
@@ -182,8 +189,8 @@ fn eat_literal(view: View<'_>, rest: &mut &str, budget: &Budget) -> Result<bool,
     if let Some(map) = view.map() {
         return eat_members(map.len(), "{", "}", rest, |index, rest| {
             let Some((key, value)) = map.get_index(index) else { return Ok(false) };
-            budget.spend(key.len() / 16)?;
-            let key = python_literal(&Value::String(key.clone()));
+            budget.spend(key.spelled().len() / 16)?;
+            let key = python_literal(&Value::from(key));
             Ok(eat(&key, rest) && eat(": ", rest) && eat_literal(View::Value(value), rest, budget)?)
         });
     }
@@ -248,7 +255,7 @@ fn cost(value: &Value) -> usize {
 pub(super) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Unpaired(json) => Some(Cow::Owned(replace_surrogates(json))),
+        Value::Unpaired(json) => Some(Cow::Owned(lossy_text(json))),
         _ => None,
     }
 }
@@ -259,37 +266,6 @@ fn number_of(value: &Value) -> Option<Cow<'_, Number>> {
         Value::Bool(flag) => Some(Cow::Owned(Number::from(i64::from(*flag)))),
         _ => None,
     }
-}
-
-/// Reads canonical JSON text of a string, every lone surrogate becoming U+FFFD.
-fn replace_surrogates(json: &str) -> String {
-    let mut units: Vec<u16> = Vec::new();
-    let content = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(json);
-    let mut characters = content.chars();
-    while let Some(character) = characters.next() {
-        let unit = match character {
-            '\\' => match characters.next() {
-                Some('u') => {
-                    let hex: String = characters.by_ref().take(4).collect();
-                    u16::from_str_radix(&hex, 16).unwrap_or(0xfffd)
-                }
-                Some('b') => 8,
-                Some('f') => 12,
-                Some('n') => 10,
-                Some('r') => 13,
-                Some('t') => 9,
-                Some(other) => u16::try_from(u32::from(other)).unwrap_or(0xfffd),
-                None => 0xfffd,
-            },
-            other => {
-                let mut buffer = [0; 2];
-                units.extend_from_slice(other.encode_utf16(&mut buffer));
-                continue;
-            }
-        };
-        units.push(unit);
-    }
-    String::from_utf16_lossy(&units)
 }
 
 #[cfg(test)]

@@ -61,15 +61,15 @@ async fn an_analysis_is_what_the_newest_reference_makes_of_it() {
             assert_eq!(crashed.map(|task| task.uid().to_owned()).collect::<BTreeSet<_>>(), uids(expected, "crashed"), "{root}");
             // Of the reference's grouping of all tasks, the queues in which something is pending.
             let pending = uids(expected, "pending");
-            let groups = expected.get("pending_queues").unwrap().as_object().unwrap().keys();
-            let busy = groups.filter(|queue| !uids(expected.get("pending_queues").unwrap(), queue).is_disjoint(&pending)).cloned();
+            let groups = expected.get("pending_queues").unwrap().as_object().unwrap().keys().map(ToString::to_string);
+            let busy = groups.filter(|queue| !uids(expected.get("pending_queues").unwrap(), queue).is_disjoint(&pending));
             assert_eq!(analysis.processing_in().into_keys().collect::<BTreeSet<_>>(), busy.collect(), "{root}");
         }
         // The lists of a whole state are made by consoles; who is online is read here.
         let online = inspect.online_consumers().await.unwrap();
         for (identity, queue) in expected.get("queues").unwrap().as_object().unwrap() {
             let count = queue.get("online").unwrap().as_number().unwrap().as_u64().unwrap();
-            assert_eq!(online.get(identity).copied().unwrap_or(0) as u64, count, "{identity}");
+            assert_eq!(online.get(identity.spelled()).copied().unwrap_or(0) as u64, count, "{identity}");
         }
     }
 }

@@ -3,8 +3,11 @@
 //! Karton records are made by Python: they may hold integers of any size, `NaN`, and strings with
 //! lone surrogates, none of which `serde_json` can carry. The one rule: **what was read is written
 //! back unchanged in meaning**. Numbers keep their literal text; a string that is not Unicode keeps
-//! its JSON text ([`Value::Unpaired`]). See `spec/karton-protocol.md` §4.1 and §4.4.
+//! its JSON text ([`Value::Unpaired`], [`Key::Unpaired`]). See `spec/karton-protocol.md` §4.1 and §4.4.
 
+mod escapes;
+mod key;
+mod map;
 mod number;
 mod parse;
 mod python;
@@ -12,19 +15,19 @@ mod write;
 
 use std::fmt;
 
-use indexmap::IndexMap;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use escapes::code_points;
+pub use escapes::lossy_text;
+pub use key::Key;
+pub use map::Map;
 pub use number::Number;
 pub(crate) use parse::string_text;
 pub use parse::{ParseError, RawObject, skip_value};
 pub(crate) use python::float_text;
 pub use python::{literal as python_literal, text as python_text};
 pub(crate) use write::write_members;
-pub use write::{write_sorted, write_string};
-
-/// A JSON object that remembers the order of its keys (filters are evaluated in that order).
-pub type Map = IndexMap<String, Value>;
+pub use write::{write_key, write_sorted, write_string};
 
 /// Any JSON value a Karton record can hold.
 ///

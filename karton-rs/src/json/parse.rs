@@ -4,8 +4,12 @@
 //! whole record while building nothing, so a payload of megabytes costs one walk over its bytes.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::{Map, Number, Value, write::write_unit};
+use super::{
+    Key, Map, Number, Value,
+    escapes::{Unescaped, unescape},
+};
 
 /// Nesting beyond this is refused: Python's own parser fails near a thousand levels, and no Karton
 /// service produces more than a few.
@@ -46,7 +50,7 @@ pub fn skip_value(text: &str, start: usize) -> Result<usize, ParseError> {
     Ok(reader.position)
 }
 
-/// The members of an object as raw JSON text, in order, the last of equal keys winning.
+/// The members of an object as raw JSON text, the last of equal keys winning.
 ///
 /// ```
 /// use karton_rs::json::RawObject;
@@ -57,7 +61,7 @@ pub fn skip_value(text: &str, start: usize) -> Result<usize, ParseError> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct RawObject<'a> {
-    members: indexmap::IndexMap<Cow<'a, str>, &'a str>,
+    members: HashMap<Cow<'a, str>, &'a str>,
 }
 
 impl<'a> RawObject<'a> {
@@ -66,18 +70,25 @@ impl<'a> RawObject<'a> {
     /// # Errors
     /// When the text is not one valid JSON object.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
-        let mut members = indexmap::IndexMap::with_capacity(FIELDS);
+        let mut members = HashMap::with_capacity(FIELDS);
         Self::each(text, |name, value| {
+            let name = if name.contains('\\') {
+                // By no other name it could be asked for.
+                let Unescaped::Text(name) = unescape(name) else { return };
+                Cow::Owned(name)
+            } else {
+                Cow::Borrowed(name)
+            };
             members.insert(name, value);
         })?;
         Ok(Self { members })
     }
 
-    /// Calls `each` with the name and the JSON text of every member, in order.
+    /// Calls `each` with the name, as it is spelled between its quotes, and the JSON text of every member, in order.
     ///
     /// # Errors
     /// When the text is not one valid JSON object; some members may have been told of even then.
-    pub fn each(text: &'a str, mut each: impl FnMut(Cow<'a, str>, &'a str)) -> Result<(), ParseError> {
+    pub fn each(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Result<(), ParseError> {
         let mut reader = Reader::at(text, 0);
         reader.blanks();
         if reader.peek() != Some(b'{') {
@@ -97,11 +108,6 @@ impl<'a> RawObject<'a> {
     pub fn get(&self, key: &str) -> Option<&'a str> {
         self.members.get(key).copied()
     }
-
-    /// All members, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.members.iter().map(|(key, text)| (&**key, *text))
-    }
 }
 
 /// The text that a JSON string stands for; none for anything else, and for a string that is not Unicode.
@@ -113,6 +119,14 @@ pub(crate) fn string_text(json: &str) -> Option<Cow<'_, str>> {
     match parse(json, 1).ok()? {
         Value::String(text) => Some(Cow::Owned(text)),
         _ => None,
+    }
+}
+
+/// The key that is spelled like this between its quotes.
+pub(super) fn key(body: &str) -> Key {
+    match unescape(body) {
+        Unescaped::Text(text) => Key::Text(text),
+        Unescaped::Unpaired(json) => Key::Unpaired(json),
     }
 }
 
@@ -170,7 +184,7 @@ impl<'a> Reader<'a> {
                 let mut map = Map::new();
                 self.members(|reader, key| {
                     let value = reader.value(depth + 1)?;
-                    map.insert(key.into_owned(), value);
+                    map.insert(self::key(key), value);
                     Ok(())
                 })?;
                 Ok(Value::Object(map))
@@ -212,22 +226,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Members of an object, from its opening brace to its closing one.
-    fn members(&mut self, mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), ParseError>) -> Result<(), ParseError> {
+    /// Members of an object, from its opening brace to its closing one. Names come as they are spelled.
+    fn members(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Result<(), ParseError>) -> Result<(), ParseError> {
         self.position += 1;
         self.separated(b'}', |reader| {
-            let at = reader.position;
-            let body = reader.body()?;
-            let key = if body.contains('\\') {
-                let Value::String(key) = unescape(body) else {
-                    return Err(ParseError { message: "object key is not Unicode text", offset: at });
-                };
-                Cow::Owned(key)
-            } else {
-                Cow::Borrowed(body)
-            };
+            let name = reader.body()?;
             reader.colon()?;
-            member(reader, key)
+            member(reader, name)
         })
     }
 
@@ -315,8 +320,10 @@ impl<'a> Reader<'a> {
     }
 
     fn string(&mut self) -> Result<Value, ParseError> {
-        let body = self.body()?;
-        Ok(if body.contains('\\') { unescape(body) } else { Value::String(body.to_owned()) })
+        Ok(match unescape(self.body()?) {
+            Unescaped::Text(text) => Value::String(text),
+            Unescaped::Unpaired(json) => Value::Unpaired(json),
+        })
     }
 
     fn skip_scalar(&mut self) -> Result<(), ParseError> {
@@ -370,47 +377,4 @@ impl<'a> Reader<'a> {
             literal => Value::Number(Number::from_literal(literal)),
         })
     }
-}
-
-/// Resolves the escapes of a string that [`Reader::skip_string`] has accepted.
-fn unescape(body: &str) -> Value {
-    let mut units = Vec::with_capacity(body.len());
-    let mut rest = body.chars();
-    let mut buffer = [0; 2];
-    while let Some(character) = rest.next() {
-        if character != '\\' {
-            units.extend_from_slice(character.encode_utf16(&mut buffer));
-            continue;
-        }
-        units.push(match rest.next() {
-            Some('b') => 8,
-            Some('f') => 12,
-            Some('n') => 10,
-            Some('r') => 13,
-            Some('t') => 9,
-            // The reader has seen four digits.
-            Some('u') => {
-                rest.by_ref().take(4).filter_map(|digit| u16::try_from(digit.to_digit(16)?).ok()).fold(0, |unit, digit| unit << 4 | digit)
-            }
-            Some(plain) => {
-                units.extend_from_slice(plain.encode_utf16(&mut buffer));
-                continue;
-            }
-            None => break,
-        });
-    }
-    match String::from_utf16(&units) {
-        Ok(text) => Value::String(text),
-        Err(_) => Value::Unpaired(unpaired_text(&units).into()),
-    }
-}
-
-/// The one canonical JSON text of a string with lone surrogates, so that equal strings have equal texts.
-fn unpaired_text(units: &[u16]) -> String {
-    let mut out = String::from("\"");
-    for unit in units {
-        write_unit(&mut out, *unit);
-    }
-    out.push('"');
-    out
 }

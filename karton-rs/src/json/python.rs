@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Number, Value};
+use super::{Key, Number, Value, escapes::code_points};
 
 /// Python's `==`.
 pub(super) fn equal(left: &Value, right: &Value) -> bool {
@@ -43,12 +43,8 @@ fn write_literal(out: &mut String, value: &Value) {
         Value::Bool(true) => out.push_str("True"),
         Value::Bool(false) => out.push_str("False"),
         Value::Number(number) => out.push_str(&number_text(number)),
-        Value::String(text) => write_quoted(out, text),
-        Value::Unpaired(json) => {
-            out.push('\'');
-            out.push_str(json.trim_matches('"'));
-            out.push('\'');
-        }
+        Value::String(text) => write_quoted(out, text.chars().map(u32::from)),
+        Value::Unpaired(json) => write_quoted(out, code_points(json).into_iter()),
         Value::Array(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
@@ -65,7 +61,10 @@ fn write_literal(out: &mut String, value: &Value) {
                 if index > 0 {
                     out.push_str(", ");
                 }
-                write_quoted(out, key);
+                match key {
+                    Key::Text(text) => write_quoted(out, text.chars().map(u32::from)),
+                    Key::Unpaired(json) => write_quoted(out, code_points(json).into_iter()),
+                }
                 out.push_str(": ");
                 write_literal(out, item);
             }
@@ -74,25 +73,22 @@ fn write_literal(out: &mut String, value: &Value) {
     }
 }
 
-fn write_quoted(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+fn write_quoted(out: &mut String, code_points: impl Iterator<Item = u32> + Clone) {
+    let has = |quote: char| code_points.clone().any(|code| code == u32::from(quote));
+    let quote = if has('\'') && !has('"') { '"' } else { '\'' };
     out.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c == quote => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if u32::from(c) < 0x20 || (0x7f..0xa1).contains(&u32::from(c)) || u32::from(c) == 0xad => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\x{:02x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
+    for code in code_points {
+        // Writing to a String cannot fail.
+        let _ = match char::from_u32(code) {
+            Some('\\') => out.write_str("\\\\"),
+            Some('\n') => out.write_str("\\n"),
+            Some('\r') => out.write_str("\\r"),
+            Some('\t') => out.write_str("\\t"),
+            Some(c) if c == quote => write!(out, "\\{c}"),
+            Some(_) if code < 0x20 || (0x7f..0xa1).contains(&code) || code == 0xad => write!(out, "\\x{code:02x}"),
+            Some(c) => out.write_char(c),
+            None => write!(out, "\\u{code:04x}"),
+        };
     }
     out.push(quote);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Number, Value, python};
+use super::{Key, Number, Value, python};
 
 /// Appends the JSON text of `value` with sorted keys and everything outside ASCII escaped.
 pub fn write_sorted(out: &mut String, value: &Value) {
@@ -24,21 +24,20 @@ pub fn write_sorted(out: &mut String, value: &Value) {
             out.push(']');
         }
         Value::Object(map) => {
-            write_members(out, map.iter().map(|(key, value)| (key.as_str(), value)).collect());
+            write_members(out, map.iter().collect());
         }
     }
 }
 
 /// Appends an object of these members, sorted by key.
-pub(crate) fn write_members(out: &mut String, mut members: Vec<(&str, &Value)>) {
-    // UTF-8 sorts as code points do.
+pub(crate) fn write_members(out: &mut String, mut members: Vec<(&Key, &Value)>) {
     members.sort_unstable_by_key(|(key, _)| *key);
     out.push('{');
     for (index, (key, value)) in members.into_iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
         }
-        write_string(out, key);
+        write_key(out, key);
         out.push_str(": ");
         write_sorted(out, value);
     }
@@ -57,6 +56,14 @@ fn write_number(out: &mut String, number: &Number) {
         out.push_str("NaN");
     } else {
         out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
+    }
+}
+
+/// Appends a key as a JSON string.
+pub fn write_key(out: &mut String, key: &Key) {
+    match key {
+        Key::Text(text) => write_string(out, text),
+        Key::Unpaired(json) => out.push_str(json),
     }
 }
 

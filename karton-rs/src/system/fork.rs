@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    json::{Map, RawObject, Value, string_text, write_sorted, write_string},
+    json::{Key, Map, RawObject, Value, string_text, write_key, write_sorted, write_string},
     task::{Task, TaskError, TaskPriority, TaskState},
 };
 
@@ -214,10 +214,11 @@ fn put_text(out: &mut String, label: &str, text: &str) {
 }
 
 /// Headers as a JSON object with sorted keys, and where in it a receiver belongs: see [`AroundReceiver`].
-fn sorted<'h>(headers: impl Iterator<Item = (&'h String, &'h Value)>) -> (String, usize, bool) {
+fn sorted<'h>(headers: impl Iterator<Item = (&'h Key, &'h Value)>) -> (String, usize, bool) {
+    let receiver = Key::from(RECEIVER);
     let mut members: Vec<_> = headers.collect();
     members.sort_unstable_by_key(|(name, _)| *name);
-    let before = members.partition_point(|(name, _)| name.as_str() < RECEIVER);
+    let before = members.partition_point(|(name, _)| **name < receiver);
     let last = before > 0 && before == members.len();
     let mut out = String::with_capacity(members.len() * 32 + 2);
     out.push('{');
@@ -229,7 +230,7 @@ fn sorted<'h>(headers: impl Iterator<Item = (&'h String, &'h Value)>) -> (String
         if index == before {
             at = out.len();
         }
-        write_string(&mut out, name);
+        write_key(&mut out, name);
         out.push_str(": ");
         write_sorted(&mut out, value);
     }

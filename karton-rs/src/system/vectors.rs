@@ -20,8 +20,8 @@ fn settings(case: &Case) -> SystemSettings {
     for (option, value) in case.input.get("config").and_then(Value::as_object).into_iter().flatten() {
         let value = value.get("system").unwrap_or(value);
         match value.as_object() {
-            Some(options) => options.iter().for_each(|(option, value)| config.set("system", option, value.as_str().unwrap())),
-            None => config.set("system", option, value.as_str().unwrap()),
+            Some(options) => options.iter().for_each(|(option, value)| config.set("system", option.spelled(), value.as_str().unwrap())),
+            None => config.set("system", option.spelled(), value.as_str().unwrap()),
         }
     }
     SystemSettings::from_config(&config).unwrap()

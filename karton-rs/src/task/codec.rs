@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 
 use super::{HIDDEN_PERSISTENT_HEADERS, Task, TaskPriority, new_uid, now};
 use crate::{
-    json::{Map, ParseError, Value, write_members, write_sorted, write_string},
+    json::{Key, Map, ParseError, Value, write_members, write_sorted, write_string},
     resource::{self, ResourceError},
 };
 
@@ -95,7 +95,7 @@ impl Task {
             attached: Vec::new(),
         };
         for (name, value) in persistent {
-            task.set_persistent_header(&name, value);
+            task.set_persistent_header(name, value);
         }
         Ok(task)
     }
@@ -103,6 +103,7 @@ impl Task {
     /// The record as the reference writes it, byte for byte.
     pub fn to_json(&self) -> String {
         let persistent = Value::Object(self.headers_persistent());
+        let hidden = Key::from(HIDDEN_PERSISTENT_HEADERS);
         let mut out = String::with_capacity(512);
         out.push_str("{\"error\": ");
         write_sorted(&mut out, &self.error);
@@ -117,7 +118,7 @@ impl Task {
         out.push_str(", \"payload\": ");
         write_object(&mut out, &self.payload, None);
         out.push_str(", \"payload_persistent\": ");
-        write_object(&mut out, &self.payload_persistent, Some((HIDDEN_PERSISTENT_HEADERS, &persistent)));
+        write_object(&mut out, &self.payload_persistent, Some((&hidden, &persistent)));
         write_optional(&mut out, "priority", Some(self.priority.as_str()));
         write_optional(&mut out, "root_uid", Some(&self.root_uid));
         write_optional(&mut out, "status", Some(self.status.as_str()));
@@ -138,14 +139,9 @@ fn write_optional(out: &mut String, field: &str, text: Option<&str>) {
 }
 
 /// Writes an object with sorted keys, one entry replaced.
-fn write_object(out: &mut String, map: &Map, replaced: Option<(&str, &Value)>) {
-    let members = map
-        .iter()
-        .map(|(key, value)| (key.as_str(), value))
-        .filter(|(key, _)| replaced.is_none_or(|(name, _)| name != *key))
-        .chain(replaced)
-        .collect();
-    write_members(out, members);
+fn write_object(out: &mut String, map: &Map, replaced: Option<(&Key, &Value)>) {
+    let members = map.iter().filter(|(key, _)| replaced.is_none_or(|(name, _)| name != *key)).chain(replaced);
+    write_members(out, members.collect());
 }
 
 /// A record may lack its own uid, never its root's, except when it lacks both.

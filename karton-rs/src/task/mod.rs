@@ -19,7 +19,7 @@ pub use codec::TaskError;
 pub use state::{TaskPriority, TaskState};
 
 use crate::{
-    json::{Map, Value},
+    json::{Key, Map, Value},
     resource::{self, LocalResource, Resource},
 };
 
@@ -47,7 +47,7 @@ pub struct Task {
     priority: TaskPriority,
     last_update: f64,
     headers: Map,
-    persistent_headers: IndexSet<String>,
+    persistent_headers: IndexSet<Key>,
     payload: Map,
     payload_persistent: Map,
     error: Value,
@@ -162,14 +162,15 @@ impl Task {
     }
 
     /// Sets a header of this task alone.
-    pub fn set_header(&mut self, name: &str, value: impl Into<Value>) {
-        self.headers.insert(name.to_owned(), value.into());
+    pub fn set_header(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
+        self.headers.insert(name, value.into());
     }
 
     /// Sets a header that every task sent during this one inherits.
-    pub fn set_persistent_header(&mut self, name: &str, value: impl Into<Value>) {
-        self.headers.insert(name.to_owned(), value.into());
-        self.persistent_headers.insert(name.to_owned());
+    pub fn set_persistent_header(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
+        let name = name.into();
+        self.headers.insert(&name, value.into());
+        self.persistent_headers.insert(name);
     }
 
     /// The headers that descendants inherit.
@@ -177,7 +178,7 @@ impl Task {
         let mut persistent = Map::new();
         for name in &self.persistent_headers {
             if let Some(value) = self.headers.get(name) {
-                persistent.insert(name.clone(), value.clone());
+                persistent.insert(name, value.clone());
             }
         }
         persistent
@@ -215,15 +216,17 @@ impl Task {
     }
 
     /// Sets a payload entry, in the bag that already has it, else in the plain one.
-    pub fn set_payload(&mut self, name: &str, value: impl Into<Value>) {
-        let bag = if self.payload_persistent.contains_key(name) { &mut self.payload_persistent } else { &mut self.payload };
-        bag.insert(name.to_owned(), value.into());
+    pub fn set_payload(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
+        let name = name.into();
+        let bag = if self.payload_persistent.contains_key(&name) { &mut self.payload_persistent } else { &mut self.payload };
+        bag.insert(name, value.into());
     }
 
     /// Sets a payload entry that every task sent during this one inherits.
-    pub fn set_payload_persistent(&mut self, name: &str, value: impl Into<Value>) {
-        self.payload.shift_remove(name);
-        self.payload_persistent.insert(name.to_owned(), value.into());
+    pub fn set_payload_persistent(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
+        let name = name.into();
+        self.payload.shift_remove(&name);
+        self.payload_persistent.insert(name, value.into());
     }
 
     /// Removes an entry of the plain payload.
@@ -267,7 +270,7 @@ impl Task {
     pub fn derive(&self, headers: impl Into<Value>) -> Self {
         let mut task = Self::new(headers);
         for (name, value) in self.headers_persistent() {
-            task.set_persistent_header(&name, value);
+            task.set_persistent_header(name, value);
         }
         task.payload.clone_from(&self.payload);
         task.payload_persistent.clone_from(&self.payload_persistent);
@@ -315,7 +318,7 @@ impl Task {
             self.set_payload_persistent(name, own.unwrap_or_else(|| value.clone()));
         }
         for (name, value) in current.headers_persistent() {
-            self.set_persistent_header(&name, value);
+            self.set_persistent_header(name, value);
         }
         self.priority = current.priority;
     }

@@ -43,7 +43,7 @@ fn local(spec: &Value) -> Result<LocalResource, crate::ResourceError> {
         resource = resource.with_bucket(bucket);
     }
     for (key, value) in spec.get("metadata").and_then(Value::as_object).into_iter().flatten() {
-        resource = resource.with_metadata(key, value.clone());
+        resource = resource.with_metadata(key.spelled(), value.clone());
     }
     if let Some(sha256) = spec.get("sha256").and_then(Value::as_str) {
         resource = resource.with_metadata("sha256", sha256);

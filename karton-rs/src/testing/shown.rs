@@ -10,7 +10,7 @@ use similar::{ChangeTag, TextDiff};
 use super::Kit;
 use crate::{
     hex,
-    json::{Map, Value, write_string},
+    json::{Map, Value, write_key},
     resource::Resource,
     task::Task,
 };
@@ -69,7 +69,7 @@ fn write(out: &mut String, value: &Value, depth: usize, kit: &Kit) {
             out.push_str("{\n");
             for (name, value) in members {
                 out.push_str(&indent);
-                write_string(out, name);
+                write_key(out, name);
                 out.push_str(": ");
                 write(out, value, depth + 1, kit);
                 out.push_str(",\n");

@@ -9,6 +9,8 @@ replica          a consumer whose bind equals that of the Rust one under test
 stuck            a consumer of {type: to-stuck} that never ends
 stuck-elsewhere  the same under another name
 logs             prints each log record as a JSON line
+produce-odd      sends one task {type: odd} with names that are no Unicode
+consume-odd      a consumer of what became of it, by such a name; prints its record
 """
 
 import asyncio
@@ -77,6 +79,14 @@ class StuckElsewhere(Stuck):
     filters = [{"type": "to-stuck-elsewhere"}]
 
 
+class Odd(Consumer):
+    identity = "karton.py-odd"
+    filters = [{"type": "odd-back", "h\udce9": "?\udce9", "other": "!x\udce9"}]
+
+    def process(self, task: Task) -> None:
+        print(task.serialize(), flush=True)
+
+
 class Logs(LogConsumer):
     identity = "karton.py-logs"
 
@@ -96,10 +106,22 @@ def produce(count: int) -> None:
         producer.send_task(task)
 
 
+def produce_odd() -> None:
+    task = Task(
+        {"type": "odd"},
+        payload={"files": {"caf\udce9.txt": Resource("caf\udce9.txt", b"odd", uid="odd-file", bucket="karton"), "\ud800\ue000": 10**30, "plain": None}},
+        headers_persistent={"h\udce9": "x\udce9"},
+        payload_persistent={"\udfff": "lasting"},
+    )
+    Producer(config, identity="karton.py-producer").send_task(task)
+
+
 if __name__ == "__main__":
-    roles = {"consume": Sync, "async-consume": Async, "replica": Replica, "stuck": Stuck, "stuck-elsewhere": StuckElsewhere, "logs": Logs}
+    roles = {"consume": Sync, "async-consume": Async, "replica": Replica, "stuck": Stuck, "stuck-elsewhere": StuckElsewhere, "logs": Logs, "consume-odd": Odd}
     if sys.argv[2] == "produce":
         produce(int(sys.argv[3]))
+    elif sys.argv[2] == "produce-odd":
+        produce_odd()
     elif sys.argv[2] == "async-consume":
         asyncio.run(roles[sys.argv[2]](config).loop())
     else:

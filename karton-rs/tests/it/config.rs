@@ -44,10 +44,10 @@ impl Case<'_> {
     fn load(&self) -> Result<Config, ConfigError> {
         let empty = Map::new();
         for (name, content) in self.input.get("files").and_then(Value::as_object).unwrap_or(&empty) {
-            std::fs::write(self.path(name), content.as_str().unwrap()).unwrap();
+            std::fs::write(self.path(name.spelled()), content.as_str().unwrap()).unwrap();
         }
         let env = self.input.get("env").and_then(Value::as_object).unwrap_or(&empty);
-        let env: Vec<(String, String)> = env.iter().map(|(name, value)| (name.clone(), self.resolve(value.as_str().unwrap()))).collect();
+        let env: Vec<(String, String)> = env.iter().map(|(name, value)| (name.to_string(), self.resolve(value.as_str().unwrap()))).collect();
         let standard = ["global", "user", "local"].map(|name| self.path(name));
         let from_env = env.iter().find(|(name, value)| name == "KARTON_CONFIG_FILE" && !value.is_empty());
         let mut named: Vec<PathBuf> = from_env.map(|(_, path)| PathBuf::from(path)).into_iter().collect();
@@ -132,7 +132,7 @@ fn check_sections(id: &str, case: &Case<'_>, config: &Config, expected: &Value) 
     };
     for (section, options) in sections {
         for (option, value) in options.as_object().unwrap() {
-            assert_eq!(config.get(section, option), Some(plain(value).as_str()), "{id}: [{section}] {option}");
+            assert_eq!(config.get(section.spelled(), option.spelled()), Some(plain(value).as_str()), "{id}: [{section}] {option}");
         }
     }
     let names: Vec<&str> = config.sections().map(|(name, _)| name).collect();

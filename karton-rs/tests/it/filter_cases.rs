@@ -96,7 +96,7 @@ impl Generator {
             let step: Option<(String, Value)> = match &here {
                 Value::Object(map) if !map.is_empty() => {
                     let index = self.below(map.len());
-                    map.get_index(index).map(|(key, value)| (key.clone(), value.clone()))
+                    map.get_index(index).map(|(key, value)| (key.to_string(), value.clone()))
                 }
                 Value::Array(items) if !items.is_empty() => {
                     let index = self.below(items.len());

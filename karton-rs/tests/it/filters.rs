@@ -18,6 +18,43 @@ use crate::{
     vectors::{load, text},
 };
 
+/// What karton-core 5.9.1 says of these.
+#[test]
+fn keys_and_texts_that_are_no_unicode_match_as_in_python() {
+    let headers = [
+        r#"{"h\udce9": "x\udce9"}"#,
+        r#"{"h\udce9": {"a\udce9": [1]}}"#,
+        r#"{"l": ["h\udce9", "b"]}"#,
+        r#"{"t": "abc\udce9d"}"#,
+        r#"{"p\ud800": [{"q\ud800": 5}], "p": {"\ud800": 1}}"#,
+    ];
+    for (filter, expected) in [
+        (r#"{"h\udce9": "?\udce9"}"#, "10000"),
+        (r#"{"h\udce9": "x\udce9"}"#, "10000"),
+        (r#"{"h\udce9": "!x\udce9"}"#, "01111"),
+        (r#"{"h\udce9": "!x*"}"#, "01111"),
+        (r#"{"h\udcea": {"$exists": false}}"#, "11111"),
+        (r#"{"h\udce9.a\udce9": 1}"#, "01000"),
+        (r#"{"l": {"h\udce9": {"$exists": true}}}"#, "ee1ee"),
+        (r#"{"l": {"h\udcea": {"$exists": true}}}"#, "ee0ee"),
+        (r#"{"t": {"c\udce9": {"$exists": true}}}"#, "eee1e"),
+        (r#"{"t": {"c\udcea": {"$exists": true}}}"#, "eee0e"),
+        (r#"{"p\ud800.q\ud800": 5}"#, "00001"),
+        (r#"{"p": {"$eq": {"\ud800": 1}}}"#, "00001"),
+        (r#"{"p": {"$eq": "{'\\ud800': 1}"}}"#, "00001"),
+        (r#"{"l": {"$all": {"h\udce9": 1}}}"#, "00100"),
+        (r#"{"$h\ud800": 1}"#, "eeeee"),
+    ] {
+        let filters = Value::parse(&format!("[{filter}]")).unwrap();
+        let outcome = headers.map(|headers| match answer(&filters, Value::parse(headers).unwrap().as_object().unwrap()).0 {
+            "true" => '1',
+            "false" => '0',
+            _ => 'e',
+        });
+        assert_eq!(String::from_iter(outcome), expected, "{filter}");
+    }
+}
+
 /// `true`, `false`, `query`, `other` or `limit`.
 fn answer(filters: &Value, headers: &Map) -> (&'static str, String) {
     match Filters::compile(filters).and_then(|filters| filters.matches(headers)) {

@@ -163,6 +163,48 @@ async fn python_consumers_of_both_kinds_get_tasks_of_a_rust_producer() {
 }
 
 #[tokio::test]
+async fn names_that_are_no_unicode_travel_from_python_to_rust_and_back_and_are_collected() {
+    let Some(python) = interpreter() else { return };
+    let bed = Bed::start().await;
+    let broker = bed.broker();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&seen);
+    // Hands on what it gets.
+    let consumer = Consumer::new("karton.rust").filters(json!([{"type": "odd"}])).process(move |karton: Karton, task: Task| {
+        let keep = Arc::clone(&keep);
+        async move {
+            let [file] = task.resources().try_into().map_err(|_| anyhow::anyhow!("one file"))?;
+            let content = karton.read(&file, 100).await?;
+            keep.lock().unwrap().push(content);
+            karton.send_task(task.derive(json!({"type": "odd-back"}))).await?;
+            Ok(())
+        }
+    });
+    let consumer = bed.consumer(consumer).await;
+    let theirs = Peer::start(&python, &bed, &["consume-odd"]);
+    bound(&bed, "karton.py-odd").await;
+    let _producer = Peer::start(&python, &bed, &["produce-odd"]);
+    let line = theirs.printed(1).await.remove(0).to_json();
+    let file = r#""caf\udce9.txt": {"__karton_resource__": {"#;
+    for part in [
+        file,
+        r#""name": "caf\udce9.txt""#,
+        r#""\ud800\ue000": 1000000000000000000000000000000"#,
+        r#""headers_persistent": {"h\udce9": "x\udce9"}"#,
+    ] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    assert_eq!(*seen.lock().unwrap(), ["odd"]);
+    assert_eq!(bed.quarantine().await, Vec::<String>::new());
+    // Once all is done nothing of it stays.
+    broker.stop().await.unwrap();
+    consumer.stop().await.unwrap();
+    drop(theirs);
+    let _broker = bed.broker_with(bed.with_options(&[("system", "gc_interval", "1")]));
+    eventually("the collector", || async { bed.command::<Vec<String>>(&["KEYS", "karton.task:*"]).await.is_empty().then_some(()) }).await;
+}
+
+#[tokio::test]
 async fn the_python_broker_takes_over_in_a_stream_and_ours_takes_it_back_without_a_lost_task() {
     let Some(python) = interpreter() else { return };
     let bed = Bed::start().await;

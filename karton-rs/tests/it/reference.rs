@@ -56,7 +56,11 @@ async fn a_consumer_leaves_what_the_reference_leaves() {
         });
         let mut config = bed.config.clone();
         for (section, options) in input.get("config").and_then(Value::as_object).into_iter().flatten() {
-            options.as_object().unwrap().iter().for_each(|(option, value)| config.set(section, option, value.as_str().unwrap()));
+            options
+                .as_object()
+                .unwrap()
+                .iter()
+                .for_each(|(option, value)| config.set(section.spelled(), option.spelled(), value.as_str().unwrap()));
         }
         let consumer = bed.consumer_with(consumer, config).await;
         eventually("the end of the task", || async {
@@ -116,13 +120,13 @@ async fn an_inspection_sees_what_the_reference_sees() {
     }
     let inspect = Inspect::new(&bed.config, "karton.test", None).unwrap();
     for (root, expected) in output.get("get_analysis").unwrap().as_object().unwrap() {
-        let analysis = inspect.analysis(root).await.unwrap();
+        let analysis = inspect.analysis(root.spelled()).await.unwrap();
         let uids = |name: &str| -> BTreeSet<String> {
             expected.get(name).and_then(Value::as_array).unwrap().iter().map(|uid| uid.as_str().unwrap().to_owned()).collect()
         };
         let seen = |wanted: &dyn Fn(&Task) -> bool| -> BTreeSet<String> {
             // What waits for the broker is ours to see in addition.
-            let routed = analysis.tasks().iter().filter(|task| task.uid().contains(root.as_str()) || !task.uid().starts_with('{'));
+            let routed = analysis.tasks().iter().filter(|task| task.uid().contains(root.spelled()) || !task.uid().starts_with('{'));
             routed.filter(|task| wanted(task)).map(|task| task.uid().to_owned()).collect()
         };
         assert_eq!(seen(&|_| true), uids("tasks"), "{root}");
@@ -131,7 +135,7 @@ async fn an_inspection_sees_what_the_reference_sees() {
         assert_eq!(Some(analysis.is_done()), expected.get("is_done").and_then(Value::as_bool), "{root}");
     }
     let binds: BTreeSet<String> = inspect.binds().await.unwrap().into_iter().map(|bind| bind.identity).collect();
-    assert_eq!(binds, output.get("queues").unwrap().as_object().unwrap().keys().cloned().collect());
+    assert_eq!(binds, output.get("queues").unwrap().as_object().unwrap().keys().map(ToString::to_string).collect());
     // An unrouted child keeps its analysis running, which the reference misses.
     let root = "99de7a2f-749f-465f-aabe-c276aafaebfe";
     eventually("the unrouted child", || async {

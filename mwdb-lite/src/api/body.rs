@@ -97,7 +97,7 @@ impl Fields {
     fn parse(bytes: &[u8]) -> ApiResult<Self> {
         let text = std::str::from_utf8(bytes).map_err(|_| ApiError::BadRequest("JSONDecodeError: the body is not UTF-8".to_owned()))?;
         let value = Value::parse_bounded(text, MOST_VALUES).map_err(|error| ApiError::BadRequest(format!("JSONDecodeError: {error}")))?;
-        refuse_infinite(&value)?;
+        refuse_what_only_python_reads(&value)?;
         Self::of(value)
     }
 
@@ -110,8 +110,8 @@ impl Fields {
 
     /// Refuses members that are not in `names`.
     pub(crate) fn only(&self, names: &[&str]) -> ApiResult<()> {
-        match self.keys().find(|key| !names.contains(&key.as_str())) {
-            Some(key) => Err(ApiError::invalid(&key.escape_default().to_string(), "Unknown field.")),
+        match self.keys().find(|key| !names.iter().any(|name| *key == *name)) {
+            Some(key) => Err(ApiError::invalid(&key.spelled().escape_default().to_string(), "Unknown field.")),
             None => Ok(()),
         }
     }
@@ -224,14 +224,18 @@ pub(crate) fn boolean_text(text: &str) -> Option<bool> {
     }
 }
 
-/// `NaN` and infinities are no JSON, though Python reads and writes them.
-fn refuse_infinite(value: &Value) -> ApiResult<()> {
+/// `NaN` and infinities are no JSON, though Python reads and writes them. Halves of surrogate pairs may stand in
+/// values, which have checks of their own; no client can read keys with them.
+fn refuse_what_only_python_reads(value: &Value) -> ApiResult<()> {
     match value {
         Value::Number(number) if !number.is_integer() && !number.as_f64().is_finite() => {
             Err(ApiError::BadRequest(format!("JSONDecodeError: {} is out of range", number.literal())))
         }
-        Value::Array(items) => items.iter().try_for_each(refuse_infinite),
-        Value::Object(map) => map.values().try_for_each(refuse_infinite),
+        Value::Array(items) => items.iter().try_for_each(refuse_what_only_python_reads),
+        Value::Object(map) => map.iter().try_for_each(|(key, value)| match key.as_str() {
+            Some(_) => refuse_what_only_python_reads(value),
+            None => Err(ApiError::BadRequest(format!("JSONDecodeError: object key is not Unicode text: {key}"))),
+        }),
         _ => Ok(()),
     }
 }

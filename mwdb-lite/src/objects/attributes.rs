@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use karton_rs::json::{Number, Value, write_string};
+use karton_rs::json::{Number, Value, write_key, write_string};
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -122,7 +122,7 @@ fn canonical(out: &mut String, value: &Value) {
             members.sort_unstable_by_key(|(key, _)| *key);
             out.push('{');
             for (key, member) in members {
-                write_string(out, key);
+                write_key(out, key);
                 out.push(':');
                 canonical(out, member);
                 out.push(',');

@@ -57,7 +57,7 @@ const EXECUTE: &str = "execute";
 /// Arguments of an analysis: nothing but `execute`, checked before anything is stored.
 pub(crate) fn check_arguments(arguments: &Map) -> ApiResult<()> {
     match arguments.keys().find(|key| *key != EXECUTE) {
-        Some(key) => Err(ApiError::BadRequest(format!("Unknown analysis argument: {}", key.escape_default()))),
+        Some(key) => Err(ApiError::BadRequest(format!("Unknown analysis argument: {}", key.spelled().escape_default()))),
         None => Ok(()),
     }
 }

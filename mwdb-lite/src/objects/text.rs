@@ -19,11 +19,10 @@ pub(crate) fn check_json(field: &str, value: &Value, nul: Nul) -> ApiResult<()> 
         Value::Unpaired(_) => refuse("Not a valid string."),
         Value::String(text) if nul == Nul::Refused && text.contains('\0') => refuse(HAS_NUL),
         Value::Array(items) => items.iter().try_for_each(|item| check_json(field, item, nul)),
-        Value::Object(map) => map.iter().try_for_each(|(key, value)| {
-            if key.contains('\0') {
-                return refuse(HAS_NUL);
-            }
-            check_json(field, value, nul)
+        Value::Object(map) => map.iter().try_for_each(|(key, value)| match key.as_str() {
+            None => refuse("Not a valid string."),
+            Some(key) if key.contains('\0') => refuse(HAS_NUL),
+            Some(_) => check_json(field, value, nul),
         }),
         _ => Ok(()),
     }

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use karton_rs::json::{Number, Value};
+use karton_rs::json::{Number, Value, lossy_text};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -64,7 +64,7 @@ fn compare(left: &Value, right: &Value) -> Option<Ordering> {
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
         (Value::Number(left), Value::Number(right)) => Some(compare_numbers(left, right)),
         (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
-        (Value::Unpaired(left), Value::String(right)) => Some(json_text::unpaired(left).as_str().cmp(right)),
+        (Value::Unpaired(left), Value::String(right)) => Some(lossy_text(left).as_str().cmp(right)),
         _ => None,
     }
 }
@@ -179,7 +179,7 @@ impl Matcher {
         Ok(match &self.test {
             Compiled::Equals { text, literal } => scalars(item).any(|scalar| match scalar {
                 Value::String(found) => found == text,
-                Value::Unpaired(found) => json_text::unpaired(found) == *text,
+                Value::Unpaired(found) => lossy_text(found) == *text,
                 found => literal.as_ref().is_some_and(|literal| compare(found, literal) == Some(Ordering::Equal)),
             }),
             Compiled::Within { low, high } => scalars(item).any(|scalar| {
@@ -203,7 +203,7 @@ impl Matcher {
             Compiled::Plain(glob) => match item {
                 Value::Null => false,
                 Value::String(text) => glob.matches(text, expired)?,
-                Value::Unpaired(json) => glob.matches(&json_text::unpaired(json), expired)?,
+                Value::Unpaired(json) => glob.matches(&lossy_text(json), expired)?,
                 other => {
                     let mut text = String::new();
                     json_text::write(&mut text, other);

@@ -3,7 +3,7 @@
 //! Pure. Keys are ordered by length and bytes; in strings only `"` and `\` are escaped, so that every
 //! character that a person can type stands for itself; numbers have no exponent.
 
-use karton_rs::json::{Number, Value};
+use karton_rs::json::{Number, Value, lossy_text};
 
 /// Appends the text of a value.
 pub(crate) fn write(out: &mut String, value: &Value) {
@@ -12,7 +12,7 @@ pub(crate) fn write(out: &mut String, value: &Value) {
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Number(number) => write_number(out, number),
         Value::String(text) => write_quoted(out, text),
-        Value::Unpaired(json) => write_quoted(out, &unpaired(json)),
+        Value::Unpaired(json) => write_quoted(out, &lossy_text(json)),
         Value::Array(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
@@ -25,13 +25,13 @@ pub(crate) fn write(out: &mut String, value: &Value) {
         }
         Value::Object(map) => {
             let mut members: Vec<_> = map.iter().collect();
-            members.sort_unstable_by_key(|(key, _)| (key.len(), key.as_str()));
+            members.sort_unstable_by_key(|(key, _)| (key.spelled().len(), *key));
             out.push('{');
             for (index, (key, member)) in members.into_iter().enumerate() {
                 if index > 0 {
                     out.push_str(", ");
                 }
-                write_quoted(out, key);
+                write_quoted(out, key.spelled());
                 out.push_str(": ");
                 write(out, member);
             }
@@ -95,33 +95,6 @@ pub(crate) fn write_number(out: &mut String, number: &Number) {
             out.push_str(&all);
         }
     }
-}
-
-/// The text of a string with lone surrogates, each as U+FFFD, from its JSON text.
-pub(crate) fn unpaired(json: &str) -> String {
-    let inner = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json);
-    let mut units: Vec<u16> = Vec::new();
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            units.extend_from_slice(character.encode_utf16(&mut [0; 2]));
-            continue;
-        }
-        units.push(match characters.next() {
-            Some('u') => {
-                let code: String = characters.by_ref().take(4).collect();
-                u16::from_str_radix(&code, 16).unwrap_or(0xfffd)
-            }
-            Some('n') => 0x0a,
-            Some('r') => 0x0d,
-            Some('t') => 0x09,
-            Some('b') => 0x08,
-            Some('f') => 0x0c,
-            Some(other) => u16::try_from(u32::from(other)).unwrap_or(0xfffd),
-            None => continue,
-        });
-    }
-    char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ pub(super) fn content(object: &Value) -> Content {
         Kind::Config => {
             let empty = Map::new();
             let cfg = object.get("cfg").and_then(Value::as_object).unwrap_or(&empty);
-            let entries = cfg.iter().map(|(key, value)| ConfigEntry { key: key.as_str().into(), value: entry(value) });
+            let entries = cfg.iter().map(|(key, value)| ConfigEntry { key: key.spelled().into(), value: entry(value) });
             Content::Config { entries: entries.collect(), json: Block::new(&indented(&Value::Object(cfg.clone())), LONGEST) }
         }
     }
@@ -228,7 +228,7 @@ fn indent(out: &mut String, value: &Value, depth: usize) {
                     out.push(',');
                 }
                 line(out, depth + 1);
-                quote(out, key);
+                quote(out, key.spelled());
                 out.push_str(": ");
                 indent(out, item, depth + 1);
             }
@@ -350,12 +350,12 @@ fn analysis(known: &KnownAnalysis, item: &Value, crashes: &Crashes) -> Analysis 
         updated: moment(item, "last_update").filter(|_| state == State::Running),
         arguments: object("arguments")
             .iter()
-            .map(|(key, value)| (key.as_str().into(), value.as_str().map_or_else(|| value.to_json(), str::to_owned).into()))
+            .map(|(key, value)| (key.spelled().into(), value.as_str().map_or_else(|| value.to_json(), str::to_owned).into()))
             .collect(),
         services: object("processing_in")
             .iter()
             .map(|(service, queue)| ServiceWork {
-                service: service.as_str().into(),
+                service: service.spelled().into(),
                 statuses: texts(queue, "status"),
                 received_from: texts(queue, "received_from"),
             })

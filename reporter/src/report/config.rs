@@ -128,7 +128,7 @@ fn is_unicode(value: &Value) -> bool {
     match value {
         Value::Unpaired(_) => false,
         Value::Array(items) => items.iter().all(is_unicode),
-        Value::Object(map) => map.values().all(is_unicode),
+        Value::Object(map) => map.iter().all(|(key, value)| key.as_str().is_some() && is_unicode(value)),
         _ => true,
     }
 }

@@ -82,9 +82,10 @@ fn attributes(task: &Task) -> Result<Vec<(String, Value)>, ReportError> {
     let mut pairs = Vec::new();
     // `karton` stands for the analysis, which MWDB keeps itself.
     for (key, value) in map.iter().filter(|(key, _)| *key != "karton") {
+        let key = key.as_str().ok_or_else(|| ReportError::payload("attributes", "has a key that is not Unicode text"))?;
         match value {
-            Value::Array(values) => pairs.extend(values.iter().map(|value| (key.clone(), value.clone()))),
-            single => pairs.push((key.clone(), single.clone())),
+            Value::Array(values) => pairs.extend(values.iter().map(|value| (key.to_owned(), value.clone()))),
+            single => pairs.push((key.to_owned(), single.clone())),
         }
     }
     Ok(pairs)

@@ -48,7 +48,7 @@ pub(super) fn print(replayed: &Replayed, binds: &IndexMap<String, Vec<u8>>, fold
         out.line(format!("{} {}", out.paint(Style::Bold, &format!("{}.", index + 1)), escape(&headers_line(task.headers()))))?;
         let payload = task.payloads().iter().chain(task.payloads_persistent());
         for (name, value) in payload.filter(|(name, _)| *name != "__headers_persistent") {
-            out.line(format!("   {} = {}", escape(name), shorten(value, ENTRY_LENGTH)))?;
+            out.line(format!("   {} = {}", escape(name.spelled()), shorten(value, ENTRY_LENGTH)))?;
         }
         let receivers = receivers(task, binds);
         let told = if receivers.is_empty() { "would go to nobody".to_owned() } else { format!("would go to {}", receivers.join(", ")) };
