@@ -2,16 +2,21 @@
 //!
 //! The one rule: settings that old or simple servers need are chosen here, once.
 
+mod patience;
+
 use std::time::Duration;
 
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
+        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::{ProvideErrorMetadata, SdkError},
 };
+
+/// How long nothing may move before a request is given up.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// A client for the server at `endpoint`, with paths of the form `/bucket/key`; nothing is contacted yet.
 ///
@@ -23,6 +28,10 @@ use aws_sdk_s3::{
 /// # let _ = client;
 /// ```
 pub fn client(endpoint: &str, region: &str, credentials: SharedCredentialsProvider) -> Client {
+    client_with(endpoint, region, credentials, STALLED)
+}
+
+fn client_with(endpoint: &str, region: &str, credentials: SharedCredentialsProvider, stalled: Duration) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
@@ -33,7 +42,10 @@ pub fn client(endpoint: &str, region: &str, credentials: SharedCredentialsProvid
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)))
-        .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).read_timeout(Duration::from_mins(1)).build())
+        .http_client(patience::client(stalled))
+        .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).disable_read_timeout().build())
+        // The SDK loses patience with uploads earlier, and with those from memory never.
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().upload_enabled(false).build())
         .build();
     Client::from_conf(config)
 }
