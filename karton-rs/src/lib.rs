@@ -23,6 +23,7 @@ mod consumer;
 mod dhash;
 mod error;
 mod folder;
+mod form;
 mod hex;
 mod inspect;
 mod karton;

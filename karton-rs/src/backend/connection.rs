@@ -3,24 +3,24 @@
 //! The one rule: the name is set again each time the connection is opened, because names are how
 //! Karton knows who is online. See Karton protocol §1.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
-    RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    Pipeline, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, aio::MultiplexedConnection,
 };
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    config::{ConfigError, ConfigErrorKind, RedisSettings},
+    config::{ConfigError, ConfigErrorKind, RedisSettings, TlsSettings},
     error::Error,
 };
 
 /// How long [`Connection::retry`] tries before it gives up.
 const RETRY_FOR: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What keeps a reply for longer is no work that was asked for here: a pause, a stop, a network.
 const LONGEST_WORK: Duration = Duration::from_millis(100);
 
@@ -28,6 +28,7 @@ const LONGEST_WORK: Duration = Duration::from_millis(100);
 pub(crate) struct Connection {
     client: Client,
     config: AsyncConnectionConfig,
+    connect_timeout: Duration,
     name: String,
     /// The address without credentials, for messages.
     server: String,
@@ -39,11 +40,12 @@ pub(crate) struct Connection {
 impl Connection {
     /// `reply_timeout` none: a reply may take for ever, which blocking pops need.
     pub(crate) fn new(settings: &RedisSettings, name: &str, reply_timeout: Option<Duration>) -> Result<Self, ConfigError> {
-        let info = connection_info(settings)?;
-        let server = info.addr().to_string();
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(reply_timeout);
-        let client = Client::open(info).map_err(|error| bad_url(&error))?;
-        Ok(Self { client, config, name: name.to_owned(), server, current: Mutex::new(None), busy: AtomicU64::default() })
+        let client = client(settings)?;
+        let server = client.get_connection_info().addr().to_string();
+        let connect_timeout = settings.connect_timeout;
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(connect_timeout)).set_response_timeout(reply_timeout);
+        let (name, current, busy) = (name.to_owned(), Mutex::new(None), AtomicU64::default());
+        Ok(Self { client, config, connect_timeout, name, server, current, busy })
     }
 
     /// Runs a pipeline once. After a break the next call opens a new connection.
@@ -101,18 +103,29 @@ impl Connection {
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        let connect = |client: Client| async move { client.get_multiplexed_async_connection_with_config(&self.config).await };
-        let mut connection = match connect(self.client.clone()).await {
+        self.log_in(|client| async move {
+            let mut connection = client.get_multiplexed_async_connection_with_config(&self.config).await?;
+            if !self.name.is_empty() {
+                redis::cmd("CLIENT").arg("SETNAME").arg(&self.name).query_async::<()>(&mut connection).await?;
+            }
+            Ok(connection)
+        })
+        .await
+    }
+
+    /// Opens a connection within the time for it, without credentials when they are refused.
+    async fn log_in<T, F: Future<Output = RedisResult<T>>>(&self, open: impl Fn(Client) -> F) -> RedisResult<T> {
+        let open_in_time = |client| async {
+            let outcome = tokio::time::timeout(self.connect_timeout, open(client)).await;
+            outcome.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        };
+        match open_in_time(self.client.clone()).await {
             // A server without users refuses credentials: the reference then goes in without.
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {
-                connect(self.without_credentials()?).await.map_err(|_| error)?
+                open_in_time(self.without_credentials()?).await.map_err(|_| error)
             }
-            outcome => outcome?,
-        };
-        if !self.name.is_empty() {
-            redis::cmd("CLIENT").arg("SETNAME").arg(&self.name).query_async::<()>(&mut connection).await?;
+            outcome => outcome,
         }
-        Ok(connection)
     }
 
     fn without_credentials(&self) -> RedisResult<Client> {
@@ -127,9 +140,12 @@ impl Connection {
 
     /// A connection of its own for a subscription; it is not named, and ends when it is dropped.
     pub(crate) async fn subscribe(&self, pattern: &str) -> Result<redis::aio::PubSub, Error> {
-        let mut subscription = self.client.get_async_pubsub().await.map_err(|source| self.error(source))?;
-        subscription.psubscribe(pattern).await.map_err(|source| self.error(source))?;
-        Ok(subscription)
+        let opened = self.log_in(|client| async move {
+            let mut subscription = client.get_async_pubsub().await?;
+            subscription.psubscribe(pattern).await?;
+            Ok(subscription)
+        });
+        opened.await.map_err(|source| self.error(source))
     }
 }
 
@@ -152,6 +168,33 @@ fn bad_url(error: &RedisError) -> ConfigError {
     ConfigError::new(ConfigErrorKind::BadRedisUrl, format!("[redis] url: {}", error.detail().unwrap_or("cannot be understood")))
 }
 
+/// A client that trusts and shows the certificates that the URL names.
+fn client(settings: &RedisSettings) -> Result<Client, ConfigError> {
+    let TlsSettings { unchecked, any_host, authorities, certificate, key } = &settings.tls;
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            ConfigError::new(ConfigErrorKind::Unreadable, format!("cannot read `{}`, which [redis] url names: {error}", path.display()))
+        })
+    };
+    let mut info = connection_info(settings)?;
+    if authorities.is_some() || certificate.is_some() {
+        let client_tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(ClientTlsConfig { client_cert: read(certificate)?, client_key: read(key)? }),
+            _ => None,
+        };
+        let certificates = TlsCertificates { client_tls, root_cert: authorities.as_ref().map(read).transpose()? };
+        info = Client::build_with_tls(info, certificates).map_err(|error| bad_url(&error))?.get_connection_info().clone();
+    }
+    let mut address = info.addr().clone();
+    if let (ConnectionAddr::TcpTls { insecure, .. }, true) = (&mut address, *unchecked) {
+        *insecure = true;
+    }
+    if *any_host {
+        address.set_danger_accept_invalid_hostnames(true);
+    }
+    Client::open(info.set_addr(address)).map_err(|error| bad_url(&error))
+}
+
 fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, ConfigError> {
     let info = match &settings.url {
         Some(url) => url.as_str().into_connection_info(),
@@ -162,10 +205,10 @@ fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, ConfigErr
         None => ConnectionAddr::Tcp(settings.host.clone(), settings.port).into_connection_info(),
     };
     let info = info.map_err(|error| bad_url(&error))?;
-    // Credentials of the URL win over the options.
+    // Credentials before the `@` of the URL win over the options.
     let mut redis = info.redis_settings().clone();
-    if settings.url.is_none() {
-        redis = redis.set_db(settings.db);
+    if let Some(db) = settings.db {
+        redis = redis.set_db(db);
     }
     if let (None, Some(username)) = (redis.username(), &settings.username) {
         redis = redis.set_username(username);

@@ -1,6 +1,6 @@
 //! Connection names: how Redis tells who is online. See Karton protocol §1.2.
 
-use std::fmt::Write as _;
+use crate::form;
 
 /// The library version that binds and connection names carry: that of the protocol we speak, so that
 /// Python and Rust replicas of one identity do not retire each other.
@@ -39,12 +39,8 @@ impl ServiceInfo {
     pub fn parse(name: &str) -> Option<Self> {
         let (identity, query) = name.split_once('?')?;
         let mut info = Self { identity: identity.to_owned(), karton_version: String::new(), service_version: None };
-        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            let value = decode(value);
-            if value.is_empty() {
-                continue;
-            }
-            match decode(key).as_str() {
+        for (key, value) in form::pairs(query) {
+            match key.as_str() {
                 "karton_version" => info.karton_version = value,
                 "service_version" => info.service_version = Some(value),
                 _ => {}
@@ -55,44 +51,11 @@ impl ServiceInfo {
 
     /// The connection name.
     pub fn to_name(&self) -> String {
-        let mut name = format!("{}?karton_version={}", self.identity, encode(&self.karton_version));
+        let mut name = format!("{}?karton_version={}", self.identity, form::encode(&self.karton_version));
         if let Some(version) = &self.service_version {
             name.push_str("&service_version=");
-            name.push_str(&encode(version));
+            name.push_str(&form::encode(version));
         }
         name
     }
-}
-
-/// The form encoding of Python's `urlencode`.
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b' ' => out.push('+'),
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-        out
-    })
-}
-
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while index < bytes.len() {
-        let escaped = bytes.get(index + 1..index + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (bytes[index], escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                index += 2;
-            }
-            (b'+', _) => out.push(b' '),
-            (byte, _) => out.push(byte),
-        }
-        index += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

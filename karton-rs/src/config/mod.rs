@@ -8,6 +8,7 @@
 mod error;
 mod ini;
 mod origins;
+mod redis_url;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use indexmap::IndexMap;
 
 pub use error::{ConfigError, ConfigErrorKind};
 pub(crate) use origins::{FileState, Origin};
+pub(crate) use redis_url::TlsSettings;
 pub(crate) use settings::log_level;
 pub use settings::{RedisSettings, S3Keys, S3Settings, ServiceSettings};
 

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Config, ConfigError, ConfigErrorKind as Kind};
+use super::{
+    Config, ConfigError, ConfigErrorKind as Kind,
+    redis_url::{TlsSettings, UrlOptions},
+};
+
+/// How long a connection to Redis may take to open, unless its URL says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to reach Redis. See Karton protocol §11.5.
 ///
@@ -15,14 +21,15 @@ use super::{Config, ConfigError, ConfigErrorKind as Kind};
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RedisSettings {
-    /// `redis://`, `rediss://` or `unix://`; then host, port, db and ssl are not used.
+    /// `redis://`, `rediss://` or `unix://`; then host, port and ssl are not used. Options in its query
+    /// are in the fields here already.
     pub url: Option<String>,
     /// Name or address of the server.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Number of the database.
-    pub db: i64,
+    /// Number of the database; none: the one in the path of the URL.
+    pub db: Option<i64>,
     /// TLS with the usual checks of certificates.
     pub ssl: bool,
     /// ACL user.
@@ -31,6 +38,9 @@ pub struct RedisSettings {
     pub password: Option<String>,
     /// How long a reply may take; none: for ever.
     pub socket_timeout: Option<Duration>,
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    pub(crate) tls: TlsSettings,
 }
 
 impl RedisSettings {
@@ -43,14 +53,18 @@ impl RedisSettings {
         // An empty URL is a URL that cannot be used, not an absent one.
         let url = config.get("redis", "url").map(str::to_owned);
         let socket_timeout = config.int("redis", "socket_timeout")?.unwrap_or(30);
+        let socket_timeout = u64::try_from(socket_timeout).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let of_url = url.as_deref().map(UrlOptions::read).transpose()?.unwrap_or_default();
         let mut settings = Self {
             host: String::new(),
             port: 6379,
-            db: 0,
+            db: of_url.db,
             ssl: false,
-            username: text("username"),
-            password: text("password"),
-            socket_timeout: u64::try_from(socket_timeout).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs),
+            username: of_url.username.or_else(|| text("username")),
+            password: of_url.password.or_else(|| text("password")),
+            socket_timeout: of_url.socket_timeout.or(socket_timeout),
+            connect_timeout: of_url.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            tls: of_url.tls,
             url,
         };
         if settings.url.is_none() {
@@ -61,7 +75,7 @@ impl RedisSettings {
             let port = config.int("redis", "port")?.unwrap_or(6379);
             settings.port =
                 u16::try_from(port).map_err(|_| ConfigError::new(Kind::BadInteger, format!("[redis] port: {port} is not a port")))?;
-            settings.db = config.int("redis", "db")?.unwrap_or(0);
+            settings.db = Some(config.int("redis", "db")?.unwrap_or(0));
             settings.ssl = config.bool("redis", "ssl")?.unwrap_or(false);
         }
         Ok(settings)

@@ -75,9 +75,13 @@ impl LogConsumer {
         let mut outage = Outage::default();
         while !shutdown.is_cancelled() {
             // A named connection beside the subscription makes the service visible.
-            let opened = match backend.ping().await {
-                Ok(()) => backend.redis().subscribe(&pattern).await,
-                Err(error) => Err(error),
+            let open = async {
+                backend.ping().await?;
+                backend.redis().subscribe(&pattern).await
+            };
+            let opened = tokio::select! {
+                opened = open => opened,
+                () = shutdown.cancelled() => return Ok(()),
             };
             let subscription = match opened {
                 Ok(subscription) => subscription,
@@ -89,10 +93,14 @@ impl LogConsumer {
             outage.over();
             let mut messages = subscription.into_on_message();
             loop {
+                // Silence may mean that nobody logs, or that the server is gone without a word.
+                let silence = async {
+                    tokio::time::sleep(SILENCE).await;
+                    backend.ping().await
+                };
                 let message = tokio::select! {
                     message = messages.next() => message,
-                    // Silence may mean that nobody logs, or that the server is gone without a word.
-                    () = tokio::time::sleep(SILENCE) => match backend.ping().await {
+                    there = silence => match there {
                         Ok(()) => continue,
                         Err(_) => break,
                     },

@@ -162,7 +162,7 @@ fn check_redis(id: &str, config: &Config, expected: &Value) {
     if settings.url.is_none() {
         assert_eq!(Some(settings.host), word("host"), "{id}: host");
         assert_eq!(Some(i64::from(settings.port)), number("port"), "{id}: port");
-        assert_eq!(Some(settings.db), number("db"), "{id}: db");
+        assert_eq!(settings.db, number("db"), "{id}: db");
         assert_eq!(Some(settings.ssl), expected.get("ssl").and_then(Value::as_bool), "{id}: ssl");
     }
 }

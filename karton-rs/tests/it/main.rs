@@ -23,3 +23,4 @@ mod interop;
 mod pipeline;
 mod reference;
 mod secured;
+mod subscriptions;

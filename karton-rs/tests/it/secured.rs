@@ -56,6 +56,21 @@ async fn redis_over_tls_is_trusted_by_the_certificates_of_the_system_and_by_no_o
     broker_says(&ini, &[("SSL_CERT_FILE", &authority)], "karton.system starting").await;
     let refused = broker_says(&ini, &[("SSL_CERT_FILE", &certificate)], "trying again").await;
     assert!(refused.contains("certificate"), "{refused}");
+    // The same by a URL, whose options win over its path and over those beside it.
+    let () = bed.command(&["ACL", "SETUSER", "default", "nopass", "-@all", "+info"]).await;
+    for (database, host, options) in
+        [(3, "localhost", format!("ssl_ca_certs={authority}")), (4, "127.0.0.1", "ssl_cert_reqs=none".to_owned())]
+    {
+        let url = format!("rediss://{host}:{port}/1?db={database}&username=worker&password=pa%25ss&{options}");
+        let config = bed.with_options(&[("redis", "url", &url), ("redis", "username", "nobody"), ("redis", "password", "wrong")]);
+        let karton = karton_rs::Karton::connect(&config, "karton.producer", None).await.unwrap();
+        karton.send_task(karton_rs::Task::new(serde_json::json!({"type": "x"}))).await.unwrap();
+        let databases: String = bed.command(&["INFO", "keyspace"]).await;
+        assert!(databases.contains(&format!("db{database}:")) && !databases.contains("db1:"), "{databases}");
+    }
+    let unknown = bed.with_options(&[("redis", "url", &format!("rediss://localhost:{port}?sentinel=secret"))]);
+    let refused = broker_says(&Bed::write_ini(&unknown, folder.path()), &[], "`sentinel`").await;
+    assert!(refused.contains("[redis] url") && !refused.contains("secret"), "{refused}");
 }
 
 #[tokio::test]
