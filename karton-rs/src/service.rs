@@ -180,6 +180,7 @@ pub fn start_logging(config: Option<&Config>) {
     let stderr = tracing_subscriber::fmt::layer().with_writer(Stderr).with_ansi(colours_on_stderr()).with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(stderr).with(PublishLayer).try_init();
+    config.into_iter().flat_map(Config::skipped).for_each(|problem| tracing::warn!("{problem}; it is left out"));
 }
 
 /// The level of `[logging] level` in the words of `tracing`.

@@ -39,13 +39,16 @@ pub struct Config {
     sections: IndexMap<String, IndexMap<String, String>>,
     /// `AWS_*` variables that stand in for missing `[s3]` options.
     aws: IndexMap<String, String>,
+    /// Why standard files were left out.
+    skipped: Vec<String>,
 }
 
 impl Config {
-    /// Reads the standard files, the file named by `KARTON_CONFIG_FILE`, `file`, and the environment.
+    /// Reads the standard files, the file named by `KARTON_CONFIG_FILE`, `file`, and the environment. A standard
+    /// file that this user may not read is left out with a warning.
     ///
     /// # Errors
-    /// When a named file is missing, a file cannot be read or understood, or `[redis]` or `[s3]` is absent.
+    /// When a named file is missing or cannot be read, a file cannot be understood, or `[redis]` or `[s3]` is absent.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         // Names and values that are not Unicode cannot be Karton settings.
         let env: Vec<(String, String)> =
@@ -68,12 +71,24 @@ impl Config {
         if let Some(missing) = named.iter().find(|path| !path.is_file()) {
             return Err(ConfigError::new(Kind::FileNotFound, format!("configuration file `{}` does not exist", missing.display())));
         }
-        let mut files = Vec::new();
-        for path in standard.iter().filter(|path| path.is_file()).chain(named) {
-            files.push((path.display().to_string(), read_file(path)?));
+        let (mut files, mut skipped) = (Vec::new(), Vec::new());
+        for path in standard.iter().filter(|path| path.is_file()) {
+            match read_file(path)? {
+                Ok(text) => files.push((path.display().to_string(), text)),
+                // Written for another user, it is nothing to this one, as for the reference.
+                Err(error) => skipped.push(error.to_string()),
+            }
+        }
+        for path in named {
+            files.push((path.display().to_string(), read_file(path)??));
         }
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        Self::build(&files, env, standard)
+        match Self::build(&files, env, standard) {
+            Ok(config) => Ok(Self { skipped, ..config }),
+            // What is missing may stand there.
+            Err(error) if !skipped.is_empty() => Err(ConfigError::new(error.kind(), format!("{error}; {}", skipped.join("; ")))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Builds the configuration from texts, weakest first, and an environment. Touches nothing of the process.
@@ -90,7 +105,7 @@ impl Config {
         for (name, text) in files {
             ini.read(name, text)?;
         }
-        let mut config = Self { sections: ini.resolve()?, aws: IndexMap::new() };
+        let mut config = Self { sections: ini.resolve()?, aws: IndexMap::new(), skipped: Vec::new() };
         for (name, value) in env {
             if let Some((section, option)) = variable_target(&name) {
                 config.set(&section, &option, value);
@@ -149,6 +164,11 @@ impl Config {
         self.sections.iter().map(|(name, options)| (name.as_str(), options))
     }
 
+    /// Standard files that are there and cannot be read, for a warning.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
     fn aws(&self, name: &str) -> Option<&str> {
         self.aws.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -178,8 +198,14 @@ impl std::fmt::Debug for Config {
     }
 }
 
-fn read_file(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|error| ConfigError::new(Kind::Unreadable, format!("cannot read `{}`: {error}", path.display())))
+/// The text of a file. The inner error is that of the system, the outer one is in the file itself.
+fn read_file(path: &Path) -> Result<Result<String, ConfigError>, ConfigError> {
+    let wrong =
+        |problem: &dyn std::fmt::Display| ConfigError::new(Kind::Unreadable, format!("cannot read `{}`: {problem}", path.display()));
+    match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes).map(Ok).map_err(|_| wrong(&"it is not UTF-8 text")),
+        Err(error) => Ok(Err(wrong(&error))),
+    }
 }
 
 /// Where the section was looked for, and how to get one.

@@ -9,16 +9,22 @@ use super::{Config, ini::Ini, read_file, standard_files, variable_target};
 pub(crate) enum FileState {
     Fine,
     Missing,
+    /// A standard one that cannot be read: it does not count.
+    Skipped(String),
     /// It cannot be read or understood.
     Wrong(String),
 }
 
 impl FileState {
-    fn of(path: &Path) -> Self {
+    fn of(path: &Path, standard: bool) -> Self {
         if !path.is_file() {
             return Self::Missing;
         }
-        match read_file(path).and_then(|text| Ini::default().read(&path.display().to_string(), &text)) {
+        let text = match read_file(path) {
+            Ok(Err(error)) if standard => return Self::Skipped(error.to_string()),
+            outcome => outcome.and_then(|text| text),
+        };
+        match text.and_then(|text| Ini::default().read(&path.display().to_string(), &text)) {
             Ok(()) => Self::Fine,
             Err(error) => Self::Wrong(error.to_string()),
         }
@@ -40,9 +46,9 @@ impl Config {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let standard = standard_files(variable("HOME").as_deref());
         let named = variable("KARTON_CONFIG_FILE").map(PathBuf::from).into_iter().chain(file.map(Path::to_owned));
-        let mut origins: Vec<Origin> =
-            standard.into_iter().filter(|path| path.is_file()).map(|path| Origin::File { state: FileState::of(&path), path }).collect();
-        origins.extend(named.map(|path| Origin::File { state: FileState::of(&path), path }));
+        let origin = |path: PathBuf, standard| Origin::File { state: FileState::of(&path, standard), path };
+        let mut origins: Vec<Origin> = standard.into_iter().filter(|path| path.is_file()).map(|path| origin(path, true)).collect();
+        origins.extend(named.map(|path| origin(path, false)));
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let mut names: Vec<String> = names.filter(|name| variable_target(name).is_some() && name != "KARTON_CONFIG_FILE").collect();
         names.sort();

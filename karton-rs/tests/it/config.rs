@@ -47,7 +47,8 @@ impl Case<'_> {
             std::fs::write(self.path(name.spelled()), content.as_str().unwrap()).unwrap();
         }
         let env = self.input.get("env").and_then(Value::as_object).unwrap_or(&empty);
-        let env: Vec<(String, String)> = env.iter().map(|(name, value)| (name.to_string(), self.resolve(value.as_str().unwrap()))).collect();
+        let env: Vec<(String, String)> =
+            env.iter().map(|(name, value)| (name.to_string(), self.resolve(value.as_str().unwrap()))).collect();
         let standard = ["global", "user", "local"].map(|name| self.path(name));
         let from_env = env.iter().find(|(name, value)| name == "KARTON_CONFIG_FILE" && !value.is_empty());
         let mut named: Vec<PathBuf> = from_env.map(|(_, path)| PathBuf::from(path)).into_iter().collect();
@@ -297,4 +298,22 @@ fn a_missing_section_is_told_with_the_files_that_were_read_or_looked_for() {
     assert!(nowhere.contains(&format!("there is no `{}` or `karton.ini.none`", absent.display())), "{nowhere}");
     std::fs::write(&present, "[s3]\naddress = http://x\n").unwrap();
     assert_eq!(told(&[absent, present.clone()]), format!("missing section `[redis]` in `{}`: add it there", present.display()));
+}
+
+#[test]
+fn a_standard_file_that_cannot_be_read_is_left_out_and_a_named_one_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let ini = folder.path().join("karton.ini");
+    std::fs::write(&ini, "[redis]\nhost = h\n[s3]\naddress = http://s\n").unwrap();
+    // A file that even root cannot read.
+    let secret = std::path::PathBuf::from("/proc/self/mem");
+    let config = Config::load_from(&[secret.clone(), ini.clone()], &[], []).unwrap();
+    assert_eq!(config.get("redis", "host"), Some("h"));
+    assert_eq!(Config::load_from(&[ini.clone()], &[secret.clone()], []).unwrap_err().code(), "config-file-unreadable");
+    let nothing = Config::load_from(&[secret], &[], []).unwrap_err();
+    assert_eq!(nothing.code(), "missing-s3-section");
+    assert!(nothing.to_string().contains("cannot read `/proc/self/mem`"), "{nothing}");
+    // What is no text is a mistake in the file, wherever it stands.
+    std::fs::write(&ini, b"[redis]\nhost = \xff\n").unwrap();
+    assert_eq!(Config::load_from(&[ini], &[], []).unwrap_err().code(), "config-file-unreadable");
 }

@@ -23,6 +23,9 @@ pub(super) fn check(context: &Context, report: &mut Report) -> std::io::Result<O
                     format!("name another file with --config-file or KARTON_CONFIG_FILE, or write it: `{configure}`"),
                 )?;
             }
+            Origin::File { state: FileState::Skipped(problem), .. } => {
+                report.warning("config", format!("{problem}; it is left out"), "let this user read it, if it is meant for it")?;
+            }
             Origin::File { state: FileState::Wrong(problem), .. } => {
                 told = true;
                 report.wrong("config", problem, "correct it there")?;
