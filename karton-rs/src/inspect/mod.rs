@@ -195,16 +195,19 @@ impl Inspect {
     /// # Errors
     /// When Redis does not answer.
     pub async fn wait(&self, root_uid: &str, limit: Duration) -> Result<Analysis, Error> {
-        let deadline = Instant::now() + limit;
+        // None: for ever, as far as a clock can tell.
+        let deadline = Instant::now().checked_add(limit);
+        let over = |time| deadline.is_some_and(|deadline| time >= deadline);
         let mut events = self.backend.redis().subscribe(keys::ANALYSIS_CHANNEL).await?;
         let mut events = events.on_message();
         loop {
             let analysis = self.analysis(root_uid).await?;
-            if analysis.is_done() || Instant::now() >= deadline {
+            if analysis.is_done() || over(Instant::now()) {
                 return Ok(analysis);
             }
             // Brokers that are not ours tell nothing: look again now and then.
-            let until = deadline.min(Instant::now() + LOOK_AGAIN);
+            let next = Instant::now() + LOOK_AGAIN;
+            let until = deadline.map_or(next, |deadline| deadline.min(next));
             let told = async {
                 while let Some(event) = events.next().await {
                     let event = event.get_payload::<String>().ok().and_then(|text| AnalysisEnded::from_json(&text));

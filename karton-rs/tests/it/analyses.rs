@@ -204,3 +204,11 @@ async fn without_a_broker_of_ours_records_of_other_analyses_are_read_once() {
     let late = producer.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
     assert_eq!(inspect.analysis(late.root_uid()).await.unwrap().tasks().len(), 1);
 }
+
+#[tokio::test]
+async fn who_waits_may_wait_for_ever() {
+    let bed = Bed::start().await;
+    let inspect = Inspect::new(&bed.config, "karton.test", None).unwrap();
+    let analysis = inspect.wait("unknown", Duration::MAX).await.unwrap();
+    assert!(analysis.is_done());
+}
