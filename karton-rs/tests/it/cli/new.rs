@@ -1,7 +1,7 @@
 //! `karton new`: what it writes is what is compiled and tested here.
 
 /// The template itself, with its own tests.
-#[path = "../../src/cli/new/template/main.rs"]
+#[path = "../../../src/cli/new/template/main.rs"]
 #[allow(dead_code)] // its `main` is not ours
 mod template;
 

@@ -35,7 +35,7 @@ async fn draft() {
 
 fn draft_command() -> Vec<String> {
     let own = std::env::current_exe().unwrap().display().to_string();
-    [&own, "--ignored", "--exact", "cli_replay::draft", "--nocapture"].map(str::to_owned).to_vec()
+    [&own, "--ignored", "--exact", "cli::replay::draft", "--nocapture"].map(str::to_owned).to_vec()
 }
 
 /// Everything that stands in Redis, to see that nothing changes.

@@ -1,0 +1,125 @@
+//! The tool itself, and the commands that watch and set up.
+
+use karton_rs::{TaskState, testing::eventually};
+use serde_json::json;
+
+use super::{Cli, number, text};
+use crate::bed::Bed;
+
+#[tokio::test]
+async fn logs_show_records_of_services_without_their_escapes() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let mut child = cli.command(&["logs", "--filter", "karton.*"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let record = json!({"type": "log", "name": "karton.x", "levelname": "ERROR", "message": "a \u{1b}[2J\nb"}).to_string();
+    eventually("a listener", || async {
+        let listeners: u64 = bed.command(&["PUBLISH", "karton.log.error.karton.x", &record]).await;
+        (listeners > 0).then_some(())
+    })
+    .await;
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "[ERROR] karton.x: a \\x1b[2J");
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "b");
+    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().unwrap().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn list_and_delete_do_what_the_reference_does() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    bed.bind("karton.gone", &json!([{"type": "x"}])).await;
+    let table = cli.out(&["list"]).await;
+    let row = format!("{:<50} {:<10} 5.9.1", "karton.gone", "1.2.3");
+    assert_eq!(table.lines().nth(2), Some(row.as_str()));
+    assert!(cli.out(&["list", "-o", "json"]).await.starts_with(r#"{"filters": [{"type": "x"}]"#));
+    assert_eq!(cli.answered(&["delete", "karton.gone"], "karton.other\n").await.0, 1);
+    let (code, _, err) = cli.answered(&["delete", "karton.gone"], "karton.gone\n").await;
+    assert_eq!(code, 0, "{err}");
+    let bind: String = bed.command(&["HGET", "karton.binds", "karton.gone"]).await;
+    assert!(bind.contains("\"filters\": []") && bind.contains("\"persistent\": false"), "{bind}");
+    assert_eq!(cli.run(&["delete", "karton.unknown"]).await.0, 1);
+    assert_eq!(text(&cli.json(&["delete", "--yes", "karton.gone"]).await[0], "identity"), "karton.gone");
+}
+
+#[tokio::test]
+async fn top_prints_one_snapshot_into_a_pipe() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    bed.bind("karton.a", &json!([])).await;
+    bed.put("karton.a", TaskState::Spawned, &json!({})).await;
+    let () = bed.command(&["HSET", "karton.metrics.consumed", "karton.a", "41"]).await;
+    let rows = cli.json(&["top", "--interval", "0.1s"]).await;
+    assert_eq!((rows.len(), number(&rows[0], &["pending"]), number(&rows[0], &["consumed"])), (1, 1, 41));
+    let table = cli.out(&["top", "--interval", "0.1s"]).await;
+    assert!(table.starts_with("0 for the broker, 1 in queues") && !table.contains('\x1b'), "{table}");
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_name_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let karton = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_karton")).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let pages = folder.path().join("man");
+    karton(&["man", pages.to_str().unwrap()]);
+    for shell in ["bash", "zsh", "fish"] {
+        let script = karton(&["completions", shell]);
+        for command in ["queues", "tasks", "explain", "replay", "doctor"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    let page = std::fs::read_to_string(pages.join("karton-restart.1")).unwrap();
+    assert!(page.contains(".TH karton-restart 1") && page.contains("dry\\-run"), "{page}");
+    assert!(pages.join("karton-quarantine-list.1").is_file());
+    let (help, page) = (karton(&["--help"]), std::fs::read_to_string(pages.join("karton.1")).unwrap());
+    assert!(help.contains("Exit codes") && help.starts_with("Look into Karton") && page.contains("Look into Karton"), "{help}{page}");
+    assert!(!help.contains("```") && !page.contains("assert"), "{help}{page}");
+    assert!(karton(&["configure", "--help"]).contains("the one that `-c` names"));
+    // What a command does beyond its first line is told as well.
+    for (command, told) in
+        [("restart", "take Crashed tasks alone"), ("cancel", "is cancelled with"), ("wait", "Exit codes"), ("replay", "of its own")]
+    {
+        assert!(karton(&[command, "--help"]).contains(told), "{command}");
+    }
+    // Every command says how it is used.
+    for command in [
+        "list",
+        "queues",
+        "tasks",
+        "task",
+        "analysis",
+        "wait",
+        "send",
+        "restart",
+        "cancel",
+        "quarantine",
+        "explain",
+        "replay",
+        "doctor",
+        "top",
+        "logs",
+        "delete",
+        "configure",
+        "new",
+    ] {
+        assert!(karton(&[command, "--help"]).contains("Usage: karton"), "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_used_is_wrong_usage() {
+    let bed = Bed::start().await;
+    let mut cli = Cli::on(&bed);
+    std::fs::write(&cli.ini, "[redis]\nhost = 127.0.0.1\n").unwrap();
+    let (code, out, err) = cli.run(&["queues"]).await;
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    let files = format!("missing section `[s3]` in `karton.ini` and `{}`", cli.ini.display());
+    assert!(err.contains(&files), "{err}");
+    cli.ini = cli.folder.path().join("missing.ini");
+    let (code, _, err) = cli.run(&["tasks"]).await;
+    assert_eq!((code, err.contains("missing.ini")), (2, true), "{err}");
+}
