@@ -98,13 +98,18 @@ async fn run(context: &Context, action: Action, mut args: Common) -> anyhow::Res
         if args.selection.status.is_empty() {
             args.selection.status = action.usual();
         }
+        let selection = &mut args.selection;
+        let found = async {
+            selection.find_root(backend).await?;
+            select::matching(backend, selection).await
+        };
         uids = tokio::select! {
             () = context.shutdown.cancelled() => return Ok(Outcome::Interrupted),
-            found = select::matching(backend, &args.selection) => found?,
+            found = found => found?,
         };
         if uids.is_empty() {
             let statuses: Vec<&str> = args.selection.status.iter().map(|status| status.as_str()).collect();
-            eprintln!("No task is like that (status {}): nothing to {}.", statuses.join(" or "), action.word());
+            note!("No task is like that (status {}): nothing to {}.", statuses.join(" or "), action.word());
             return Ok(Outcome::Done);
         }
     }
@@ -125,7 +130,7 @@ async fn run(context: &Context, action: Action, mut args: Common) -> anyhow::Res
 }
 
 async fn act_on_all(context: &Context, backend: &Backend, action: Action, args: &Common, uids: Vec<String>) -> anyhow::Result<Outcome> {
-    let mut out = Out::new();
+    let mut out = Out::of_deeds();
     let (mut done, mut left) = (0_u64, 0_u64);
     // One task is told of in a sentence, many in a table.
     let mut rows = (!args.json && uids.len() > 1).then(Vec::new);

@@ -30,8 +30,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
-    let root = root_of(&args.root);
-    let analysis = context.inspect()?.analysis(root).await?;
+    let inspect = context.inspect()?;
+    let root = &root_of(inspect.backend(), &args.root).await?;
+    let analysis = inspect.analysis(root).await?;
     if analysis.history().is_empty() {
         return Err(unknown(root));
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, output::Out};
 use crate::{Config, backend::Backend};
 
 #[derive(Debug, clap::Args)]
@@ -17,6 +17,7 @@ pub(super) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
     let target = context.config_file.clone().unwrap_or_else(|| PathBuf::from("karton.ini"));
     ensure!(args.force || !target.exists(), "{} exists already; --force replaces it", target.display());
+    let mut out = Out::of_deeds();
     let s3 = loop {
         let s3 = [
             ("access_key", ask(context, "S3 access key", "minioadmin").await?),
@@ -28,10 +29,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         match backend.storage().check_bucket(false).await {
             Ok(true) => break s3,
             Ok(false) => {
-                println!("The bucket does not exist yet; `karton-system --setup-bucket` creates it.");
+                out.line("The bucket does not exist yet; `karton-system --setup-bucket` creates it.")?;
+                out.flush()?;
                 break s3;
             }
-            Err(error) if error.is_temporary() && again(context, &error.to_string()).await? => {}
+            Err(error) if error.is_temporary() && again(context, &mut out, &error.to_string()).await? => {}
             Err(error) => return Err(error.into()),
         }
     };
@@ -43,12 +45,13 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         }
         match backend(&s3, &redis)?.ping().await {
             Ok(()) => break redis,
-            Err(error) if again(context, &error.to_string()).await? => {}
+            Err(error) if again(context, &mut out, &error.to_string()).await? => {}
             Err(error) => return Err(error.into()),
         }
     };
     write(&target, &s3, &redis).with_context(|| format!("cannot write {}", target.display()))?;
-    println!("Wrote {}", target.display());
+    out.line(format!("Wrote {}", target.display()))?;
+    out.flush()?;
     Ok(Outcome::Done)
 }
 
@@ -81,7 +84,8 @@ async fn ask(context: &Context, question: &str, default: &str) -> anyhow::Result
     Ok(if answer.is_empty() { default.to_owned() } else { answer })
 }
 
-async fn again(context: &Context, problem: &str) -> anyhow::Result<bool> {
-    println!("{problem}");
+async fn again(context: &Context, out: &mut Out, problem: &str) -> anyhow::Result<bool> {
+    out.line(problem)?;
+    out.flush()?;
     Ok(matches!(ask(context, "Try again?", "yes").await?.as_str(), "yes" | "y"))
 }

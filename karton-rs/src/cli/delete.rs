@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let mut bind = Bind::new(&identity, Value::Array(Vec::new()));
     bind.persistent = false;
     inspect.backend().register_bind(&bind).await?;
-    let mut out = Out::new();
+    let mut out = Out::of_deeds();
     if args.json {
         out.json(&Map::from_iter([("identity".to_owned(), identity.into()), ("done".to_owned(), true.into())]).into())?;
     } else {

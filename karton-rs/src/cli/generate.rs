@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
-use super::{Cli, Outcome};
+use super::{Cli, Outcome, output::Out};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CompletionsArgs {
@@ -32,7 +32,9 @@ pub(super) fn man(args: &ManArgs) -> anyhow::Result<Outcome> {
     let mut command = Cli::command();
     command.build();
     let count = pages(&command, "karton", &args.folder)?;
-    println!("Wrote {count} pages to {}", args.folder.display());
+    let mut out = Out::of_deeds();
+    out.line(format!("Wrote {count} pages to {}", args.folder.display()))?;
+    out.flush()?;
     Ok(Outcome::Done)
 }
 

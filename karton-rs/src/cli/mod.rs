@@ -1,7 +1,13 @@
 //! The `karton` command.
 //!
 //! The one rule: data goes to stdout, everything else to stderr. See Karton protocol §13.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+/// Tells something on stderr. Whoever reads it may have left, and there is nobody else to tell.
+macro_rules! note {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
 
 mod act;
 mod analysis;
@@ -159,11 +165,11 @@ impl Cli {
         let context = Context { config_file: self.config_file, shutdown };
         match dispatch(self.command, &context).await {
             Ok(outcome) => outcome.into(),
-            // Who reads has read enough, as `head` does.
+            // Of a command that only looks: who reads has read enough, as `head` does.
             Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
             Err(_) if context.shutdown.is_cancelled() => Outcome::Interrupted.into(),
             Err(error) => {
-                eprintln!(
+                note!(
                     "{} {}",
                     output::Style::Red.paint(crate::service::colours_on_stderr(), "error:"),
                     output::escape_lines(&told(&error))
@@ -238,7 +244,9 @@ struct Context {
 
 impl Context {
     fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(self.config_file.as_deref())
+        let config = Config::load(self.config_file.as_deref())?;
+        config.skipped().iter().for_each(|problem| tracing::warn!("{problem}; it is left out"));
+        Ok(config)
     }
 
     fn inspect(&self) -> anyhow::Result<Inspect> {
@@ -256,7 +264,8 @@ impl Context {
 
     /// Asks on stderr; nothing when there is no answer.
     async fn ask(&self, question: &str) -> anyhow::Result<Option<String>> {
-        eprint!("{question}");
+        // Unseen, it is answered by nobody.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), question.as_bytes());
         // The thread stays behind when the user interrupts instead of answering: the process ends then.
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
@@ -267,7 +276,7 @@ impl Context {
             () = self.shutdown.cancelled() => None,
         };
         if answer.is_none() || !std::io::stdin().is_terminal() {
-            eprintln!();
+            note!("");
         }
         Ok(answer)
     }

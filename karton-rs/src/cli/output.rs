@@ -56,14 +56,30 @@ pub(super) struct Out {
     /// Columns, when it is a terminal.
     width: Option<usize>,
     colour: bool,
+    /// Nobody has to read it.
+    goes_on: bool,
 }
 
 impl Out {
+    /// Of a command that only looks: it ends when nobody reads any more.
     pub(super) fn new() -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
         let width = terminal.then(terminal_width);
-        Self { out: BufWriter::new(stdout), width, colour: terminal && service::colours_wanted() }
+        Self { out: BufWriter::new(stdout), width, colour: terminal && service::colours_wanted(), goes_on: false }
+    }
+
+    /// Of a command that does something, or whose exit code says something: it goes on to its end when
+    /// nobody reads any more, as after `| head`.
+    pub(super) fn of_deeds() -> Self {
+        Self { goes_on: true, ..Self::new() }
+    }
+
+    fn heed(&self, outcome: io::Result<()>) -> io::Result<()> {
+        match outcome {
+            Err(error) if self.goes_on && error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            outcome => outcome,
+        }
     }
 
     pub(super) fn is_terminal(&self) -> bool {
@@ -75,12 +91,14 @@ impl Out {
     }
 
     pub(super) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(self.out, "{}", text.as_ref())
+        let outcome = writeln!(self.out, "{}", text.as_ref());
+        self.heed(outcome)
     }
 
     /// Text as it is, without a newline.
     pub(super) fn raw(&mut self, text: &str) -> io::Result<()> {
-        self.out.write_all(text.as_bytes())
+        let outcome = self.out.write_all(text.as_bytes());
+        self.heed(outcome)
     }
 
     pub(super) fn json(&mut self, value: &Value) -> io::Result<()> {
@@ -88,7 +106,8 @@ impl Out {
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        let outcome = self.out.flush();
+        self.heed(outcome)
     }
 }
 

@@ -70,7 +70,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let inspect = context.inspect()?;
     let backend = inspect.backend();
     let entries = backend.quarantined().await?;
-    let mut out = Out::new();
+    let looks = matches!(args.command, Command::List { .. } | Command::Show { .. });
+    let mut out = if looks { Out::new() } else { Out::of_deeds() };
     let outcome = match args.command {
         Command::List { json } => list(&mut out, &entries, json)?,
         Command::Show { name, json } => show(&mut out, backend, find(&entries, &name)?, json).await?,
@@ -103,7 +104,7 @@ fn list(out: &mut Out, entries: &[Quarantined], json: bool) -> anyhow::Result<Ou
     }
     table.finish()?;
     if entries.is_empty() {
-        eprintln!("The quarantine is empty.");
+        note!("The quarantine is empty.");
     }
     Ok(Outcome::Done)
 }
@@ -178,7 +179,7 @@ async fn each<F: Future<Output = anyhow::Result<(bool, String)>>>(
     mut act: impl FnMut(Quarantined) -> F,
 ) -> anyhow::Result<Outcome> {
     if entries.is_empty() {
-        eprintln!("The quarantine is empty.");
+        note!("The quarantine is empty.");
     }
     let mut all = true;
     for entry in entries {

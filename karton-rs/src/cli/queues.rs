@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     }
     out.flush()?;
     if overview.unreadable > 0 && !args.json {
-        eprintln!("{} records cannot be read: `karton tasks --unreadable` lists them", overview.unreadable);
+        note!("{} records cannot be read: `karton tasks --unreadable` lists them", overview.unreadable);
     }
     Ok(Outcome::Done)
 }

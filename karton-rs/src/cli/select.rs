@@ -37,7 +37,7 @@ pub(super) struct Selection {
     /// Changed within this time
     #[arg(long, value_name = "AGE", value_parser = values::duration)]
     newer: Option<std::time::Duration>,
-    /// Of this analysis
+    /// Of this analysis: its uid, or that of any of its tasks
     #[arg(long, value_name = "ROOT")]
     root: Option<String>,
 }
@@ -53,12 +53,20 @@ impl Selection {
             && self.root.is_none()
     }
 
+    /// Finds the analysis that is meant; to be called before tasks are held against it.
+    pub(super) async fn find_root(&mut self, backend: &Backend) -> anyhow::Result<()> {
+        if let Some(root) = &mut self.root {
+            *root = root_of(backend, root).await?;
+        }
+        Ok(())
+    }
+
     pub(super) fn holds(&self, task: &Task, now: f64) -> bool {
         let age = now - task.last_update();
         let has = |list: &[String], text: Option<&str>| list.is_empty() || text.is_some_and(|text| list.iter().any(|item| item == text));
         (self.status.is_empty() || self.status.contains(&task.status()))
             && has(&self.identity, task.header_str("receiver"))
-            && self.root.as_deref().is_none_or(|root| root_of(root) == task.root_uid())
+            && self.root.as_deref().is_none_or(|root| root == task.root_uid())
             && self.older.is_none_or(|older| age >= older.as_secs_f64())
             && self.newer.is_none_or(|newer| age <= newer.as_secs_f64())
             && self.headers.iter().all(|test| test.holds(task.headers()))
@@ -126,24 +134,30 @@ pub(super) async fn matching(backend: &Backend, selection: &Selection) -> anyhow
 
 /// The full uid of what was typed: a full uid, or the part behind the last `:`.
 pub(super) async fn resolve(backend: &Backend, typed: &str) -> anyhow::Result<String> {
+    if let Some(uid) = find(backend, typed).await? {
+        return Ok(uid);
+    }
+    let root = keys::root_in(typed).unwrap_or(typed);
+    if backend.has_analysis(root).await? {
+        bail!("no task `{typed}`, but an analysis of that name has tasks: `karton analysis {}` shows them", escape(root));
+    }
+    bail!("no task `{typed}` in Redis: it may be finished and collected, or mistyped; `karton tasks` lists what is there");
+}
+
+/// As [`resolve`]; none when no task is meant.
+async fn find(backend: &Backend, typed: &str) -> anyhow::Result<Option<String>> {
     let candidates = [typed.to_owned(), format!("{{{typed}}}:{typed}")];
     let found = backend.records(&candidates).await?;
     // A root uid is that of its first task as well.
     if let Some((uid, _)) = candidates.into_iter().zip(found).find(|(_, record)| record.is_some()) {
-        return Ok(uid);
+        return Ok(Some(uid));
     }
     let mut uids = if typed.contains(':') { Vec::new() } else { backend.uids_ending_in(typed).await? };
     match (uids.pop(), uids.pop()) {
-        (Some(uid), None) => Ok(uid),
-        (Some(one), Some(other)) => {
+        (uid, None) => Ok(uid),
+        (one, Some(other)) => {
+            let one = one.unwrap_or_default();
             Err(Usage(format!("several tasks end in `{typed}`, as `{one}` and `{other}`: give one of them whole")).into())
-        }
-        _ => {
-            let root = root_of(typed);
-            if backend.has_analysis(root).await? {
-                bail!("no task `{typed}`, but an analysis of that name has tasks: `karton analysis {}` shows them", escape(root));
-            }
-            bail!("no task `{typed}` in Redis: it may be finished and collected, or mistyped; `karton tasks` lists what is there");
         }
     }
 }
@@ -161,9 +175,16 @@ pub(super) async fn load(backend: &Backend, typed: &str) -> anyhow::Result<(Task
     Ok((task, record))
 }
 
-/// The root uid in what was typed: it may be the uid of a task of the analysis.
-pub(super) fn root_of(typed: &str) -> &str {
-    keys::root_in(typed).unwrap_or(typed)
+/// The root uid of the analysis that was meant: by this uid, or by that of any of its tasks. A child that no
+/// broker has met has a uid that tells nothing of its analysis; its record does.
+pub(super) async fn root_of(backend: &Backend, typed: &str) -> anyhow::Result<String> {
+    if let Some(uid) = find(backend, typed).await? {
+        let record = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next();
+        if let Some(task) = record.and_then(|record| read_task(&uid, &record).ok()) {
+            return Ok(task.root_uid().to_owned());
+        }
+    }
+    Ok(keys::root_in(typed).unwrap_or(typed).to_owned())
 }
 
 /// A task in JSON, without its payload.

@@ -18,7 +18,7 @@ use crate::{
     task::{Task, TaskPriority},
 };
 
-/// Where records keep persistent headers, among the payload. See Karton protocol §2.
+/// Where records keep persistent headers, among the payload. See Karton protocol §4.1 and §4.4.
 const PERSISTENT_HEADERS: &str = "__headers_persistent";
 
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let task = build(&args).await?;
     let karton = Karton::connect(&context.config()?, super::IDENTITY, None).await?;
     let sent = karton.send_task(task).await?;
-    let mut out = Out::new();
+    let mut out = Out::of_deeds();
     if args.json {
         out.json(&Map::from_iter([("uid".to_owned(), sent.uid().into()), ("root_uid".to_owned(), sent.root_uid().into())]).into())?;
     } else {

@@ -35,8 +35,9 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
+pub(super) async fn run(context: &Context, mut args: Args) -> anyhow::Result<Outcome> {
     let inspect = context.inspect()?;
+    args.selection.find_root(inspect.backend()).await?;
     let mut out = Out::new();
     let (now, limit) = (now(), args.limit.unwrap_or(usize::MAX));
     let headers = if args.unreadable { "reason" } else { "headers" };
@@ -62,10 +63,10 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     };
     out.flush()?;
     if unreadable > 0 && !args.unreadable && !json {
-        eprintln!("{unreadable} records cannot be read: `karton tasks --unreadable` lists them");
+        note!("{unreadable} records cannot be read: `karton tasks --unreadable` lists them");
     }
     if shown == 0 && limit > 0 && !json {
-        eprintln!(
+        note!(
             "{}",
             match (args.unreadable, args.selection.is_empty()) {
                 (true, _) => "Every record can be read.",

@@ -35,7 +35,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
     let inspect = context.inspect()?;
-    let root = root_of(&args.root);
+    let root = &root_of(inspect.backend(), &args.root).await?;
     let limit = args.timeout.unwrap_or(FOR_EVER);
     let begun = Instant::now();
     // A mistyped uid, or a Redis that is not there, is told at once.
@@ -55,11 +55,11 @@ pub(super) async fn finished(
 ) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + timeout.unwrap_or(FOR_EVER).min(FOR_EVER);
     let Some(analysis) = end(context, inspect, root, deadline).await? else {
-        eprintln!("Redis is still away: nothing is known of analysis {}.", escape(root));
+        note!("Redis is still away: nothing is known of analysis {}.", escape(root));
         return Ok(Outcome::TimedOut);
     };
     let in_time = analysis.is_done();
-    let mut out = Out::new();
+    let mut out = Out::of_deeds();
     let state = match (in_time, analysis.history().is_empty()) {
         (false, _) => "running",
         // It was there, and is not any more: that is the work of the collector.
@@ -82,9 +82,9 @@ pub(super) async fn finished(
         let counts = if analysis.history().is_empty() { "and collected".to_owned() } else { counts_line(&analysis) };
         out.line(format!("{}: {counts}", out.paint(style, state)))?;
         if !in_time {
-            eprintln!("Still running: `karton analysis {}` shows what is going on.", escape(root));
+            note!("Still running: `karton analysis {}` shows what is going on.", escape(root));
         } else if !crashed.is_empty() {
-            eprintln!("`karton analysis {0}` shows what has crashed, `karton restart --root {0}` starts it again.", escape(root));
+            note!("`karton analysis {0}` shows what has crashed, `karton restart --root {0}` starts it again.", escape(root));
         }
     }
     out.flush()?;

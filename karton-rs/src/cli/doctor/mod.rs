@@ -119,7 +119,7 @@ impl Report {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
     let commands = Commands::new(context.config_file.clone());
-    let mut report = Report { out: Out::new(), commands, json: args.json, worst: Level::Fine, counts: [0; 2] };
+    let mut report = Report { out: Out::of_deeds(), commands, json: args.json, worst: Level::Fine, counts: [0; 2] };
     if let Some(config) = configuration::check(context, &mut report)? {
         match Inspect::new(&config, super::IDENTITY, None) {
             Ok(inspect) => {

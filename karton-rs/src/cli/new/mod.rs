@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use super::{Outcome, Usage};
+use super::{Outcome, Usage, output::Out};
 
 /// Name in the template, of crate and identity.
 const PLACEHOLDER: &str = "example-service";
@@ -118,9 +118,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         let path = folder.join(file);
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
-    println!("Wrote {}: `cargo test` in it, then see its README.md", folder.display());
+    let mut out = Out::of_deeds();
+    out.line(format!("Wrote {}: `cargo test` in it, then see its README.md", folder.display()))?;
+    out.flush()?;
     if !found {
-        eprintln!(
+        note!(
             "karton-rs {} is on no registry, and its folder was not found: give it with `--karton-rs PATH`, or write\n\
              `karton-rs = {{ path = \"PATH\" }}` into {}; the crate cannot be built without it.",
             env!("CARGO_PKG_VERSION"),

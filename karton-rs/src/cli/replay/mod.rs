@@ -71,9 +71,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
 
 fn start(command: &[String], sandbox: &Sandbox, timeout: Duration) -> anyhow::Result<Option<Service>> {
     let Some((program, arguments)) = command.split_first() else {
-        eprintln!("Start the service with these, in another terminal or a debugger:\n");
-        sandbox.variables().iter().for_each(|(name, value)| eprintln!("export {name}='{value}'"));
-        eprintln!("\nWaiting {} for it; Ctrl-C leaves.", values::age(timeout.as_secs_f64()));
+        note!("Start the service with these, in another terminal or a debugger:\n");
+        sandbox.variables().iter().for_each(|(name, value)| note!("export {name}='{value}'"));
+        note!("\nWaiting {} for it; Ctrl-C leaves.", values::age(timeout.as_secs_f64()));
         return Ok(None);
     };
     let mut command = Command::new(program);

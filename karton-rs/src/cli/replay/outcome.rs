@@ -28,7 +28,7 @@ pub(super) struct Replayed {
 }
 
 pub(super) fn print(replayed: &Replayed, binds: &IndexMap<String, Vec<u8>>, folder: Option<&Path>, json: bool) -> std::io::Result<()> {
-    let mut out = Out::new();
+    let mut out = Out::of_deeds();
     if json {
         out.json(&object(replayed, binds, folder))?;
         return out.flush();

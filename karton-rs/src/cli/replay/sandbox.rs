@@ -94,7 +94,7 @@ async fn fetch(real: &Backend, task: &Task, store: &Path) -> anyhow::Result<Hash
             if error.is_temporary() {
                 return Err(error.into());
             }
-            eprintln!("left out: {}", escape(&error.to_string()));
+            note!("left out: {}", escape(&error.to_string()));
             // Nothing, rather than a part of it.
             let _ = std::fs::remove_file(&path);
             continue;

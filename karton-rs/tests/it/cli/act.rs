@@ -165,3 +165,33 @@ impl Bed {
         self.command(&["HLEN", "karton.rs.quarantine"]).await
     }
 }
+
+#[tokio::test]
+async fn what_is_begun_goes_on_to_its_end_when_nobody_reads_any_more() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    const COUNT: usize = 200;
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    for _ in 0..COUNT {
+        bed.put("karton.a", TaskState::Crashed, &json!({"type": "x"})).await;
+        let () = bed.command(&["HSET", "karton.rs.quarantine", &uuid::Uuid::new_v4().to_string(), r#"{"reason": "r", "time": 1.0}"#]).await;
+    }
+    // As `head -n 1` does.
+    let left = async |args: &[&str]| {
+        let mut child = cli.command(args).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next_line().await.unwrap().expect("a line");
+        drop(lines);
+        child.wait().await.unwrap().code()
+    };
+    // A command that only looks has no reason to go on.
+    assert_eq!(left(&["tasks", "--json"]).await, Some(0));
+    assert_eq!(left(&["restart", "--identity", "karton.a", "--yes", "--json"]).await, Some(0));
+    assert_eq!(bed.queued("karton.a").await.len(), COUNT);
+    assert_eq!(left(&["cancel", "--identity", "karton.a", "--yes"]).await, Some(0));
+    assert_eq!(bed.queued("karton.a").await.len(), 0);
+    // How it ends is told to whoever reads nothing as well.
+    assert_eq!(left(&["quarantine", "retry", "--all", "--yes"]).await, Some(1));
+    assert_eq!(left(&["quarantine", "drop", "--all", "--yes"]).await, Some(0));
+    assert_eq!(bed.quarantine().await, Vec::<String>::new());
+}

@@ -135,3 +135,24 @@ async fn who_waits_and_watches_outlives_a_restart_of_redis() {
     let (code, _, err) = cli.run(&["wait", sent.root_uid()]).await;
     assert_eq!((code, err.matches("onnection refused").count()), (1, 1), "{err}");
 }
+
+#[tokio::test]
+async fn an_analysis_is_found_by_the_uid_of_a_child_that_no_broker_has_met() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let parent = bed.put("karton.a", TaskState::Started, &json!({"type": "x"})).await;
+    let root = Task::from_json(&bed.command::<String>(&["GET", &format!("karton.task:{parent}")]).await).unwrap().root_uid().to_owned();
+    // Sent during it: the uid of a child is that of a root.
+    let child = Task::new(json!({"type": "child"}));
+    let record = child.to_json().replace(&format!("\"root_uid\": \"{}\"", child.root_uid()), &format!("\"root_uid\": \"{root}\""));
+    let () = bed.command(&["SET", &format!("karton.task:{}", child.uid()), &record]).await;
+    let () = bed.command(&["RPUSH", "karton.tasks", child.uid()]).await;
+    for typed in [child.uid(), child.task_uid(), &parent, &root] {
+        let analysis = cli.json(&["analysis", typed]).await.remove(0);
+        assert_eq!(text(&analysis, "root_uid"), root, "{typed}");
+        assert_eq!(analysis.get("tasks").and_then(Value::as_array).map(<[_]>::len), Some(2), "{typed}");
+        let (code, out, err) = cli.run(&["wait", typed, "--timeout", "0.1s", "--json"]).await;
+        assert_eq!((code, text(&objects(&out)[0], "root_uid")), (3, root.as_str()), "{typed}: {err}");
+        assert_eq!(cli.json(&["tasks", "--root", typed]).await.len(), 2, "{typed}");
+    }
+}

@@ -3,7 +3,7 @@
 use karton_rs::{TaskState, testing::eventually};
 use serde_json::json;
 
-use super::{Cli, number, text};
+use super::{Cli, number, objects, text};
 use crate::bed::Bed;
 
 #[tokio::test]
@@ -122,4 +122,18 @@ async fn a_configuration_that_cannot_be_used_is_wrong_usage() {
     cli.ini = cli.folder.path().join("missing.ini");
     let (code, _, err) = cli.run(&["tasks"]).await;
     assert_eq!((code, err.contains("missing.ini")), (2, true), "{err}");
+}
+
+#[tokio::test]
+async fn a_standard_file_that_this_user_may_not_read_is_left_out_with_a_warning() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let folder = cli.folder.path().join(".config/karton");
+    std::fs::create_dir_all(&folder).unwrap();
+    // A file that even root cannot read.
+    std::os::unix::fs::symlink("/proc/self/mem", folder.join("karton.ini")).unwrap();
+    let (code, _, err) = cli.run(&["list"]).await;
+    assert!(code == 0 && err.contains("cannot read") && err.contains("left out"), "{code} {err}");
+    let findings = objects(&cli.run(&["doctor", "--json"]).await.1);
+    assert!(findings.iter().any(|finding| text(finding, "level") == "warning" && text(finding, "message").contains("left out")));
 }
