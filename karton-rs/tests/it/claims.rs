@@ -179,3 +179,39 @@ async fn a_waiting_task_is_spawned_outlives_its_consumer_and_can_be_cancelled() 
     eventually("nothing to wait", || async { (!bed.command::<bool>(&["EXISTS", "karton.rs.delayed"]).await).then_some(()) }).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn a_task_that_comes_back_to_the_replica_that_has_it_is_held_until_its_last_run_ends() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let gates = Arc::new([Notify::new(), Notify::new()]);
+    let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (wait, begin, end) = (Arc::clone(&gates), Arc::clone(&begun), Arc::clone(&ended));
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).concurrency(2).process(move |_, _| {
+        let (wait, run, end) = (Arc::clone(&wait), begin.fetch_add(1, Ordering::SeqCst), Arc::clone(&end));
+        async move {
+            wait[run].notified().await;
+            end.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    let _consumer = bed.consumer_with(consumer, bed.with_options(&[("karton", "lease_timeout", "1")])).await;
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    let started = bed.reached(&sent, "karton.x", TaskState::Started).await;
+    // As when its claim has lapsed and the broker has queued it again.
+    let mut pipeline = redis::pipe();
+    pipeline.atomic().zrem("karton.rs.leases", started.uid()).ignore();
+    pipeline.set(format!("karton.task:{}", started.uid()), started.to_json().replace("\"Started\"", "\"Spawned\"")).ignore();
+    pipeline.lpush("karton.queue.normal:karton.x", started.uid()).ignore();
+    let () = pipeline.query_async(&mut bed.redis.connection().await).await.unwrap();
+    eventually("the second run", || async { (begun.load(Ordering::SeqCst) == 2).then_some(()) }).await;
+    gates[0].notify_one();
+    eventually("the end of the first run", || async { (ended.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+    let lapses = async || bed.command::<Option<f64>>(&["ZSCORE", "karton.rs.leases", started.uid()]).await.unwrap_or(0.0);
+    let first = lapses().await;
+    eventually("two seconds of renewals", || async { (lapses().await > first + 2.0).then_some(()) }).await;
+    gates[1].notify_one();
+    bed.reached(&sent, "karton.x", TaskState::Finished).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 2);
+    no_claims(&bed).await;
+}
