@@ -96,3 +96,26 @@ impl Error {
         }
     }
 }
+
+/// Failures of single items of a piece of work of which the others go on.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Option<Error>);
+
+impl Failures {
+    /// Keeps a failure that is about this task; one that all others will meet too is given back.
+    pub(crate) fn note(&mut self, uid: &str, outcome: Result<(), Error>) -> Result<(), Error> {
+        match outcome {
+            Err(error) if !error.is_temporary() => {
+                tracing::debug!(task = uid, "{error}");
+                self.0.get_or_insert(error);
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The first of them, when all is done.
+    pub(crate) fn first(self) -> Result<(), Error> {
+        self.0.map_or(Ok(()), Err)
+    }
+}

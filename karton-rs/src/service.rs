@@ -234,6 +234,8 @@ pub fn cancel_on_signal(shutdown: CancellationToken) {
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     failures: u32,
+    /// [`Self::note`] has said something.
+    noted: bool,
 }
 
 impl Outage {
@@ -245,6 +247,11 @@ impl Outage {
         } else {
             tracing::debug!("{error}");
         }
+        self.rest(shutdown).await;
+    }
+
+    /// Waits before the next attempt, longer each time.
+    pub(crate) async fn rest(&mut self, shutdown: &CancellationToken) {
         let pause = (Duration::from_millis(100) * 2_u32.saturating_pow(self.failures)).min(Self::LONGEST);
         self.failures = self.failures.saturating_add(1);
         tokio::select! {
@@ -253,7 +260,18 @@ impl Outage {
         }
     }
 
+    /// For work that comes again by itself: another loop tells when a server is away, and anything else
+    /// is said once.
+    pub(crate) fn note(&mut self, action: &str, error: &Error) {
+        if error.is_temporary() || std::mem::replace(&mut self.noted, true) {
+            tracing::debug!("cannot {action}: {error}");
+        } else {
+            tracing::warn!("cannot {action}: {error}; trying again until it works");
+        }
+    }
+
     pub(crate) fn over(&mut self) {
+        self.noted = false;
         if self.failures > 0 {
             tracing::info!("back after {} failed attempts", self.failures);
             self.failures = 0;

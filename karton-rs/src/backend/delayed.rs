@@ -4,7 +4,7 @@
 //! is one step, so that any number of brokers and consumers may look.
 
 use super::{Backend, keys, read_task};
-use crate::error::Error;
+use crate::error::{Error, Failures};
 
 /// How many tasks one look queues.
 const AT_ONCE: isize = 500;
@@ -21,7 +21,7 @@ return 1
 impl Backend {
     /// How often a task was tried again before.
     pub(crate) async fn attempts(&self, uid: &str) -> Result<u32, Error> {
-        let (attempts,): (Option<u32>,) = self.redis.retry(redis::pipe().hget(keys::ATTEMPTS, uid)).await?;
+        let (attempts,): (Option<u32>,) = self.redis.run(redis::pipe().hget(keys::ATTEMPTS, uid)).await?;
         Ok(attempts.unwrap_or(0))
     }
 
@@ -30,22 +30,28 @@ impl Backend {
         let now = self.server_time().await?;
         let (due,): (Vec<Vec<u8>>,) = self.redis.run(redis::pipe().zrangebyscore_limit(keys::DELAYED, "-inf", now, 0, AT_ONCE)).await?;
         let uids: Vec<String> = due.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect();
+        let mut failures = Failures::default();
         for ((raw, uid), record) in due.iter().zip(&uids).zip(self.records(&uids).await?) {
-            let task = record.and_then(|record| read_task(uid, &record).ok()).filter(|task| task.status().is_pending());
-            let receiver = task.as_ref().and_then(|task| task.header_str("receiver"));
-            let mut pipeline = redis::pipe();
-            match task.as_ref().zip(receiver) {
-                Some((task, receiver)) => {
-                    pipeline.cmd("EVAL").arg(QUEUE).arg(3).arg(keys::DELAYED).arg(keys::queue(task.priority(), receiver));
-                    pipeline.arg(keys::wake(receiver)).arg(raw).ignore();
-                }
-                // Cancelled, deleted or unreadable by now.
-                None => {
-                    pipeline.atomic().cmd("ZREM").arg(keys::DELAYED).arg(raw).ignore().hdel(keys::ATTEMPTS, raw).ignore();
-                }
-            }
-            self.redis.run::<()>(&pipeline).await?;
+            let outcome = self.queue_due(raw, uid, record.as_deref()).await;
+            failures.note(uid, outcome)?;
         }
-        Ok(())
+        failures.first()
+    }
+
+    async fn queue_due(&self, raw: &[u8], uid: &str, record: Option<&[u8]>) -> Result<(), Error> {
+        let task = record.and_then(|record| read_task(uid, record).ok()).filter(|task| task.status().is_pending());
+        let receiver = task.as_ref().and_then(|task| task.header_str("receiver"));
+        let mut pipeline = redis::pipe();
+        match task.as_ref().zip(receiver) {
+            Some((task, receiver)) => {
+                pipeline.cmd("EVAL").arg(QUEUE).arg(3).arg(keys::DELAYED).arg(keys::queue(task.priority(), receiver));
+                pipeline.arg(keys::wake(receiver)).arg(raw).ignore();
+            }
+            // Cancelled, deleted or unreadable by now.
+            None => {
+                pipeline.cmd("ZREM").arg(keys::DELAYED).arg(raw).ignore().hdel(keys::ATTEMPTS, raw).ignore();
+            }
+        }
+        self.redis.run(&pipeline).await
     }
 }

@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::Backend;
+use crate::{backend::Backend, service::Outage};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Looks every second until `shutdown`.
 pub(super) async fn run(backend: &Backend, shutdown: &CancellationToken) {
+    let mut outage = Outage::default();
     loop {
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             () = shutdown.cancelled() => return,
         }
-        if let Err(error) = backend.queue_delayed().await {
-            // The router tells of an outage; here it only means a later look.
-            tracing::debug!("cannot look for tasks whose wait is over: {error}");
+        match backend.queue_delayed().await {
+            Ok(()) => outage.over(),
+            Err(error) => outage.note("queue tasks whose wait is over", &error),
         }
     }
 }
