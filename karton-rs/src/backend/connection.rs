@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, aio::MultiplexedConnection,
+    Pipeline, RedisConnectionInfo, RedisError, RedisResult, ServerError, ServerErrorKind, TlsCertificates, aio::MultiplexedConnection,
 };
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -58,6 +58,18 @@ impl Connection {
         self.settle(outcome).await
     }
 
+    /// Runs a pipeline once, and leaves the connection behind when there is no answer in time.
+    pub(crate) async fn run_within<T: FromRedisValue>(&self, limit: Duration, pipeline: &Pipeline) -> Result<T, Error> {
+        if let Ok(outcome) = tokio::time::timeout(limit, self.run(pipeline)).await {
+            return outcome;
+        }
+        // Who holds this now is opening a new one.
+        if let Ok(mut current) = self.current.try_lock() {
+            *current = None;
+        }
+        Err(self.error(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+    }
+
     /// How long Redis has worked for this connection so far, about.
     pub(crate) fn busy(&self) -> Duration {
         Duration::from_micros(self.busy.load(Ordering::Relaxed))
@@ -84,7 +96,8 @@ impl Connection {
             Ok(value) => Ok(value),
             Err(source) => {
                 // A late reply must not be taken for the answer to another command, so a timeout drops the connection too.
-                if is_outage(&source) || source.is_unrecoverable_error() || source.is_timeout() {
+                // One that is told that nothing can be written now is as good as another.
+                if (is_outage(&source) && !says(&source, is_full)) || source.is_unrecoverable_error() || source.is_timeout() {
                     *self.current.lock().await = None;
                 }
                 Err(self.error(source))
@@ -155,13 +168,24 @@ pub(crate) fn is_outage(error: &RedisError) -> bool {
         || error.is_connection_dropped()
         || error.is_connection_refusal()
         || error.is_timeout()
-        // Of a transaction or pipeline, what its commands were told counts.
-        || error.clone().into_server_errors().is_some_and(|errors| errors.iter().any(|(_, error)| not_ready(error.kind())))
+        || says(error, |error| is_not_ready(error) || is_full(error))
 }
 
-fn not_ready(kind: Option<ServerErrorKind>) -> bool {
+/// Whether a command was refused so; of a transaction or pipeline one of those in it.
+fn says(error: &RedisError, what: impl Fn(&ServerError) -> bool) -> bool {
+    error.clone().into_server_errors().is_some_and(|errors| errors.iter().any(|(_, error)| what(error)))
+}
+
+fn is_not_ready(error: &ServerError) -> bool {
     use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly, TryAgain};
-    matches!(kind, Some(BusyLoading | MasterDown | TryAgain | ReadOnly))
+    matches!(error.kind(), Some(BusyLoading | MasterDown | TryAgain | ReadOnly))
+}
+
+/// Memory, disk or replicas take no more for now.
+fn is_full(error: &ServerError) -> bool {
+    // A script of Redis 6 tells of it in its text.
+    let told = |code: &&str| error.code() == *code || error.details().is_some_and(|text| text.contains(&format!("-{code} ")));
+    ["OOM", "MISCONF", "NOREPLICAS"].iter().any(told)
 }
 
 fn bad_url(error: &RedisError) -> ConfigError {

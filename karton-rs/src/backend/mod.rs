@@ -2,6 +2,10 @@
 //!
 //! The one rule: each operation is one round trip, and what belongs together is one transaction.
 //! See Karton protocol §3.
+//!
+//! A Redis that is full refuses every transaction, and every script whose first write may take memory.
+//! What must go on then, because it leads to memory being freed, is a script whose first write takes
+//! none: where it has no such write of its own it begins with a `PERSIST` that changes nothing.
 
 mod actions;
 pub(crate) mod analysis;
@@ -46,6 +50,21 @@ use crate::{
     storage::Storage,
     task::Task,
 };
+
+/// Writes a bind and gives the one that was there. Who can begin to consume makes room.
+const REGISTER: &str = r"
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('PERSIST', KEYS[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return old
+";
+
+/// Ends a claim, and says why in the quarantine when there is a reason.
+const DROP_CLAIM: &str = r"
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[3], ARGV[1], ARGV[2]) end
+";
 
 /// Shared access to Redis and S3 under one identity.
 #[derive(Clone)]
@@ -99,7 +118,7 @@ impl Backend {
     /// Registers a bind and gives the one that was there.
     pub(crate) async fn register_bind(&self, bind: &Bind) -> Result<Option<Vec<u8>>, Error> {
         let mut pipeline = redis::pipe();
-        pipeline.atomic().hget(keys::BINDS, &bind.identity).hset(keys::BINDS, &bind.identity, bind.to_json()).ignore();
+        pipeline.cmd("EVAL").arg(REGISTER).arg(1).arg(keys::BINDS).arg(&bind.identity).arg(bind.to_json());
         let (old,): (Option<Vec<u8>>,) = self.redis.retry(&pipeline).await?;
         Ok(old)
     }
@@ -176,12 +195,9 @@ impl Backend {
     /// Ends the claim on what was taken and is no task, and puts it into quarantine when there is a reason.
     pub(crate) async fn drop_claim(&self, uid: &[u8], reason: Option<&str>) -> Result<(), Error> {
         let mut pipeline = redis::pipe();
-        pipeline.atomic();
-        if let Some(reason) = reason {
-            pipeline.hset(keys::QUARANTINE, uid, quarantine_entry(reason)).ignore();
-        }
-        release(&mut pipeline, uid);
-        self.redis.retry(&pipeline).await
+        pipeline.cmd("EVAL").arg(DROP_CLAIM).arg(3).arg(keys::LEASES).arg(keys::DELIVERIES).arg(keys::QUARANTINE);
+        pipeline.arg(uid).arg(reason.map(quarantine_entry).unwrap_or_default()).ignore();
+        self.redis.run(&pipeline).await
     }
 }
 
@@ -203,11 +219,6 @@ fn count_consumers<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<String, 
         *online.entry(name.split('?').next().unwrap_or_default().to_owned()).or_insert(0) += 1;
         online
     })
-}
-
-/// Ends the claim on a task.
-fn release(pipeline: &mut redis::Pipeline, uid: impl redis::ToRedisArgs) {
-    pipeline.cmd("ZREM").arg(keys::LEASES).arg(&uid).ignore().cmd("HDEL").arg(keys::DELIVERIES).arg(&uid).ignore();
 }
 
 /// Binds by identity. One whose identity is no text stays among them as one that cannot be read.

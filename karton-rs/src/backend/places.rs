@@ -112,24 +112,24 @@ impl Backend {
         queues.extend(self.binds_raw().await?.into_keys());
         self.lists(queues.into_iter().collect()).add_to(&mut places).await?;
         for set in [keys::LEASES, keys::DELAYED] {
-            self.add_sorted(set, f64::NEG_INFINITY, &mut places).await?;
+            self.add_sorted(set, &mut places).await?;
         }
         Ok(places)
     }
 
     /// The tasks that somebody holds, however old they are: the queue of the broker, a router, or a
-    /// consumer at work.
+    /// consumer at work. Whose claim has lapsed is still to be queued again.
     pub(crate) async fn held_places(&self) -> Result<Places, Error> {
         let mut places = Places::default();
         self.unrouted().add_to(&mut places).await?;
-        self.add_sorted(keys::LEASES, self.server_time().await?, &mut places).await?;
+        self.add_sorted(keys::LEASES, &mut places).await?;
         Ok(places)
     }
 
     /// The analyses that had not ended when last looked at.
     pub(crate) async fn open_analyses(&self) -> Result<Places, Error> {
         let mut places = Places::default();
-        self.add_sorted(keys::OPEN_ANALYSES, f64::NEG_INFINITY, &mut places).await?;
+        self.add_sorted(keys::OPEN_ANALYSES, &mut places).await?;
         Ok(places)
     }
 
@@ -142,14 +142,13 @@ impl Backend {
         ListScan { backend: self, lists, end: -1, and_routers: false }
     }
 
-    /// Adds the members from `least` on.
-    async fn add_sorted(&self, set: &str, least: f64, places: &mut Places) -> Result<(), Error> {
+    async fn add_sorted(&self, set: &str, places: &mut Places) -> Result<(), Error> {
         let mut cursor = 0_u64;
         loop {
             let mut pipeline = redis::pipe();
             pipeline.cmd("ZSCAN").arg(set).arg(cursor).arg("COUNT").arg(MEMBERS);
             let ((next, members),): (ScannedSet,) = self.redis.run(&pipeline).await?;
-            members.iter().filter(|(_, score)| *score >= least).for_each(|(member, _)| places.insert(member));
+            members.iter().for_each(|(member, _)| places.insert(member));
             cursor = next;
             if cursor == 0 {
                 return Ok(());

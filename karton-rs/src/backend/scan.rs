@@ -18,6 +18,9 @@ const KEYS: usize = 1000;
 /// Keys that are remembered, twice.
 const REMEMBERED: usize = 1 << 14;
 
+/// The next cursor, and fields with their values.
+type ScannedHash = (u64, Vec<(Vec<u8>, Vec<u8>)>);
+
 /// uids with their records; what does not exist is left out.
 pub(crate) type Piece = Vec<(String, Vec<u8>)>;
 
@@ -49,6 +52,31 @@ impl Backend {
             }
         }
         Ok(())
+    }
+
+    /// Takes those uids out of a hash that have no record any more.
+    pub(crate) async fn forget_absent(&self, hash: &str) -> Result<(), Error> {
+        let mut cursor = 0_u64;
+        loop {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("HSCAN").arg(hash).arg(cursor).arg("COUNT").arg(KEYS);
+            let ((next, entries),): (ScannedHash,) = self.redis().run(&pipeline).await?;
+            if !entries.is_empty() {
+                let mut pipeline = redis::pipe();
+                for (uid, _) in &entries {
+                    pipeline.exists([keys::TASK_PREFIX.as_bytes(), uid].concat());
+                }
+                let there: Vec<bool> = self.redis().run(&pipeline).await?;
+                let gone: Vec<Vec<u8>> = entries.into_iter().zip(there).filter(|(_, there)| !there).map(|((uid, _), _)| uid).collect();
+                if !gone.is_empty() {
+                    self.redis().run::<()>(redis::pipe().hdel(hash, gone).ignore()).await?;
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Whether a record stands under a root uid.

@@ -16,11 +16,13 @@ use crate::{error::Error, task::Task};
 const SETTLE: &str = r"
 local current = redis.pcall('GET', KEYS[1])
 if type(current) == 'table' then current = false end
+-- Done before, and the answer was lost.
+if current == ARGV[3] then return 1 end
 if current and redis.sha1hex(current) ~= ARGV[2] then return 0 end
-if current then redis.call('SET', KEYS[1], ARGV[3]) end
 local mode, uid = ARGV[4], ARGV[1]
+if mode == 'start' then redis.call('PERSIST', KEYS[2]) else redis.call('ZREM', KEYS[2], uid) end
+if current then redis.call('SET', KEYS[1], ARGV[3]) end
 if mode == 'start' then return current and 1 or 2 end
-redis.call('ZREM', KEYS[2], uid)
 redis.call('HDEL', KEYS[3], uid)
 if mode == 'back' and current then
     redis.call('LPUSH', KEYS[5], uid)
@@ -50,6 +52,11 @@ pub(crate) struct Seen(String);
 impl Seen {
     pub(crate) fn of(record: &[u8]) -> Self {
         Self(crate::hex(&Sha1::digest(record)))
+    }
+
+    /// What `redis.sha1hex` says of the record.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -95,11 +102,12 @@ pub(crate) struct Ending {
 }
 
 impl Backend {
-    /// Writes a record that has a new status and does with the claim what `settlement` says.
+    /// Writes a record that has a new status and does with the claim what `settlement` says. It may be
+    /// asked for again.
     pub(crate) async fn settle(&self, task: &Task, seen: &Seen, settlement: Settlement<'_>) -> Result<Settled, Error> {
         let mut pipeline = redis::pipe();
         self.add_settlement(&mut pipeline, task, seen, settlement);
-        let (outcome,): (u8,) = self.redis.retry(&pipeline).await?;
+        let (outcome,): (u8,) = self.redis.run(&pipeline).await?;
         Ok(Settled::from_reply(outcome))
     }
 

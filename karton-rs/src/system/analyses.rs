@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::SystemSettings;
 use crate::{
     backend::{
         AnalysisEnded, Backend, Glimpse, Outline,
@@ -20,10 +21,13 @@ use crate::{
         keys, read_task,
     },
     error::Error,
+    service::Outage,
     task::TaskState,
 };
 
 const INTERVAL: Duration = Duration::from_millis(250);
+/// How often the oldest ones are forgotten.
+const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 /// How many analyses are looked at in one go.
 const AT_ONCE: isize = 200;
 /// Outlines read at a time: what they are read from may be large.
@@ -51,10 +55,10 @@ else
 end
 ";
 
-/// Looks at analyses until `shutdown`.
-pub(super) async fn run(backend: &Backend, shutdown: &CancellationToken) {
-    let mut rested = Instant::now();
-    let mut unrouted = Unrouted::default();
+/// Looks at analyses until `shutdown`, and forgets the oldest ones.
+pub(super) async fn run(backend: &Backend, settings: &SystemSettings, shutdown: &CancellationToken) {
+    let (mut rested, mut trimmed) = (Instant::now(), None::<Instant>);
+    let (mut unrouted, mut outage) = (Unrouted::default(), Outage::default());
     loop {
         let pause = rested.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(10), INTERVAL);
         tokio::select! {
@@ -69,11 +73,16 @@ pub(super) async fn run(backend: &Backend, shutdown: &CancellationToken) {
                 let more = look(backend, &mut unrouted, Due::ByTime).await?;
                 rested = Instant::now() + if more { began.elapsed() * REST } else { INTERVAL };
             }
+            // Whoever routes adds to them, so whoever runs forgets them.
+            if trimmed.is_none_or(|at| at.elapsed() > TRIM_INTERVAL) {
+                backend.trim_analyses(settings.history_ttl, settings.history_limit).await?;
+                trimmed = Some(Instant::now());
+            }
             Ok::<(), Error>(())
         };
-        if let Err(error) = outcome.await {
-            // The router tells of an outage; here it only means a later look.
-            tracing::debug!("cannot look at analyses: {error}");
+        match outcome.await {
+            Ok(()) => outage.over(),
+            Err(error) => outage.note("look at analyses", &error),
         }
     }
 }

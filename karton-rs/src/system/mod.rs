@@ -131,7 +131,7 @@ fn keeping(
     let (backend, settings, _, _, shutdown) = own();
     parts.spawn(logs::scope(publisher.cloned(), None, async move {
         let (lapsed, waits) = (leases::run(&backend, &settings, &shutdown), delayed::run(&backend, &shutdown));
-        tokio::join!(lapsed, waits, analyses::run(&backend, &shutdown));
+        tokio::join!(lapsed, waits, analyses::run(&backend, &settings, &shutdown));
         Ok(())
     }));
     parts

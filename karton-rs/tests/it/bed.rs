@@ -7,6 +7,7 @@ use karton_rs::{
     testing::{RedisServer, eventually},
 };
 use playground_s3::Server;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -220,6 +221,8 @@ impl Drop for Mortal {
 pub struct Way {
     pub port: u16,
     silence: tokio::sync::watch::Sender<u32>,
+    /// Answers are held from when this is asked.
+    held: tokio::sync::watch::Sender<Option<&'static str>>,
 }
 
 impl Way {
@@ -227,14 +230,15 @@ impl Way {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (silence, silenced) = tokio::sync::watch::channel(0);
+        let (held, holding) = tokio::sync::watch::channel(None);
         tokio::spawn(async move {
-            while let Ok((mut from, _)) = listener.accept().await {
-                let mut silenced = silenced.clone();
+            while let Ok((from, _)) = listener.accept().await {
+                let (mut silenced, holding) = (silenced.clone(), holding.clone());
                 silenced.mark_unchanged();
                 tokio::spawn(async move {
-                    let Ok(mut to) = tokio::net::TcpStream::connect(("127.0.0.1", server)).await else { return };
+                    let Ok(to) = tokio::net::TcpStream::connect(("127.0.0.1", server)).await else { return };
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut from, &mut to) => {}
+                        () = pass(from, to, holding) => {}
                         Ok(()) = silenced.changed() => {
                             // Held open until the test ends.
                             std::future::pending::<()>().await;
@@ -243,11 +247,46 @@ impl Way {
                 });
             }
         });
-        Self { port, silence }
+        Self { port, silence, held }
     }
 
     /// What is open now falls silent; what is opened later is not.
     pub fn fall_silent(&self) {
         self.silence.send_modify(|times| *times += 1);
+    }
+
+    /// A connection over which this is asked gets no answers from then on.
+    pub fn hold_answers_to(&self, words: &'static str) {
+        self.held.send_replace(Some(words));
+    }
+
+    pub fn let_answers_go(&self) {
+        self.held.send_replace(None);
+    }
+}
+
+/// Passes on what comes from both sides, until one of them ends.
+async fn pass(from: tokio::net::TcpStream, to: tokio::net::TcpStream, mut holding: tokio::sync::watch::Receiver<Option<&'static str>>) {
+    let ((mut asked, mut answers), (mut answered, mut ask)) = (from.into_split(), to.into_split());
+    let (mut words, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut held = false;
+    loop {
+        tokio::select! {
+            read = asked.read(&mut words) => {
+                let Ok(length @ 1..) = read else { return };
+                let is_asked = |wanted: &str| words[..length].windows(wanted.len()).any(|part| part == wanted.as_bytes());
+                held |= holding.borrow().is_some_and(is_asked);
+                if ask.write_all(&words[..length]).await.is_err() {
+                    return;
+                }
+            }
+            read = answered.read(&mut answer), if !held => {
+                let Ok(length @ 1..) = read else { return };
+                if answers.write_all(&answer[..length]).await.is_err() {
+                    return;
+                }
+            }
+            Ok(()) = holding.changed(), if held => held = holding.borrow().is_some(),
+        }
     }
 }

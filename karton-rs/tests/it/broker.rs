@@ -9,7 +9,7 @@ use karton_rs::{
 };
 use serde_json::json;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Way};
 
 const BIND: &str = r#"{"filters": [{"type": "sample"}], "info": null, "is_async": false, "persistent": true, "service_version": null, "version": "5.9.1"}"#;
 
@@ -340,10 +340,11 @@ async fn started_tasks_that_time_out_go_unless_a_consumer_holds_them() {
             r#"{{"uid": "{uid}", "root_uid": "r", "parent_uid": null, "status": "Started", "headers": {{"receiver": "karton.x"}}, "payload": {{}}, "payload_persistent": {{}}, "last_update": 5.0}}"#
         )
     };
-    for uid in ["held", "lost"] {
+    for uid in ["held", "lapsed", "lost"] {
         let _: () = bed.command(&["SET", &format!("karton.task:{uid}"), &record(uid)]).await;
     }
-    let _: () = bed.command(&["ZADD", "karton.rs.leases", "99999999999", "held"]).await;
+    // The broker will queue it again.
+    let _: () = bed.command(&["ZADD", "karton.rs.leases", "99999999999", "held", "1", "lapsed"]).await;
     let options = [("system", "gc_interval", "1"), ("system", "crash_started_tasks_on_timeout", "1")];
     let broker = bed.broker_with(bed.with_options(&options));
     let status = async |uid: &str| {
@@ -351,7 +352,8 @@ async fn started_tasks_that_time_out_go_unless_a_consumer_holds_them() {
         record.map(|record| record.contains("Crashed"))
     };
     eventually("the lost task to crash", || async { (status("lost").await == Some(true)).then_some(()) }).await;
-    assert_eq!(status("held").await, Some(false));
+    assert_eq!((status("held").await, status("lapsed").await), (Some(false), Some(false)));
+    all_queued(&bed, "karton.x", 1).await;
     let crashed: String = bed.command(&["HGET", "karton.metrics.crashed", "karton.x"]).await;
     assert_eq!(crashed, "1");
     broker.stop().await.unwrap();
@@ -474,13 +476,14 @@ async fn a_task_that_its_broker_took_to_its_grave_is_routed_unless_its_file_is_s
         task
     };
     let sent = producer.send_task(with_file(1)).await.unwrap();
-    let unsent = producer.send_task(with_file(2)).await.unwrap();
-    let mut record = unsent.clone();
-    let mut elsewhere = unsent.resource("file").unwrap();
-    elsewhere.uid = "not-uploaded-yet".to_owned();
-    record.remove_payload("file");
-    record.set_payload("file", elsewhere.to_value());
-    let _: () = bed.command(&["SET", &format!("karton.task:{}", unsent.uid()), &record.to_json()]).await;
+    for (number, bucket) in [(2, "karton"), (3, "of-somebody-else")] {
+        let mut unsent = producer.send_task(with_file(number)).await.unwrap();
+        let mut elsewhere = unsent.resource("file").unwrap();
+        (elsewhere.uid, elsewhere.bucket) = ("not-uploaded-yet".to_owned(), Some(bucket.to_owned()));
+        unsent.remove_payload("file");
+        unsent.set_payload("file", elsewhere.to_value());
+        let _: () = bed.command(&["SET", &format!("karton.task:{}", unsent.uid()), &unsent.to_json()]).await;
+    }
     // A broker that pops them and dies.
     let _: () = bed.command(&["DEL", "karton.tasks"]).await;
     let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
@@ -488,4 +491,29 @@ async fn a_task_that_its_broker_took_to_its_grave_is_routed_unless_its_file_is_s
     bed.reached(&sent, "karton.x", TaskState::Spawned).await;
     assert_eq!(queued(&bed, "karton.x").await, 2);
     assert!(!bed.command::<bool>(&["EXISTS", "karton.tasks"]).await);
+}
+
+#[tokio::test]
+async fn a_consumer_that_comes_while_the_collector_looks_who_is_there_keeps_its_bind() {
+    let bed = Bed::start().await;
+    let way = Way::to(bed.redis.port()).await;
+    let port = way.port.to_string();
+    let options = [("redis", "port", port.as_str()), ("system", "gc_interval", "1"), ("system", "history_ttl", "0")];
+    let _broker = bed.broker_with(bed.with_options(&options));
+    let calls = async |command: &str| {
+        let stats: String = bed.command(&["INFO", "commandstats"]).await;
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")).map(str::to_owned));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse::<u64>().unwrap())
+    };
+    // Among these is the one look for lost tasks, so that the next ones are of the collector.
+    eventually("some looks", || async { (calls("client|list").await >= 4).then_some(()) }).await;
+    let removed = calls("hdel").await;
+    way.hold_answers_to("LIST");
+    let before = calls("client|list").await;
+    eventually("a look at the connections", || async { (calls("client|list").await > before).then_some(()) }).await;
+    let fleeting = Consumer::new("karton.fleeting").filters(json!([{"type": "sample"}])).persistent(false).process(|_, _| async { Ok(()) });
+    let _fleeting = bed.consumer(fleeting).await;
+    way.let_answers_go();
+    eventually("two more looks", || async { (calls("client|list").await > before + 2).then_some(()) }).await;
+    assert_eq!(calls("hdel").await, removed);
 }

@@ -17,7 +17,7 @@ pub(crate) use index::Index;
 pub use index::TaskHistory;
 pub(crate) use outline::Outline;
 
-use super::{Backend, keys};
+use super::{Backend, is_outage, keys};
 use crate::{error::Error, task::Task};
 
 /// The score of an analysis of which a task has ended is this much less than the time of that: such are looked at first.
@@ -51,6 +51,7 @@ for i = 1, #open, 1000 do redis.call('ZADD', KEYS[2], unpack(open, i, math.min(i
 
 /// Adds what became of tasks that leave no record behind, where nobody has told.
 const ENDS: &str = r"
+redis.call('PERSIST', KEYS[1])
 for i = 1, #KEYS do
     if redis.call('EXISTS', KEYS[i]) == 1 then redis.pcall('HSETNX', KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]) end
 end
@@ -125,8 +126,14 @@ impl Backend {
         for root_uid in root_uids {
             pipeline.hgetall(keys::analysis(root_uid));
         }
-        let hashes: Vec<Vec<(Vec<u8>, Vec<u8>)>> = self.redis.run(&pipeline).await?;
-        Ok(hashes.iter().map(|fields| Outline::read(fields)).collect())
+        let hashes: Vec<redis::RedisResult<Vec<(Vec<u8>, Vec<u8>)>>> = self.redis.run(pipeline.ignore_errors()).await?;
+        let outline = |fields: redis::RedisResult<Vec<(Vec<u8>, Vec<u8>)>>| match fields {
+            Ok(fields) => Ok(Outline::read(&fields)),
+            Err(source) if is_outage(&source) => Err(self.redis.error(source)),
+            // Somebody else's key: nothing is known of it.
+            Err(_) => Ok(Outline::default()),
+        };
+        hashes.into_iter().map(outline).collect()
     }
 
     /// Whether every task that was routed is in the index: only our brokers were at work.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 #[cfg(test)]
 pub(super) use self::{
     objects::referred,
-    tasks::{Slice, decide},
+    tasks::{Verdict, decide},
 };
 
 use super::{SystemSettings, Turn};
@@ -95,6 +95,17 @@ async fn await_bucket(backend: &Backend, setup_bucket: bool, shutdown: &Cancella
     Ok(true)
 }
 
+/// Takes the lock if nobody has it. Its first write takes no memory: a Redis that is full must be collected from.
+const LOCK: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+";
+/// Does something with the lock if it is ours.
+const RENEW: &str = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('EXPIRE', KEYS[1], ARGV[2]) or 0";
+const UNLOCK: &str = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0";
+
 /// One collection.
 struct Collector<'a> {
     backend: Backend,
@@ -125,10 +136,7 @@ impl Collector<'_> {
     }
 
     async fn lock(&self) -> Result<bool, Error> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("SET").arg(keys::COLLECTOR_LOCK).arg(&self.owner).arg("NX").arg("EX").arg(LOCK_FOR);
-        let (taken,): (Option<String>,) = self.backend.redis().run(&pipeline).await?;
-        Ok(taken.is_some())
+        self.about_lock(LOCK).await
     }
 
     /// Keeps the lock for another while; an error when it was lost to somebody else.
@@ -136,10 +144,7 @@ impl Collector<'_> {
         if self.renewed.elapsed() < RENEWAL {
             return Ok(());
         }
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("SET").arg(keys::COLLECTOR_LOCK).arg(&self.owner).arg("XX").arg("GET").arg("EX").arg(LOCK_FOR);
-        let (holder,): (Option<String>,) = self.backend.redis().run(&pipeline).await?;
-        if holder.as_deref() != Some(&self.owner) {
+        if !self.about_lock(RENEW).await? {
             return Err(Error::Stopped("collecting: the lock was lost".to_owned()));
         }
         self.renewed = Instant::now();
@@ -147,9 +152,13 @@ impl Collector<'_> {
     }
 
     async fn unlock(&self) -> Result<(), Error> {
-        const UNLOCK: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+        self.about_lock(UNLOCK).await.map(drop)
+    }
+
+    async fn about_lock(&self, script: &str) -> Result<bool, Error> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("EVAL").arg(UNLOCK).arg(1).arg(keys::COLLECTOR_LOCK).arg(&self.owner).ignore();
-        self.backend.redis().run(&pipeline).await
+        pipeline.cmd("EVAL").arg(script).arg(1).arg(keys::COLLECTOR_LOCK).arg(&self.owner).arg(LOCK_FOR);
+        let (done,): (bool,) = self.backend.redis().run(&pipeline).await?;
+        Ok(done)
     }
 }

@@ -3,23 +3,50 @@
 //! The one rule: lists are read before records, so a task that somebody has is never taken for one that
 //! nobody has; a record that cannot be read is kept, and put into quarantine.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Collector;
 use crate::{
-    backend::{Backend, Glimpse, Places, keys, keys::Metric, read_task},
+    backend::{Backend, Glimpse, Places, Seen, keys, keys::Metric, read_task, readable_bind},
     error::Error,
     json::RawObject,
     system::SystemSettings,
     task::{Task, TaskState, now},
 };
 
-/// Entries that are looked at by one command.
-const ENTRIES: usize = 1000;
+/// Deletes or rewrites records that are still what was looked at, and counts those by receiver: for
+/// each key a uid, what was seen, the receiver, and the new record if there is one. Gives their places.
+/// Where one is deleted, what follows goes through though Redis is full.
+const APPLY: &str = r"
+local done, counts = {}, {{}, {}}
+for i = 6, #KEYS do
+    local at = 4 * (i - 6)
+    local uid, receiver, record = ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
+    local current = redis.pcall('GET', KEYS[i])
+    if type(current) == 'string' and redis.sha1hex(current) == ARGV[at + 2] then
+        redis.call('HDEL', KEYS[1], uid)
+        redis.call('HDEL', KEYS[2], uid)
+        redis.call('ZREM', KEYS[3], uid)
+        if record == '' then redis.call('UNLINK', KEYS[i]) else redis.call('SET', KEYS[i], record) end
+        local count = counts[record == '' and 1 or 2]
+        count[receiver] = (count[receiver] or 0) + 1
+        done[#done + 1] = i - 6
+    end
+end
+for i, count in ipairs(counts) do
+    for receiver, number in pairs(count) do redis.pcall('HINCRBY', KEYS[3 + i], receiver, number) end
+end
+return done
+";
 
-/// The next cursor, and fields with their values.
-type ScannedHash = (u64, Vec<(Vec<u8>, Vec<u8>)>);
+/// Ends a bind that is still what was looked at, with its queues.
+const UNWIND: &str = r"
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
+return 1
+";
 
 impl Collector<'_> {
     pub(super) async fn collect_tasks(&mut self) -> Result<usize, Error> {
@@ -30,53 +57,59 @@ impl Collector<'_> {
         let mut scan = backend.scan(keys::EVERY_TASK);
         while let Some(records) = scan.next().await? {
             self.renew().await?;
-            let (mut tasks, mut unreadable) = (Vec::new(), Vec::new());
+            let (mut tasks, mut seen, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
             for (uid, record) in records.iter().filter(|(_, record)| !stays(self.settings, record, &gone, now())) {
                 match read_task(uid, record) {
                     Ok(task) => {
                         let timeless = task.status() != TaskState::Finished && tells_no_time(record);
                         tasks.push((task, timeless));
+                        seen.push(Seen::of(record));
                     }
                     Err(reason) => unreadable.push((uid.clone(), reason)),
                 }
             }
-            backend.quarantine(&unreadable).await?;
+            // Those stay anyway: that this cannot be written now keeps nothing from being collected.
+            if let Err(error) = backend.quarantine(&unreadable).await {
+                tracing::warn!("cannot put {} unreadable records into quarantine: {error}", unreadable.len());
+            }
             first_seen(&backend, &mut tasks).await?;
-            let mut slice = Slice::default();
-            tasks.into_iter().for_each(|(task, _)| decide(self.settings, task, &held, &gone, now(), &mut slice));
-            collected += slice.deleted.len();
-            apply(&backend, slice).await?;
+            let verdicts = tasks.into_iter().zip(seen).map(|((task, _), seen)| (decide(self.settings, task, &held, &gone, now()), seen));
+            collected += apply(&backend, verdicts.collect()).await?;
         }
-        forget_first_seen(&backend).await?;
-        backend.trim_analyses(self.settings.history_ttl, self.settings.history_limit).await?;
+        backend.forget_absent(keys::FIRST_SEEN).await?;
         Ok(collected)
     }
 
-    /// Removes the binds and queues of non-persistent consumers that nobody runs any more.
+    /// Removes the binds and queues of non-persistent consumers that nobody runs any more. The binds are
+    /// read before the connections, because a consumer connects before it registers.
     async fn remove_offline_binds(&self) -> Result<HashSet<String>, Error> {
+        let binds = self.backend.binds_raw().await?;
         let online = self.backend.online_consumers().await?;
         let mut gone = HashSet::new();
-        for bind in self.backend.binds().await? {
-            if !bind.persistent && !online.contains_key(&bind.identity) {
-                tracing::info!("Non-persistent: unwinding bind {}", bind.identity);
-                let mut pipeline = redis::pipe();
-                pipeline.atomic().hdel(keys::BINDS, &bind.identity).ignore().unlink(&keys::queues(&bind.identity)).ignore();
-                self.backend.redis().run::<()>(&pipeline).await?;
-                gone.insert(bind.identity);
+        for (identity, text) in binds {
+            let Some(bind) = readable_bind(&identity, &text) else { continue };
+            if bind.persistent || online.contains_key(&identity) {
+                continue;
+            }
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("EVAL").arg(UNWIND).arg(5).arg(keys::BINDS).arg(&keys::queues(&identity)).arg(&identity).arg(&text);
+            let (removed,): (bool,) = self.backend.redis().run(&pipeline).await?;
+            if removed {
+                tracing::info!("Non-persistent: unwinding bind {identity}");
+                gone.insert(identity);
             }
         }
         Ok(gone)
     }
 }
 
-/// What one slice of records leads to.
-#[derive(Default)]
-pub(in crate::system) struct Slice {
-    pub(in crate::system) deleted: Vec<String>,
-    pub(in crate::system) receivers: BTreeMap<String, u64>,
-    pub(in crate::system) crashed: Vec<Task>,
-    /// The deleted ones that went to a consumer, to be remembered.
-    ended: Vec<Task>,
+/// What becomes of a task.
+#[derive(Debug)]
+pub(in crate::system) enum Verdict {
+    Stays,
+    Deleted(Task),
+    /// Kept, as a crashed one.
+    Crashed(Task),
 }
 
 /// Whether a record stays, as far as a glimpse tells: most of them do, and need not be read whole.
@@ -94,14 +127,7 @@ fn stays(settings: &SystemSettings, record: &[u8], gone: &HashSet<String>, now: 
 }
 
 /// What becomes of one task: the first rule that applies decides.
-pub(in crate::system) fn decide(
-    settings: &SystemSettings,
-    mut task: Task,
-    held: &Places,
-    gone: &HashSet<String>,
-    now: f64,
-    slice: &mut Slice,
-) {
+pub(in crate::system) fn decide(settings: &SystemSettings, mut task: Task, held: &Places, gone: &HashSet<String>, now: f64) -> Verdict {
     let age = now - task.last_update();
     let older = |limit: Duration| age > limit.as_secs_f64();
     let unwanted = task.header_str("receiver").is_some_and(|receiver| gone.contains(receiver));
@@ -114,40 +140,42 @@ pub(in crate::system) fn decide(
             TaskState::Spawned => false,
         };
     if !delete {
-        return;
+        return Verdict::Stays;
     }
     if task.status() == TaskState::Started && !unwanted && settings.crash_started_tasks_on_timeout {
         task.crash(vec![format!("Task was Started for more than {} s\n", settings.task_started_timeout.as_secs())]);
-        slice.crashed.push(task);
-        return;
+        return Verdict::Crashed(task);
     }
-    *slice.receivers.entry(task.header_str("receiver").unwrap_or("unknown").to_owned()).or_default() += 1;
-    slice.deleted.push(keys::task(task.uid()));
-    if task.header_str("receiver").is_some() {
-        slice.ended.push(task);
-    }
+    Verdict::Deleted(task)
 }
 
-async fn apply(backend: &Backend, slice: Slice) -> Result<(), Error> {
-    if slice.deleted.is_empty() && slice.crashed.is_empty() {
-        return Ok(());
+/// Does what was decided, and gives how many records were deleted.
+async fn apply(backend: &Backend, verdicts: Vec<(Verdict, Seen)>) -> Result<usize, Error> {
+    let decided: Vec<(Task, String, Seen)> = verdicts
+        .into_iter()
+        .filter_map(|(verdict, seen)| match verdict {
+            Verdict::Stays => None,
+            Verdict::Deleted(task) => Some((task, String::new(), seen)),
+            Verdict::Crashed(task) => Some((task.clone(), task.to_json(), seen)),
+        })
+        .collect();
+    if decided.is_empty() {
+        return Ok(0);
     }
     let mut pipeline = redis::pipe();
-    pipeline.atomic();
-    if !slice.deleted.is_empty() {
-        pipeline.unlink(&slice.deleted).ignore();
-        let uids: Vec<&str> = slice.deleted.iter().filter_map(|key| key.strip_prefix(keys::TASK_PREFIX)).collect();
-        pipeline.hdel(keys::DELIVERIES, &uids).ignore().hdel(keys::ATTEMPTS, &uids).ignore().zrem(keys::DELAYED, &uids).ignore();
+    pipeline.cmd("EVAL").arg(APPLY).arg(5 + decided.len()).arg(keys::DELIVERIES).arg(keys::ATTEMPTS).arg(keys::DELAYED);
+    pipeline.arg(Metric::GarbageCollected.key()).arg(Metric::Crashed.key());
+    pipeline.arg(decided.iter().map(|(task, _, _)| keys::task(task.uid())).collect::<Vec<_>>());
+    for (task, record, seen) in &decided {
+        pipeline.arg(task.uid()).arg(seen.as_str()).arg(task.header_str("receiver").unwrap_or("unknown")).arg(record);
     }
-    for (receiver, count) in &slice.receivers {
-        pipeline.hincr(Metric::GarbageCollected.key(), receiver, *count).ignore();
-    }
-    for task in &slice.crashed {
-        pipeline.cmd("SET").arg(keys::task(task.uid())).arg(task.to_json()).arg("XX").ignore();
-        pipeline.hincr(Metric::Crashed.key(), task.header_str("receiver").unwrap_or("unknown"), 1).ignore();
-    }
-    backend.redis().run::<()>(&pipeline).await?;
-    backend.index_ends(&slice.ended).await
+    let (done,): (Vec<usize>,) = backend.redis().run(&pipeline).await?;
+    let deleted: Vec<&Task> =
+        done.iter().filter_map(|place| decided.get(*place)).filter(|(_, record, _)| record.is_empty()).map(|(task, _, _)| task).collect();
+    // Those that went to a consumer are remembered.
+    let ended: Vec<Task> = deleted.iter().filter(|task| task.header_str("receiver").is_some()).map(|task| Task::clone(task)).collect();
+    backend.index_ends(&ended).await?;
+    Ok(deleted.len())
 }
 
 /// Whether a record does not say when it was made.
@@ -179,33 +207,11 @@ async fn first_seen(backend: &Backend, tasks: &mut [(Task, bool)]) -> Result<(),
             task.set_last_update(time.unwrap_or(now));
         }
     }
-    if new.is_empty() {
-        return Ok(());
+    if !new.is_empty()
+        && let Err(error) = backend.redis().run::<()>(redis::pipe().hset_multiple(keys::FIRST_SEEN, &new).ignore()).await
+    {
+        // Then they are as new to the next collection.
+        tracing::warn!("cannot note when {} tasks without a time were first seen: {error}", new.len());
     }
-    backend.redis().run(redis::pipe().hset_multiple(keys::FIRST_SEEN, &new).ignore()).await
-}
-
-/// Forgets when those were first seen that are gone.
-async fn forget_first_seen(backend: &Backend) -> Result<(), Error> {
-    let mut cursor = 0_u64;
-    loop {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("HSCAN").arg(keys::FIRST_SEEN).arg(cursor).arg("COUNT").arg(ENTRIES);
-        let ((next, entries),): (ScannedHash,) = backend.redis().run(&pipeline).await?;
-        if !entries.is_empty() {
-            let mut pipeline = redis::pipe();
-            for (uid, _) in &entries {
-                pipeline.exists([keys::TASK_PREFIX.as_bytes(), uid].concat());
-            }
-            let there: Vec<bool> = backend.redis().run(&pipeline).await?;
-            let gone: Vec<Vec<u8>> = entries.into_iter().zip(there).filter(|(_, there)| !there).map(|((uid, _), _)| uid).collect();
-            if !gone.is_empty() {
-                backend.redis().run::<()>(redis::pipe().hdel(keys::FIRST_SEEN, gone).ignore()).await?;
-            }
-        }
-        cursor = next;
-        if cursor == 0 {
-            return Ok(());
-        }
-    }
+    Ok(())
 }
