@@ -7,11 +7,22 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::backend::{Backend, keys};
+use crate::{
+    backend::{Backend, keys},
+    config::{Config, ConfigError},
+    error::Error,
+    service::Outage,
+};
+
+/// How long a claim on a task lasts without being renewed.
+const LEASE: Duration = Duration::from_secs(30);
+/// So many renewals fit into a lease.
+const RENEWALS: u32 = 4;
 
 /// Prolongs claims that still stand.
 const RENEW: &str = r"
 local time = redis.call('TIME')
+redis.call('PERSIST', KEYS[1])
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', time[1] + time[2] / 1000000 + ARGV[1], ARGV[i]) end
 ";
 /// How many claims one script renews.
@@ -55,18 +66,39 @@ impl Claims {
         }
     }
 
-    /// Renews all claims for ever, well before they lapse.
+    /// Renews all claims for ever, well before they lapse: what Redis does not answer within the time
+    /// between two renewals is asked again, over another connection.
     pub(super) async fn keep(&self, backend: &Backend) {
+        let every = self.lease / RENEWALS;
+        let (mut outage, mut pause) = (Outage::default(), every);
         loop {
-            tokio::time::sleep(self.lease / 4).await;
-            let uids: Vec<String> = self.uids().keys().cloned().collect();
-            for uids in uids.chunks(AT_ONCE) {
-                let mut pipeline = redis::pipe();
-                pipeline.cmd("EVAL").arg(RENEW).arg(1).arg(keys::LEASES).arg(self.lease.as_secs()).arg(uids).ignore();
-                if let Err(error) = backend.redis().run::<()>(&pipeline).await {
-                    tracing::debug!("cannot renew the claims on {} tasks: {error}", uids.len());
+            tokio::time::sleep(pause).await;
+            pause = every;
+            match self.renew(backend, every).await {
+                Ok(()) => outage.over(),
+                Err(error) => {
+                    outage.note("renew the claims on tasks", &error);
+                    pause = every / RENEWALS;
                 }
             }
         }
     }
+
+    async fn renew(&self, backend: &Backend, limit: Duration) -> Result<(), Error> {
+        let uids: Vec<String> = self.uids().keys().cloned().collect();
+        if uids.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = redis::pipe();
+        for uids in uids.chunks(AT_ONCE) {
+            pipeline.cmd("EVAL").arg(RENEW).arg(1).arg(keys::LEASES).arg(self.lease.as_secs()).arg(uids).ignore();
+        }
+        backend.redis().run_within(limit, &pipeline).await
+    }
+}
+
+/// How long a claim lasts without being renewed, as the configuration says.
+pub(crate) fn lease_timeout(config: &Config) -> Result<Duration, ConfigError> {
+    let seconds = config.int("karton", "lease_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
+    Ok(seconds.filter(|seconds| *seconds > 0).map_or(LEASE, Duration::from_secs))
 }

@@ -15,6 +15,7 @@ pub(crate) mod vectors;
 mod work;
 
 pub use builder::ConsumerBuilder;
+pub(crate) use claims::lease_timeout;
 pub use retry::RetryPolicy;
 pub use run::StopReason;
 

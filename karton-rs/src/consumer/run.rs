@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Consumer, RetryPolicy,
-    claims::Claims,
+    claims::{Claims, lease_timeout},
     ends::{Ended, Ends},
     queue::{Queue, Taken},
 };
@@ -44,9 +44,6 @@ pub enum StopReason {
 
 /// More tasks at once than this are not run, whatever is configured.
 const MOST_TASKS: usize = 10_000;
-
-/// How long a claim on a task lasts without being renewed.
-const LEASE: Duration = Duration::from_secs(30);
 
 /// No more tasks than this are taken in one turn, however many may run.
 const MOST_AT_ONCE: usize = 64;
@@ -95,7 +92,6 @@ impl Consumer {
         let concurrency = settings.concurrency.unwrap_or(self.options.concurrency).min(MOST_TASKS);
         let stop_timeout = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let bind = self.bind(&settings);
-        let lease = config.int("karton", "lease_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
         let (ends, arriving) = mpsc::unbounded_channel();
         let running = Arc::new(Running {
             filters: Filters::compile(&self.options.filters)?,
@@ -105,7 +101,7 @@ impl Consumer {
             karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()),
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
-            queue: Queue::new(config, bind.clone(), Claims::new(lease.map_or(LEASE, Duration::from_secs)))?,
+            queue: Queue::new(config, bind.clone(), Claims::new(lease_timeout(config)?))?,
             ends,
             work: TaskTracker::new(),
             bind,

@@ -4,24 +4,35 @@
 //! one rule: a task whose claim has lapsed goes back to its queue, in one script that checks the claim
 //! again, so that a consumer which finishes at that moment wins. A task that was handed out too often
 //! is Crashed instead: it may be what kills its consumers.
+//!
+//! That a claim has lapsed tells of its consumer only when it could be renewed. So two looks must find
+//! it lapsed and the same, and Redis must have answered for a whole lease: a pause of it, a restart, or
+//! a time when it took no writes makes all claims lapse at once, and then their consumers come first.
+
+use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::SystemSettings;
 use crate::{
     backend::{Backend, keys, keys::Metric, read_task},
-    error::Error,
+    error::{Error, Failures},
+    service::Outage,
     task::{Task, TaskState},
 };
 
-/// How many lapsed claims one look handles.
-const BATCH: isize = 500;
+/// How many lapsed claims one look remembers and handles, those that lapsed first.
+const MOST: isize = 10_000;
+/// How many of them one command asks about.
+const AT_ONCE: usize = 500;
+/// After a failure the next look comes soon: a connection that broke is no sign of a silence.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// Writes the record if its claim is still lapsed and it is unchanged, and ends the claim; then queues
-/// the task again, or counts it as crashed.
+/// Writes the record if its claim is the one that was looked at and it is unchanged, and ends the claim;
+/// then queues the task again, or counts it as crashed.
 const SETTLE: &str = r"
-local lapses = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not lapses or tonumber(lapses) > tonumber(ARGV[2]) then return 0 end
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('SET', KEYS[2], ARGV[4])
@@ -34,74 +45,173 @@ end
 return 1
 ";
 
+/// A claim, by uid, and when it lapsed: as text, which a renewal always changes.
+type Lapsed = (Vec<u8>, String);
+
 /// Looks for lapsed claims every `sweep_interval`.
 pub(super) async fn run(backend: &Backend, settings: &SystemSettings, shutdown: &CancellationToken) {
+    let mut watch = Watch::new(settings.sweep_interval, settings.lease_timeout);
+    let (mut outage, mut pause) = (Outage::default(), settings.sweep_interval);
     loop {
         tokio::select! {
-            () = tokio::time::sleep(settings.sweep_interval) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,
         }
-        if let Err(error) = sweep(backend, settings).await {
-            // The router tells of an outage; here it only means a later look.
-            tracing::debug!("cannot look for lapsed claims: {error}");
-        }
-    }
-}
-
-async fn sweep(backend: &Backend, settings: &SystemSettings) -> Result<(), Error> {
-    let now = backend.server_time().await?;
-    let mut pipeline = redis::pipe();
-    pipeline.zrangebyscore_limit(keys::LEASES, "-inf", now, 0, BATCH);
-    let (lapsed,): (Vec<Vec<u8>>,) = backend.redis().run(&pipeline).await?;
-    if lapsed.is_empty() {
-        return Ok(());
-    }
-    let (deliveries,): (Vec<Option<u64>>,) = backend.redis().run(redis::pipe().cmd("HMGET").arg(keys::DELIVERIES).arg(&lapsed)).await?;
-    let uids: Vec<String> = lapsed.iter().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect();
-    for ((raw, uid), deliveries) in lapsed.iter().zip(&uids).zip(deliveries) {
-        // One at a time: a record may be large.
-        let record = backend.records(std::slice::from_ref(uid)).await?.into_iter().flatten().next();
-        let task = record.as_deref().and_then(|record| read_task(uid, record).ok()).filter(|task| task.status().is_pending());
-        match (task, record) {
-            (Some(task), Some(record)) => {
-                let receiver = task.header_str("receiver").map(str::to_owned);
-                match receiver.filter(|_| deliveries.unwrap_or(1) < settings.max_deliveries) {
-                    Some(receiver) => requeue(backend, task, &receiver, &record, now).await?,
-                    None => give_up(backend, task, deliveries.unwrap_or(1), &record, now).await?,
+        pause = settings.sweep_interval;
+        match sweep(backend, settings, &mut watch).await {
+            Ok(()) => outage.over(),
+            Err(error) => {
+                outage.note("bring back the tasks of consumers that are gone", &error);
+                if error.is_temporary() {
+                    pause = RETRY;
                 }
             }
-            // Done, deleted or no task at all: a claim on nothing.
-            _ => backend.drop_claim(raw, None).await?,
         }
     }
-    Ok(())
 }
 
-async fn requeue(backend: &Backend, mut task: Task, receiver: &str, record: &[u8], now: f64) -> Result<(), Error> {
+/// What earlier looks have seen. All times are by the clock of Redis.
+struct Watch {
+    /// The longest time between two looks in which nothing can have happened to Redis.
+    usual: f64,
+    lease: f64,
+    /// When the last look was.
+    looked: f64,
+    /// Since when Redis has answered look after look.
+    answers: f64,
+    lapsed: HashMap<Vec<u8>, String>,
+}
+
+impl Watch {
+    fn new(interval: Duration, lease: Duration) -> Self {
+        // A consumer renews every quarter of a lease. On a busy machine a look may come late.
+        let usual = interval + (lease / 4).max(Duration::from_secs(1));
+        let (usual, lease) = (usual.as_secs_f64(), lease.as_secs_f64());
+        Self { usual, lease, looked: f64::NEG_INFINITY, answers: f64::INFINITY, lapsed: HashMap::new() }
+    }
+
+    /// A look finds these lapsed; gives those that were found so by the one before.
+    fn look(&mut self, now: f64, lapsed: Vec<Lapsed>) -> Vec<Lapsed> {
+        if now - self.looked > self.usual {
+            self.answers = now;
+        }
+        self.looked = now;
+        let before = std::mem::replace(&mut self.lapsed, lapsed.iter().cloned().collect());
+        lapsed.into_iter().filter(|(uid, when)| before.get(uid) == Some(when)).collect()
+    }
+
+    /// Whether there was a lease's time to renew claims in, when Redis was started at `started`.
+    fn is_telling(&self, started: f64) -> bool {
+        self.looked - self.answers.max(started) >= self.lease
+    }
+}
+
+async fn sweep(backend: &Backend, settings: &SystemSettings, watch: &mut Watch) -> Result<(), Error> {
+    // Where such a write is refused no claim can be renewed: then this look fails.
+    backend.redis().run::<()>(redis::pipe().cmd("PERSIST").arg(keys::LEASES).ignore()).await?;
+    let now = backend.server_time().await?;
+    let mut pipeline = redis::pipe();
+    pipeline.zrangebyscore_limit_withscores(keys::LEASES, "-inf", now, 0, MOST);
+    let (lapsed,): (Vec<Lapsed>,) = backend.redis().run(&pipeline).await?;
+    let lapsed = watch.look(now, lapsed);
+    if lapsed.is_empty() || !watch.is_telling(backend.server_start().await?) {
+        return Ok(());
+    }
+    let mut failures = Failures::default();
+    for lapsed in lapsed.chunks(AT_ONCE) {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HMGET").arg(keys::DELIVERIES).arg(lapsed.iter().map(|(uid, _)| uid).collect::<Vec<_>>());
+        let (deliveries,): (Vec<Option<Vec<u8>>>,) = backend.redis().run(&pipeline).await?;
+        for ((uid, when), deliveries) in lapsed.iter().zip(deliveries) {
+            let deliveries = deliveries.and_then(|count| std::str::from_utf8(&count).ok()?.parse().ok());
+            let outcome = bring_back(backend, settings, uid, when, deliveries.unwrap_or(1)).await;
+            failures.note(&String::from_utf8_lossy(uid), outcome)?;
+        }
+    }
+    failures.first()
+}
+
+/// What becomes of a task whose claim has lapsed. One at a time: a record may be large.
+async fn bring_back(backend: &Backend, settings: &SystemSettings, raw: &[u8], when: &str, deliveries: u64) -> Result<(), Error> {
+    let uid = String::from_utf8_lossy(raw).into_owned();
+    let record = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next();
+    let task = record.as_deref().and_then(|record| read_task(&uid, record).ok()).filter(|task| task.status().is_pending());
+    // Done, deleted or no task at all: a claim on nothing.
+    let (Some(task), Some(record)) = (task, record) else { return backend.drop_claim(raw, None).await };
+    let receiver = task.header_str("receiver").map(str::to_owned);
+    match receiver.filter(|_| deliveries < settings.max_deliveries) {
+        Some(receiver) => requeue(backend, task, &receiver, &record, when).await,
+        None => give_up(backend, task, deliveries, &record, when).await,
+    }
+}
+
+async fn requeue(backend: &Backend, mut task: Task, receiver: &str, record: &[u8], when: &str) -> Result<(), Error> {
     task.set_status(TaskState::Spawned);
-    if settle(backend, &task, receiver, record, now).await? {
+    if settle(backend, &task, receiver, record, when).await? {
         tracing::warn!(task = task.uid(), "its consumer in {receiver} is gone: queued again");
     }
     Ok(())
 }
 
 /// Also the end of a task that does not say whose it is, which cannot be queued again.
-async fn give_up(backend: &Backend, mut task: Task, deliveries: u64, record: &[u8], now: f64) -> Result<(), Error> {
+async fn give_up(backend: &Backend, mut task: Task, deliveries: u64, record: &[u8], when: &str) -> Result<(), Error> {
     let receiver = task.header_str("receiver").unwrap_or("unknown").to_owned();
     task.crash(vec![format!("Task was handed out {deliveries} times, and each time its consumer was gone before it was done\n")]);
-    if settle(backend, &task, &receiver, record, now).await? {
+    if settle(backend, &task, &receiver, record, when).await? {
         tracing::error!(task = task.uid(), "handed out {deliveries} times to {receiver} in vain: crashed");
     }
     Ok(())
 }
 
 /// False when somebody else was faster.
-async fn settle(backend: &Backend, task: &Task, receiver: &str, record: &[u8], now: f64) -> Result<bool, Error> {
+async fn settle(backend: &Backend, task: &Task, receiver: &str, record: &[u8], when: &str) -> Result<bool, Error> {
     let crashed_in = if task.status() == TaskState::Crashed { receiver } else { "" };
     let mut pipeline = redis::pipe();
     pipeline.cmd("EVAL").arg(SETTLE).arg(5).arg(keys::LEASES).arg(keys::task(task.uid())).arg(keys::queue(task.priority(), receiver));
     pipeline.arg(keys::DELIVERIES).arg(Metric::Crashed.key());
-    pipeline.arg(task.uid()).arg(now).arg(record).arg(task.to_json()).arg(crashed_in);
+    pipeline.arg(task.uid()).arg(when).arg(record).arg(task.to_json()).arg(crashed_in);
     let (done,): (bool,) = backend.redis().run(&pipeline).await?;
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch() -> Watch {
+        Watch::new(Duration::from_secs(10), Duration::from_secs(30))
+    }
+
+    fn claim(when: &str) -> Vec<Lapsed> {
+        vec![(b"t".to_vec(), when.to_owned())]
+    }
+
+    #[test]
+    fn a_claim_that_two_looks_find_lapsed_is_lost_unless_it_was_renewed_in_between() {
+        let mut watch = watch();
+        assert!(watch.look(100.0, claim("95")).is_empty());
+        assert_eq!(watch.look(110.0, claim("95")), claim("95"));
+        assert!(watch.look(120.0, claim("118")).is_empty());
+        assert!(watch.look(130.0, Vec::new()).is_empty());
+        assert!(watch.look(140.0, claim("118")).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_told_within_a_lease_of_the_first_look_a_gap_or_a_start() {
+        let mut watch = watch();
+        let mut telling = |now: f64, started: f64| {
+            watch.look(now, Vec::new());
+            watch.is_telling(started)
+        };
+        assert!(!telling(1000.0, 0.0));
+        assert!((1..3).all(|look| !telling(1000.0 + 10.0 * f64::from(look), 0.0)));
+        assert!(telling(1030.0, 0.0));
+        // Redis was started, and no look has noticed.
+        assert!(!telling(1040.0, 1035.0));
+        assert!(telling(1050.0, 0.0));
+        // One look was missed.
+        assert!(!telling(1070.0, 0.0));
+        assert!((1..3).all(|look| !telling(1070.0 + 10.0 * f64::from(look), 0.0)));
+        assert!(telling(1100.0, 0.0));
+    }
 }

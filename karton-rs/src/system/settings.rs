@@ -41,6 +41,8 @@ pub struct SystemSettings {
     pub task_tracking_ttl: Duration,
     /// Ours: time between two looks for claims of consumers that are gone.
     pub sweep_interval: Duration,
+    /// Ours: how long a claim lasts that is not renewed, as `[karton] lease_timeout` says to the services.
+    pub lease_timeout: Duration,
     /// Ours: how long a task must look lost by a consumer that is not ours before it is queued again.
     pub orphan_grace: Duration,
     /// Ours: how often a task is handed out before it counts as the cause of what happens to its consumers.
@@ -76,6 +78,7 @@ impl SystemSettings {
             enable_task_tracking: switch("enable_task_tracking", true)?,
             task_tracking_ttl: seconds("task_tracking_ttl", 2_592_000)?,
             sweep_interval: seconds("sweep_interval", 10)?.max(Duration::from_secs(1)),
+            lease_timeout: crate::consumer::lease_timeout(config)?,
             orphan_grace: seconds("orphan_grace", 60)?.max(Duration::from_secs(1)),
             max_deliveries: seconds("max_deliveries", 3)?.as_secs().max(1),
             history_ttl: seconds("history_ttl", 604_800)?,
