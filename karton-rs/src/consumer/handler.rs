@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Once};
 use std::task::Poll;
+use std::time::Duration;
 
 use crate::{blocking::BlockingKarton, karton::Karton, task::Task};
 
@@ -35,6 +36,8 @@ pub(super) struct Panicked {
     pub(super) trace: String,
 }
 
+/// How long a task waits to go back to its queue when there is no thread for it.
+const NO_THREAD: Duration = Duration::from_secs(1);
 /// The longest trace that is kept, in bytes.
 const LONGEST_TRACE: usize = 32 << 10;
 
@@ -58,15 +61,21 @@ impl Handler {
                 let handler = Arc::clone(handler);
                 let karton = BlockingKarton::new(karton, tokio::runtime::Handle::current());
                 let (span, scope) = (tracing::Span::current(), crate::logs::Inherited::here());
+                let (runtime, (tell, told)) = (tokio::runtime::Handle::current(), tokio::sync::oneshot::channel());
                 let work = move || {
+                    let _in_runtime = runtime.enter();
                     let outcome = span.in_scope(|| scope.run(|| guarded(|| handler(karton, task))));
                     drop(slot);
-                    outcome
+                    // Nobody may wait for it any more.
+                    let _ = tell.send(outcome);
                 };
-                match tokio::task::spawn_blocking(work).await {
-                    Ok(outcome) => outcome?,
-                    Err(error) => Err(error.into()),
+                // Not one of the runtime's: those are needed for what handlers wait for, as files.
+                if let Err(error) = std::thread::Builder::new().name("handler".to_owned()).spawn(work) {
+                    // Others end meanwhile, and it is not the fault of the task.
+                    tokio::time::sleep(NO_THREAD).await;
+                    return Err(super::HandBack(format!("no thread can be started: {error}")).into());
                 }
+                told.await.map_err(|_| anyhow::anyhow!("the thread of the handler is gone"))??
             }
         }
     }
