@@ -2,7 +2,7 @@
 //!
 //! The one rule: an end that was handed over is written, whatever happens to Redis meanwhile: together
 //! with the next claims while tasks are taken, and by itself where that fails or nothing is taken any
-//! more. Until then the claim is renewed.
+//! more. Until then the claim is renewed, and the slot is taken. Only a service that must stop gives up.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,11 +12,13 @@ use tracing::Instrument;
 
 use super::{
     run::{Running, Slot},
-    work::{Held, report},
+    work::Held,
 };
 use crate::{
     backend::{Ending, Settled, Settlement},
+    error::Error,
     logs,
+    service::Outage,
 };
 
 /// A task that was worked on, with its claim and its slot.
@@ -84,15 +86,38 @@ impl Running {
         }
     }
 
-    /// Writes ends one by one, as long as Redis may be away for a moment.
+    /// Asks Redis for something about a task until it works; nothing when the service must stop before.
+    pub(super) async fn insist<T, F: Future<Output = Result<T, Error>>>(&self, action: &str, mut ask: impl FnMut() -> F) -> Option<T> {
+        let mut outage = Outage::default();
+        let asked = async {
+            loop {
+                match ask().await {
+                    Ok(answer) => return answer,
+                    Err(error) => {
+                        outage.note(&format!("{action} the task"), &error);
+                        outage.rest(&self.give_up).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            answer = asked => Some(answer),
+            () = self.give_up.cancelled() => {
+                tracing::error!("cannot {action} the task before the service stops: when its claim lapses it is queued again");
+                None
+            }
+        }
+    }
+
+    /// Writes ends one by one.
     pub(super) fn settle_alone(self: &Arc<Self>, ended: Vec<Ended>) {
         for ended in ended {
             self.spawn_about(ended, |running, ended| async move {
                 let Ending { task, seen, metrics, retried } = &ended.ending;
-                match running.backend.settle(task, seen, Settlement::End { metrics, retried: *retried }).await {
-                    Ok(Settled::Written | Settled::Gone) => {}
-                    Ok(Settled::Changed) => running.left_alone(task).await,
-                    Err(error) => report(Err(error), "write the status of"),
+                let end = Settlement::End { metrics, retried: *retried };
+                let settled = running.insist("write the end of", || running.backend.settle(task, seen, end)).await;
+                if settled == Some(Settled::Changed) {
+                    running.left_alone(task).await;
                 }
             });
         }

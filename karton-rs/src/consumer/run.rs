@@ -28,6 +28,9 @@ use crate::{
 /// How long a stopping consumer lets running tasks go on before it hands them back.
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// How long handing back may take.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
 /// Why [`Consumer::run`] ended.
 ///
 /// ```
@@ -69,6 +72,8 @@ pub(super) struct Running {
     pub(super) signaling: bool,
     /// Cancelled when running tasks must let go.
     pub(super) hand_back: CancellationToken,
+    /// Cancelled when what became of tasks can wait no longer for Redis.
+    pub(super) give_up: CancellationToken,
     pub(super) queue: Queue,
     /// Where ends are handed over to the loop.
     pub(super) ends: mpsc::UnboundedSender<Ended>,
@@ -81,7 +86,8 @@ impl Consumer {
     /// Registers the bind and processes tasks until `shutdown` or until a newer replica takes over.
     ///
     /// While Redis is away it waits and tries again. On shutdown no new task is taken; running ones
-    /// may go on for `[karton] stop_timeout` seconds (60) and are then handed back to their queue.
+    /// may go on for `[karton] stop_timeout` seconds (60) and are then handed back to their queue, which
+    /// takes ten seconds at most.
     ///
     /// # Errors
     /// When the configuration or the filters cannot be used.
@@ -101,6 +107,7 @@ impl Consumer {
             karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()),
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
+            give_up: CancellationToken::new(),
             queue: Queue::new(config, bind.clone(), Claims::new(lease_timeout(config)?))?,
             ends,
             work: TaskTracker::new(),
@@ -234,10 +241,12 @@ impl Running {
 
     /// Queues tasks whose wait is over, for ever.
     async fn end_waits(&self) {
+        let mut outage = Outage::default();
         loop {
             tokio::time::sleep(DELAYED_INTERVAL).await;
-            if let Err(error) = self.backend.queue_delayed().await {
-                tracing::debug!("cannot look for tasks whose wait is over: {error}");
+            match self.backend.queue_delayed().await {
+                Ok(()) => outage.over(),
+                Err(error) => outage.note("queue tasks whose wait is over", &error),
             }
         }
     }
@@ -247,9 +256,11 @@ impl Running {
         self.work.close();
         if tokio::time::timeout(patience, self.wait_for_work(ends)).await.is_err() {
             self.hand_back.cancel();
-            // Handing back is a write to Redis, which gives up by itself.
-            self.wait_for_work(ends).await;
+            if tokio::time::timeout(LAST_WRITES, self.wait_for_work(ends)).await.is_err() {
+                tracing::error!("stops with {} tasks in its hands: when the claims on them lapse they are queued again", self.work.len());
+            }
         }
+        self.give_up.cancel();
     }
 
     /// Waits until nothing is in our hands, and what has ended is written.

@@ -3,6 +3,7 @@
 //! The one rule: every way out writes what became of the task, or leaves it to the one who has changed
 //! it meanwhile.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +18,13 @@ use super::{
 };
 use crate::{
     backend::{Ending, Seen, Settled, Settlement, keys::Metric, read_task},
-    error::Error,
     json::Value,
     logs,
     task::{Task, TaskState},
 };
+
+/// How long hooks may go on when running tasks must be let go of.
+const HOOKS_GO_ON: Duration = Duration::from_secs(2);
 
 /// A claimed task; while this lives its claim is renewed.
 pub(super) struct Held {
@@ -46,11 +49,11 @@ impl Running {
     async fn account_for(self: Arc<Self>, claimed: Claimed, slot: Slot, stopping: bool) {
         let Ok(uid) = String::from_utf8(claimed.uid.clone()) else {
             tracing::error!("queue holds something that is no uid, put into quarantine");
-            return report(self.backend.drop_claim(&claimed.uid, Some("uid is not UTF-8 text")).await, "quarantine");
+            return self.let_go(&claimed.uid, Some("uid is not UTF-8 text")).await;
         };
         // Deleted while it was queued.
         let Some(record) = claimed.record else {
-            return report(self.backend.drop_claim(uid.as_bytes(), None).await, "let go of");
+            return self.let_go(uid.as_bytes(), None).await;
         };
         self.queue.claims().hold(&uid);
         // However the work on it ends, the claim is not renewed after it.
@@ -60,7 +63,7 @@ impl Running {
             Ok(task) => task,
             Err(reason) => {
                 tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
-                return report(running.backend.drop_claim(uid.as_bytes(), Some(&reason)).await, "quarantine");
+                return running.let_go(uid.as_bytes(), Some(&reason)).await;
             }
         };
         let mut at_work = AtWork { running, seen: Seen::of(&record), task: Arc::new(task) };
@@ -77,6 +80,9 @@ impl Running {
 
     /// Runs the handler, for as long as it may take and the service goes on.
     async fn handle(&self, task: &Arc<Task>, slot: Slot) -> anyhow::Result<()> {
+        if self.hand_back.is_cancelled() {
+            return Err(HandBack("the service stops".to_owned()).into());
+        }
         let karton = self.karton.for_task(Arc::clone(task));
         let work = self.consumer.handler.run(karton, Task::clone(task), slot);
         let Some(limit) = self.task_timeout else {
@@ -93,29 +99,52 @@ impl Running {
     }
 
     async fn before(&self, task: &Arc<Task>) {
-        for hook in &self.consumer.options.pre_hooks {
-            let karton = self.karton.for_task(Arc::clone(task));
-            let outcome = caught(async { hook(karton, Arc::clone(task)).await }).await;
-            hook_failed("pre", outcome);
-        }
-        self.signal(task, "task_begin").await;
+        let hooks = async {
+            for hook in &self.consumer.options.pre_hooks {
+                let karton = self.karton.for_task(Arc::clone(task));
+                let outcome = caught(async { hook(karton, Arc::clone(task)).await }).await;
+                hook_failed("pre", outcome);
+            }
+            self.signal(task, "task_begin").await;
+        };
+        self.run_hooks("pre", hooks).await;
     }
 
     async fn after(&self, task: &Arc<Task>, error: Option<&Arc<anyhow::Error>>) {
-        self.signal(task, "task_end").await;
-        for hook in &self.consumer.options.post_hooks {
-            let karton = self.karton.for_task(Arc::clone(task));
-            let outcome = caught(async { hook(karton, Arc::clone(task), error.cloned()).await }).await;
-            hook_failed("post", outcome);
+        let hooks = async {
+            self.signal(task, "task_end").await;
+            for hook in &self.consumer.options.post_hooks {
+                let karton = self.karton.for_task(Arc::clone(task));
+                let outcome = caught(async { hook(karton, Arc::clone(task), error.cloned()).await }).await;
+                hook_failed("post", outcome);
+            }
+        };
+        self.run_hooks("post", hooks).await;
+    }
+
+    /// Runs hooks, and leaves them where they are soon after tasks must be let go of.
+    async fn run_hooks(&self, kind: &str, hooks: impl Future<Output = ()>) {
+        let over = async {
+            self.hand_back.cancelled().await;
+            tokio::time::sleep(HOOKS_GO_ON).await;
+        };
+        tokio::select! {
+            () = hooks => {}
+            () = over => tracing::error!("{kind}-hooks do not end, and the service stops: the task goes on without them"),
         }
+    }
+
+    /// Ends the claim on something that is no task for us, and puts it into quarantine when there is a reason.
+    async fn let_go(&self, uid: &[u8], reason: Option<&str>) {
+        self.insist("let go of", || self.backend.drop_claim(uid, reason)).await;
     }
 
     /// Somebody has changed or deleted a task while it was ours: theirs stands.
     pub(super) async fn left_alone(&self, task: &Task) {
-        match self.backend.let_go_if_done(task.uid()).await {
-            Ok(true) => tracing::info!("task {} was cancelled meanwhile", task.task_uid()),
-            Ok(false) => tracing::warn!("task {} is in other hands now: the claim on it had lapsed", task.task_uid()),
-            Err(error) => report(Err(error), "let go of"),
+        match self.insist("let go of", || self.backend.let_go_if_done(task.uid())).await {
+            Some(true) => tracing::info!("task {} was cancelled meanwhile", task.task_uid()),
+            Some(false) => tracing::warn!("task {} is in other hands now: the claim on it had lapsed", task.task_uid()),
+            None => {}
         }
     }
 
@@ -150,7 +179,7 @@ impl AtWork<'_> {
         let uid = self.task.uid().to_owned();
         if !self.task.status().is_pending() {
             tracing::info!("task {} was cancelled, or is done already", self.task.task_uid());
-            report(running.backend.drop_claim(uid.as_bytes(), None).await, "let go of");
+            running.let_go(uid.as_bytes(), None).await;
             return None;
         }
         match running.filters.matches(self.task.headers()) {
@@ -197,21 +226,17 @@ impl AtWork<'_> {
     async fn mark_started(&mut self) -> bool {
         let mut task = Task::clone(&self.task);
         task.set_status(TaskState::Started);
-        match self.running.backend.settle(&task, &self.seen, Settlement::Start).await {
-            Ok(Settled::Written) => {
+        match self.write(&task, Settlement::Start).await {
+            Some(Settled::Written) => {
                 self.seen = Seen::of(task.to_json().as_bytes());
                 self.task = Arc::new(task);
                 true
             }
-            Ok(Settled::Gone | Settled::Changed) => {
+            Some(Settled::Gone | Settled::Changed) => {
                 self.left_alone().await;
                 false
             }
-            Err(error) => {
-                // Not started: Redis is away. The claim lapses, and the task is queued again.
-                tracing::error!("cannot start task: {error}");
-                false
-            }
+            None => false,
         }
     }
 
@@ -232,11 +257,13 @@ impl AtWork<'_> {
     async fn settle(&mut self, change: impl FnOnce(&mut Task), settlement: Settlement<'_>) {
         let mut task = Task::clone(&self.task);
         change(&mut task);
-        match self.running.backend.settle(&task, &self.seen, settlement).await {
-            Ok(Settled::Written | Settled::Gone) => {}
-            Ok(Settled::Changed) => self.left_alone().await,
-            Err(error) => report(Err(error), "write the status of"),
+        if self.write(&task, settlement).await == Some(Settled::Changed) {
+            self.left_alone().await;
         }
+    }
+
+    async fn write(&self, task: &Task, settlement: Settlement<'_>) -> Option<Settled> {
+        self.running.insist("write the status of", || self.running.backend.settle(task, &self.seen, settlement)).await
     }
 
     async fn left_alone(&self) {
@@ -246,21 +273,8 @@ impl AtWork<'_> {
     /// When to try again after `error`; none for now or never.
     async fn wait_before_retry(&self, error: &anyhow::Error) -> Option<Duration> {
         let policy = self.running.retry.as_ref().filter(|policy| policy.is_for(error))?;
-        let retries = match self.running.backend.attempts(self.task.uid()).await {
-            Ok(attempts) => attempts,
-            Err(error) => {
-                tracing::error!("cannot read how often the task was tried: {error}");
-                return None;
-            }
-        };
-        policy.wait(retries.saturating_add(1))
-    }
-}
-
-/// A failure to account for a task: nothing more can be done than to say so.
-pub(super) fn report(outcome: Result<(), Error>, action: &str) {
-    if let Err(error) = outcome {
-        tracing::error!("cannot {action} the task: {error}");
+        let retries = self.running.insist("read how often we tried", || self.running.backend.attempts(self.task.uid())).await;
+        policy.wait(retries.unwrap_or(0).saturating_add(1))
     }
 }
 

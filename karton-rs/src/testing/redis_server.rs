@@ -63,6 +63,11 @@ impl RedisServer {
         self.port
     }
 
+    /// The process, to send it signals.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

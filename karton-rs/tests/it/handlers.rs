@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use karton_rs::{Consumer, LocalResource, Task, TaskState, testing::eventually};
+use karton_rs::{
+    Consumer, LocalResource, Task, TaskState,
+    testing::{eventually, within},
+};
 use serde_json::json;
 
 use crate::bed::Bed;
@@ -136,4 +139,52 @@ async fn a_folder_travels_as_a_resource_and_is_unpacked_again() {
     let sent = bed.producer().await.send_task(task).await.unwrap();
     bed.reached(&sent, "karton.x", TaskState::Finished).await;
     eventually("no claims", || async { (bed.command::<u64>(&["ZCARD", "karton.rs.leases"]).await == 0).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn hooks_that_never_end_do_not_keep_a_service_from_stopping() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let at_once = bed.with_options(&[("karton", "stop_timeout", "0")]);
+    let any = |identity: &str| Consumer::new(identity).filters(json!([{"type": "sample"}]));
+    let before = any("karton.before").pre_hook(|_, _| std::future::pending()).process(|_, _| async { Ok(()) });
+    let after = any("karton.after").post_hook(|_, _, _| std::future::pending()).process(|_, _| async { Ok(()) });
+    let (before, after) = (bed.consumer_with(before, at_once.clone()).await, bed.consumer_with(after, at_once).await);
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    bed.reached(&sent, "karton.before", TaskState::Started).await;
+    bed.reached(&sent, "karton.after", TaskState::Started).await;
+    let stopped = async { (before.stop().await, after.stop().await) };
+    tokio::time::timeout(Duration::from_secs(20), stopped).await.expect("both to stop").0.unwrap();
+    // Not worked on yet, and done.
+    bed.reached(&sent, "karton.before", TaskState::Spawned).await;
+    bed.reached(&sent, "karton.after", TaskState::Finished).await;
+}
+
+#[tokio::test]
+async fn very_many_blocking_handlers_at_once_can_write_files() {
+    const AT_ONCE: usize = 520;
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let all_here = std::sync::Arc::new(std::sync::Barrier::new(AT_ONCE));
+    let handler = move |karton: karton_rs::BlockingKarton, task: Task| {
+        all_here.wait();
+        karton.download_temp(&task.resource("sample")?)?;
+        Ok(())
+    };
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).concurrency(AT_ONCE).process_blocking(handler);
+    let _consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let mut task = sample();
+    task.attach("sample", LocalResource::from_bytes("s", "hello").unwrap());
+    let mut resource = task.resource("sample").unwrap();
+    producer.send_task(task).await.unwrap();
+    resource.bucket = Some("karton".to_owned());
+    for _ in 1..AT_ONCE {
+        let mut task = sample();
+        task.set_payload("sample", resource.to_value());
+        producer.send_task(task).await.unwrap();
+    }
+    let consumed = || async { bed.command::<Option<usize>>(&["HGET", "karton.metrics.consumed", "karton.x"]).await };
+    within(Duration::from_secs(60), "all to be done", || async { (consumed().await == Some(AT_ONCE)).then_some(()) }).await;
+    assert!(!bed.command::<bool>(&["EXISTS", "karton.metrics.crashed"]).await);
 }

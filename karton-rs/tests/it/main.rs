@@ -16,6 +16,7 @@ mod filter_cases;
 mod filters;
 mod handlers;
 mod interop;
+mod outages;
 mod pipeline;
 mod reference;
 mod secured;

@@ -1,0 +1,183 @@
+//! A Redis that is full, silent or away for a while: what is at work goes on, and nothing is handed out twice.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use std::time::Duration;
+
+use karton_rs::{
+    Consumer, ConsumerBuilder, RetryPolicy, Task, TaskState,
+    testing::{eventually, within},
+};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::bed::Bed;
+
+fn any(identity: &str) -> ConsumerBuilder {
+    Consumer::new(identity).filters(json!([{"type": "sample"}]))
+}
+
+fn sample() -> Task {
+    Task::new(json!({"type": "sample"}))
+}
+
+/// A consumer that counts its runs, each of which goes on when it is let.
+fn gated(builder: ConsumerBuilder) -> (Consumer, Arc<AtomicUsize>, Arc<Semaphore>) {
+    let (runs, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, pass) = (Arc::clone(&runs), Arc::clone(&gate));
+    let consumer = builder.process(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let pass = Arc::clone(&pass);
+        async move {
+            pass.acquire().await?.forget();
+            Ok(())
+        }
+    });
+    (consumer, runs, gate)
+}
+
+async fn lapses(bed: &Bed, uid: &str) -> f64 {
+    bed.command::<Option<f64>>(&["ZSCORE", "karton.rs.leases", uid]).await.unwrap_or(0.0)
+}
+
+async fn queue_length(bed: &Bed, identity: &str) -> u64 {
+    bed.command(&["LLEN", &format!("karton.queue.normal:{identity}")]).await
+}
+
+#[tokio::test]
+async fn a_full_redis_is_worked_empty_and_then_everything_goes_on() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "gc_interval", "1")]));
+    let (consumer, runs, gate) = gated(any("karton.x").concurrency(2));
+    let _consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(producer.send_task(sample()).await.unwrap());
+    }
+    // Two at work and two in the queue.
+    let started = bed.reached(&sent[0], "karton.x", TaskState::Started).await;
+    eventually("two to wait", || async { (queue_length(&bed, "karton.x").await == 2).then_some(()) }).await;
+    let () = bed.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let mut connection = bed.redis.connection().await;
+    let full: redis::RedisResult<()> = redis::cmd("SET").arg("x").arg("y").query_async(&mut connection).await;
+    assert_eq!(full.unwrap_err().code(), Some("OOM"));
+    // Renewed for longer than a lease and two looks of the broker.
+    let first = lapses(&bed, started.uid()).await;
+    eventually("six seconds of renewals", || async { (lapses(&bed, started.uid()).await > first + 6.0).then_some(()) }).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    // They end, the others are taken, and the collector makes room of all of them.
+    gate.add_permits(4);
+    within(Duration::from_secs(20), "no record", || async {
+        bed.command::<Vec<String>>(&["KEYS", "karton.task:*"]).await.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(runs.load(Ordering::SeqCst), 4);
+    assert_eq!(bed.command::<u64>(&["HGET", "karton.metrics.consumed", "karton.x"]).await, 4);
+    // The four that were sent, too.
+    let collected: Vec<u64> = bed.command(&["HVALS", "karton.metrics.garbage-collected"]).await;
+    assert_eq!(collected.iter().sum::<u64>(), 8);
+    assert!(!bed.command::<bool>(&["EXISTS", "karton.metrics.crashed"]).await);
+    // Who comes now can register, and who sends waits until there is room.
+    let (late, late_runs, late_gate) = gated(any("karton.late"));
+    let _late = bed.consumer(late).await;
+    let send = producer.send_task(sample());
+    let room = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let () = bed.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    };
+    let (late_task, ()) = tokio::join!(send, room);
+    late_gate.add_permits(1);
+    gate.add_permits(1);
+    within(Duration::from_secs(20), "both to have it", || async {
+        ((late_runs.load(Ordering::SeqCst), runs.load(Ordering::SeqCst)) == (1, 5)).then_some(())
+    })
+    .await;
+    drop(late_task.unwrap());
+}
+
+#[tokio::test]
+async fn no_task_at_work_is_handed_out_again_after_redis_was_silent_for_longer_than_a_lease() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let (consumer, runs, gate) = gated(any("karton.x").concurrency(8));
+    let _consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let mut sent = Vec::new();
+    for _ in 0..8 {
+        sent.push(producer.send_task(sample()).await.unwrap());
+    }
+    eventually("all at work", || async { (runs.load(Ordering::SeqCst) == 8).then_some(()) }).await;
+    for _ in 0..2 {
+        // For nobody, that is: renewals come when all claims have lapsed, and a look of the broker with them.
+        let pid = bed.redis.pid().to_string();
+        let signal = |name: &str| assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+        signal("-STOP");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        signal("-CONT");
+        // Longer than two looks, and than a lease.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(runs.load(Ordering::SeqCst), 8);
+    }
+    gate.add_permits(8);
+    for task in &sent {
+        bed.reached(task, "karton.x", TaskState::Finished).await;
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 8);
+}
+
+#[tokio::test]
+async fn what_became_of_tasks_while_redis_was_away_is_written_when_it_is_back() {
+    let mut bed = Bed::durable().await;
+    let broker = bed.broker();
+    let (consumer, runs, gate) = gated(any("karton.x"));
+    let failing = any("karton.y").retry(RetryPolicy::new(1).backoff(Duration::from_secs(1)));
+    let (tries, fail) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, pass) = (Arc::clone(&tries), Arc::clone(&fail));
+    let failing = failing.process(move |_, _| {
+        let (run, pass) = (count.fetch_add(1, Ordering::SeqCst), Arc::clone(&pass));
+        async move {
+            pass.acquire().await?.forget();
+            anyhow::ensure!(run > 0, "once");
+            Ok(())
+        }
+    });
+    let _consumers = (bed.consumer(consumer).await, bed.consumer(failing).await);
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    bed.reached(&sent, "karton.x", TaskState::Started).await;
+    bed.reached(&sent, "karton.y", TaskState::Started).await;
+    broker.stop().await.unwrap();
+    bed.redis.kill();
+    gate.add_permits(1);
+    fail.add_permits(2);
+    // Longer than any single attempt may take.
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    bed.redis.restart().await;
+    // Nobody queues it again: its own end is written.
+    bed.reached(&sent, "karton.x", TaskState::Finished).await;
+    bed.reached(&sent, "karton.y", TaskState::Finished).await;
+    assert_eq!((runs.load(Ordering::SeqCst), tries.load(Ordering::SeqCst)), (1, 2));
+    eventually("no claims", || async { (bed.command::<u64>(&["ZCARD", "karton.rs.leases"]).await == 0).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_service_whose_end_of_a_task_cannot_be_written_stops_in_its_time() {
+    let mut bed = Bed::durable().await;
+    let _broker = bed.broker();
+    let (consumer, _, gate) = gated(any("karton.x"));
+    let consumer = bed.consumer_with(consumer, bed.with_options(&[("karton", "stop_timeout", "1")])).await;
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    bed.reached(&sent, "karton.x", TaskState::Started).await;
+    bed.redis.kill();
+    gate.add_permits(1);
+    within(Duration::from_secs(20), "the end of the service", {
+        let stopped = tokio::spawn(consumer.stop());
+        move || {
+            let over = stopped.is_finished();
+            async move { over.then_some(()) }
+        }
+    })
+    .await;
+}
