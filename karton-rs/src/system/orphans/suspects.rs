@@ -4,10 +4,11 @@
 //! looks in a row find it in no queue and unchanged. A Started one is lost when, of the connections under
 //! its receiver's name that were there when it started, none is left or has not been seen waiting for a
 //! task since. Where nobody was ever seen under that name, as when the consumer died before this broker
-//! was there, it is lost when nobody appears for [`ABSENCES`] times `orphan_grace`. That a connection is
-//! missing tells something only while Redis does not close idle ones and no connection without a name is
-//! as old as the task, and less when Redis was started after the task was: then a consumer that is at work
-//! says nothing until it needs Redis again.
+//! was there, it is lost when nobody appears for [`ABSENCES`] times `orphan_grace`, and no connection
+//! without a name is as old as the task. That a connection is missing tells little when Redis closes idle
+//! ones or was started after the task was: then a consumer that is at work says nothing until it needs
+//! Redis again, over a new connection. Its task is lost when nobody who is not waiting for a task was
+//! under its name for [`LONG_ABSENCES`] times `orphan_grace`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, hash_map::RandomState};
@@ -22,8 +23,8 @@ use crate::{
 const CLOCK_SLACK: f64 = 1.0;
 /// How many times `orphan_grace` nobody must be seen under a name that nobody ever had.
 const ABSENCES: f64 = 5.0;
-/// The same when Redis was started after the task.
-const ABSENCES_AFTER_START: f64 = 60.0;
+/// The same when a missing connection tells little.
+const LONG_ABSENCES: f64 = 60.0;
 /// How many tasks are remembered from look to look; those that have not changed for the longest time.
 const MOST: usize = 5_000;
 
@@ -130,8 +131,8 @@ pub(super) struct Suspects {
 
 struct Suspect {
     last_update: f64,
-    /// When it was first seen so.
-    since: f64,
+    /// Since when nobody was seen who could be working on it.
+    alone: f64,
     /// Who could be working on it when it was first seen; empty for a task in no queue.
     workers: Vec<u64>,
     /// The last look has found it lost.
@@ -156,18 +157,29 @@ impl Suspects {
             let earlier = before.remove(&hash).filter(|earlier| earlier.last_update.to_bits() == last_update.to_bits());
             let mut suspect = earlier.unwrap_or_else(|| Suspect {
                 last_update,
-                since: now,
+                alone: now,
                 workers: if started { possible() } else { Vec::new() },
                 lost: false,
             });
+            let restarted = witness.started > last_update - CLOCK_SLACK;
+            if started && (restarted || !witness.tells) {
+                // Whoever it is may have come back since.
+                suspect.workers = online.keys().copied().collect();
+            }
             suspect.workers.retain(|id| online.get(id).is_some_and(|worker| !worker.idle));
-            let gone = if self.named.contains(&receiver) {
-                suspect.workers.is_empty()
-            } else {
-                let absences = if witness.started > last_update { ABSENCES_AFTER_START } else { ABSENCES };
-                let stranger = nameless.values().any(|worker| !worker.idle && worker.since <= last_update + CLOCK_SLACK);
-                witness.tells && now - suspect.since >= absences * witness.patience && !stranger
+            if !suspect.workers.is_empty() {
+                suspect.alone = now;
+            }
+            let named = self.named.contains(&receiver);
+            let patience = match (named, restarted || !witness.tells) {
+                (true, false) => 0.0,
+                (false, false) => ABSENCES,
+                (_, true) => LONG_ABSENCES,
             };
+            let stranger = || nameless.values().any(|worker| !worker.idle && worker.since <= last_update + CLOCK_SLACK);
+            let gone = suspect.workers.is_empty()
+                && now - suspect.alone >= patience * witness.patience
+                && (named || (witness.tells && !stranger()));
             let is_lost = !started || gone;
             if is_lost && suspect.lost {
                 lost.push(uid);
@@ -289,6 +301,30 @@ mod tests {
         // Redis may have closed the connection of one who is at work.
         assert_eq!(minutes(&mut Suspects::default(), Witness { tells: false, ..witness(0.0) }, &[]), None);
         assert_eq!(minutes(&mut Suspects::default(), witness(0.0), &[(1, 0.0)]), None);
+    }
+
+    #[test]
+    fn whose_connection_may_have_been_closed_at_work_is_gone_only_after_a_long_while() {
+        let minutes = |witness: Witness, back: fn(u32) -> Vec<(u64, f64)>| {
+            let mut suspects = Suspects::default();
+            let mut look = |minute: u32, connections: &[(u64, f64)]| {
+                let witness = Witness { now: 1000.0 + 60.0 * f64::from(minute), ..witness };
+                !suspects.judge(vec![sighting("t", true, 900.0)], &online(connections), &witness).is_empty()
+            };
+            assert!(!look(0, &[(1, 0.0)]));
+            (1..200).find(|minute| look(*minute, &back(*minute)))
+        };
+        // Nothing but the death of its consumer closes a connection.
+        assert_eq!(minutes(witness(0.0), |_| Vec::new()), Some(2));
+        let (restarted, closing) = (Witness { started: 950.0, ..witness(0.0) }, Witness { tells: false, ..witness(0.0) });
+        for witness in [restarted, closing] {
+            assert_eq!(minutes(witness, |_| Vec::new()), Some(61));
+            // It has come back, and then it has gone.
+            assert_eq!(minutes(witness, |minute| if minute < 30 { vec![(2, 1100.0)] } else { Vec::new() }), Some(90));
+            assert_eq!(minutes(witness, |_| vec![(2, 1100.0)]), None);
+            // That one waits for a task.
+            assert_eq!(minutes(witness, |_| vec![(WAITS, 1100.0)]), Some(61));
+        }
     }
 
     #[test]
