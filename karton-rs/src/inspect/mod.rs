@@ -359,8 +359,10 @@ impl Analysis {
         for task in tasks.values() {
             let seen = TaskHistory::of(task);
             match history.get_mut(task.uid()) {
-                Some(known) => (known.status, known.error) = (seen.status, seen.error.or(known.error.take())),
-                None => {
+                Some(known) if !known.headers.is_empty() => {
+                    (known.status, known.error) = (seen.status, seen.error.or(known.error.take()));
+                }
+                _ => {
                     history.insert(seen.uid.clone(), seen);
                 }
             }

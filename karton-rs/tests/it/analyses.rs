@@ -1,10 +1,15 @@
 //! What is known of an analysis while it runs and afterwards.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use karton_rs::{Analysis, Consumer, Inspect, Task, TaskState, testing::eventually};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::bed::Bed;
 
@@ -77,7 +82,8 @@ async fn history_outlives_the_records() {
 #[tokio::test]
 async fn history_is_bounded_and_can_be_turned_off() {
     let bed = Bed::start().await;
-    let broker = bed.broker_with(bed.with_options(&[("system", "history_limit", "2"), ("system", "gc_interval", "1")]));
+    // Also where nobody of ours collects.
+    let broker = bed.broker_with(bed.with_options(&[("system", "history_limit", "2"), ("system", "enable_gc", "0")]));
     let [_, leaf] = two_steps();
     let _leaf = bed.consumer(leaf).await;
     let producer = bed.producer().await;
@@ -90,10 +96,13 @@ async fn history_is_bounded_and_can_be_turned_off() {
     let known = bed.command::<Vec<String>>(&["KEYS", "karton.rs.analysis:*"]).await;
     assert_eq!(known.len(), 2, "{known:?}");
     broker.stop().await.unwrap();
-    let _broker = bed.broker_with(bed.with_options(&[("system", "history_ttl", "0"), ("system", "gc_interval", "1")]));
+    let options = [("system", "history_ttl", "0"), ("system", "enable_gc", "0"), ("system", "orphan_grace", "1")];
+    let () = bed.command(&["HSET", "karton.rs.deliveries", "gone", "1"]).await;
+    let _broker = bed.broker_with(bed.with_options(&options));
     let last = producer.send_task(Task::new(json!({"type": "child"}))).await.unwrap();
     bed.done(&last).await;
     eventually("none", || async { bed.command::<Vec<String>>(&["KEYS", "karton.rs.analysis*"]).await.is_empty().then_some(()) }).await;
+    eventually("no counts", || async { (!bed.command::<bool>(&["EXISTS", "karton.rs.deliveries"]).await).then_some(()) }).await;
 }
 
 #[tokio::test]
@@ -170,6 +179,85 @@ async fn a_task_that_somebody_else_has_routed_is_found() {
     let () = bed.command(&["SET", &format!("karton.task:{}", again.uid()), &again.to_json()]).await;
     let () = bed.command(&["RPUSH", "karton.queue.normal:karton.leaf", again.uid()]).await;
     eventually("the analysis to go on", || async { (!bed.analysis(&sent).await.is_done()).then_some(()) }).await;
+}
+
+/// As the restart of the Python dashboard does it; gives the copy.
+async fn restart(bed: &Bed, old: &Task) -> Task {
+    let again = old.restart().unwrap();
+    let finished = old.to_json().replace("\"Crashed\"", "\"Finished\"");
+    let receiver = old.header_str("receiver").unwrap();
+    let mut pipeline = redis::pipe();
+    pipeline.set(format!("karton.task:{}", again.uid()), again.to_json().replace("\"Declared\"", "\"Spawned\"")).ignore();
+    pipeline.rpush(format!("karton.queue.normal:{receiver}"), again.uid()).ignore();
+    pipeline.set(format!("karton.task:{}", old.uid()), finished).ignore();
+    let () = pipeline.query_async(&mut bed.redis.connection().await).await.unwrap();
+    again
+}
+
+/// Waits in its handler until it may go on, the first time for nothing.
+fn waiting(identity: &str, fails_first: bool) -> (Consumer, Arc<AtomicUsize>, Arc<Semaphore>) {
+    let (runs, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, pass) = (Arc::clone(&runs), Arc::clone(&gate));
+    let consumer = Consumer::new(identity).filters(json!([{"type": "sample"}])).process(move |_, _| {
+        let (run, pass) = (count.fetch_add(1, Ordering::SeqCst), Arc::clone(&pass));
+        async move {
+            anyhow::ensure!(run > 0 || !fails_first, "the first time");
+            pass.acquire().await?.forget();
+            Ok(())
+        }
+    });
+    (consumer, runs, gate)
+}
+
+#[tokio::test]
+async fn an_analysis_goes_on_while_a_task_is_at_work_that_somebody_else_has_started_again() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let ((slow, _, end_slow), (failing, runs, end_failing)) = (waiting("karton.slow", false), waiting("karton.failing", true));
+    let _services = (bed.consumer(slow).await, bed.consumer(failing).await);
+    let mut ended = Box::pin(inspect(&bed).ended_analyses().await.unwrap());
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
+    let crashed = bed.reached(&sent, "karton.failing", TaskState::Crashed).await;
+    restart(&bed, &crashed).await;
+    eventually("the second run", || async { (runs.load(Ordering::SeqCst) == 2).then_some(()) }).await;
+    end_slow.add_permits(1);
+    bed.reached(&sent, "karton.slow", TaskState::Finished).await;
+    // Several looks at it.
+    let early = tokio::time::timeout(Duration::from_secs(3), ended.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    assert!(!bed.analysis(&sent).await.is_done());
+    end_failing.add_permits(1);
+    let end = tokio::time::timeout(Duration::from_secs(10), ended.next()).await.unwrap().unwrap();
+    assert_eq!((end.root_uid.as_str(), end.tasks), (sent.root_uid(), 3));
+    assert!(bed.analysis(&sent).await.is_done());
+}
+
+#[tokio::test]
+async fn a_task_that_somebody_else_has_queued_in_an_open_analysis_is_found() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
+    let ((slow, _, _), (failing, _, _)) = (waiting("karton.slow", false), waiting("karton.failing", true));
+    let (_slow, failing) = (bed.consumer(slow).await, bed.consumer(failing).await);
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
+    let crashed = bed.reached(&sent, "karton.failing", TaskState::Crashed).await;
+    failing.stop().await.unwrap();
+    let again = restart(&bed, &crashed).await;
+    let index = format!("karton.rs.analysis:{}", sent.root_uid());
+    eventually("it in the index", || async { bed.command::<bool>(&["HEXISTS", &index, again.uid()]).await.then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn what_somebody_has_put_in_the_place_of_an_analysis_keeps_no_other_from_its_end() {
+    let bed = Bed::start().await;
+    let () = bed.command(&["SET", "karton.rs.analysis:odd", "x"]).await;
+    let () = bed.command(&["ZADD", "karton.rs.analyses.open", "-9999999999", "odd"]).await;
+    let mut ended = Box::pin(inspect(&bed).ended_analyses().await.unwrap());
+    let _broker = bed.broker();
+    let [_, leaf] = two_steps();
+    let _leaf = bed.consumer(leaf).await;
+    let sent = bed.producer().await.send_task(Task::new(json!({"type": "child"}))).await.unwrap();
+    let of_ours = async { while ended.next().await.is_some_and(|end| end.root_uid != sent.root_uid()) {} };
+    tokio::time::timeout(Duration::from_secs(10), of_ours).await.unwrap();
 }
 
 /// How many records Redis has been asked for.

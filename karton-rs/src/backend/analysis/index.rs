@@ -49,6 +49,21 @@ impl TaskHistory {
         self.headers.get("receiver").and_then(Value::as_str)
     }
 
+    /// A task that somebody else has routed, of which only its start was noted; its record tells the rest.
+    fn of_unknown(uid: &str, started: f64) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            orig_uid: None,
+            parent_uid: None,
+            headers: Map::new(),
+            created: started,
+            started: Some(started),
+            ended: None,
+            status: TaskState::Started,
+            error: None,
+        }
+    }
+
     /// The state of a task that has a record.
     pub(crate) fn of(task: &Task) -> Self {
         let done = !task.status().is_pending();
@@ -88,8 +103,13 @@ impl Index {
                 index.add(&field, &value);
             }
         }
+        // Starts before ends.
+        later.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
         for (field, value) in later {
             let (uid, kind) = field.split_at(field.len() - 2);
+            if let (":s", false, Ok(started)) = (kind, index.tasks.contains_key(uid), value.parse()) {
+                index.tasks.insert(uid.to_owned(), TaskHistory::of_unknown(uid, started));
+            }
             let Some(task) = index.tasks.get_mut(uid) else { continue };
             if kind == ":s" {
                 task.started = value.parse().ok();

@@ -27,12 +27,14 @@ impl Outline {
     pub(super) fn read(fields: &[(Vec<u8>, Vec<u8>)]) -> Self {
         let mut outline = Self::default();
         let mut open = HashSet::new();
-        let mut ends = HashMap::new();
+        let (mut starts, mut ends) = (Vec::new(), HashMap::new());
         for (field, value) in fields {
             let (Ok(field), Ok(value)) = (std::str::from_utf8(field), std::str::from_utf8(value)) else { continue };
             if let Some(uid) = field.strip_suffix(":f") {
                 ends.insert(uid, value);
-            } else if let Some((origin, _)) = Origin::read(value).filter(|_| !field.ends_with(":s")) {
+            } else if let Some(uid) = field.strip_suffix(":s") {
+                starts.push(uid);
+            } else if let Some((origin, _)) = Origin::read(value) {
                 outline.started = Some(outline.started.map_or(origin.time, |started| started.min(origin.time)));
                 outline.ends_at(origin.routed);
                 outline.tasks += origin.forks.len() + usize::from(origin.orig_uid.is_some());
@@ -41,6 +43,10 @@ impl Outline {
                 }
                 open.extend(origin.forks.into_iter().map(|(uid, _)| uid));
             }
+        }
+        // Routed by somebody else, and not found yet.
+        for uid in starts {
+            outline.tasks += usize::from(open.insert(uid.to_owned()));
         }
         for (uid, value) in ends {
             let Some((status, time, _)) = read_end(value) else { continue };
@@ -69,6 +75,7 @@ mod tests {
             ("b:s", "6.0"),
             ("b:f", "[\"Crashed\",7.5,\"why\"]"),
             ("d", "{\"o\":\"a\",\"t\":4.0}\n{}"),
+            ("y:s", "6.5"),
             ("x:f", "[\"Crashed\",9.0,null]"),
             ("full", "1"),
             ("ended", "{}"),
@@ -76,7 +83,7 @@ mod tests {
         let outline = Outline::read(&fields.map(|(field, value)| (field.as_bytes().to_vec(), value.as_bytes().to_vec())));
         let mut open = outline.open.clone();
         open.sort();
-        assert_eq!((open, outline.tasks, outline.crashed), (vec!["c".to_owned(), "d".to_owned()], 3, 1));
+        assert_eq!((open, outline.tasks, outline.crashed), (vec!["c".to_owned(), "d".to_owned(), "y".to_owned()], 4, 1));
         assert_eq!((outline.started, outline.ended), (Some(4.0), Some(7.5)));
     }
 }

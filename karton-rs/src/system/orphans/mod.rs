@@ -16,7 +16,8 @@ use super::{SystemSettings, Turn};
 use crate::{
     backend::{Backend, Found, Glimpse, Places, keys, keys::Metric, read_task},
     config::Config,
-    error::Error,
+    error::{Error, Failures},
+    service::Outage,
     task::{Task, TaskState},
 };
 
@@ -25,7 +26,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 const REST: u32 = 30;
 /// A look that takes no longer is no burden, at whatever interval.
 const SHORT: Duration = Duration::from_secs(1);
-/// After so many looks the tasks that are done are looked at again: one may have been mistaken for done.
+/// After so many looks those are looked at again that are done or in the index: one may have been mistaken for such.
 const LOOKS: u32 = 16;
 
 /// Writes the record if nobody has claimed the task and it is unchanged; then queues it again and
@@ -44,9 +45,11 @@ end
 return 1
 ";
 
-/// Queues an unrouted task again if it is unchanged. It may be routed twice when it was not lost.
+/// Queues an unrouted task again if it is unchanged. It may be routed twice when it was not lost. Its
+/// record is changed, so that a collector which thinks it lost leaves it alone.
 const ROUTE_AGAIN: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[3])
 redis.call('LPUSH', KEYS[2], ARGV[1])
 return 1
 ";
@@ -57,6 +60,8 @@ struct Memory {
     suspects: Suspects,
     /// Tasks that have ended.
     done: Places,
+    /// Tasks that are in the index.
+    indexed: Places,
     looks: u32,
     /// The index has no room for analyses that others have routed.
     full: bool,
@@ -64,7 +69,7 @@ struct Memory {
 
 /// Looks for orphans every `orphan_grace`.
 pub(super) async fn run(backend: &Backend, config: &Config, settings: &SystemSettings, turn: &Turn, shutdown: &CancellationToken) {
-    let mut memory = Memory::default();
+    let (mut memory, mut outage) = (Memory::default(), Outage::default());
     // The first look also finds what was routed before this broker was there.
     let mut pause = FIRST_LOOK.min(settings.orphan_grace);
     loop {
@@ -83,8 +88,9 @@ pub(super) async fn run(backend: &Backend, config: &Config, settings: &SystemSet
             worked = work => worked,
             () = shutdown.cancelled() => return,
         };
-        if let Err(error) = outcome {
-            tracing::debug!("cannot look for lost tasks: {error}");
+        match outcome {
+            Ok(()) => outage.over(),
+            Err(error) => outage.note("look for lost tasks", &error),
         }
     }
 }
@@ -100,14 +106,15 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
     let open = if !indexes || partial { Places::default() } else { backend.open_analyses().await? };
     memory.full &= !indexes;
     if memory.looks.is_multiple_of(LOOKS) {
-        memory.done = Places::default();
+        (memory.done, memory.indexed) = Default::default();
     }
     memory.looks = memory.looks.wrapping_add(1);
     let mut found = Oldest::default();
     let mut scan = backend.scan(keys::EVERY_TASK);
     // A task that is somewhere, and known to the index, is looked at by neither.
-    let is_indexed = |uid: &str| !indexes || keys::root_in(uid).is_some_and(|root| open.contains(root));
     loop {
+        let is_indexed =
+            |uid: &str| !indexes || (memory.indexed.contains(uid) && keys::root_in(uid).is_some_and(|root| open.contains(root)));
         let settled = |uid: &str| memory.done.contains(uid) || (places.contains(uid) && is_indexed(uid));
         let Some(records) = scan.next_of(|uid| !settled(uid)).await? else { break };
         let mut unknown = Vec::new();
@@ -129,10 +136,11 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
                 memory.done.insert(uid.as_bytes());
                 continue;
             }
-            // The index has all that our broker has routed: others may have woken an analysis that had ended.
+            // The index has all that our broker has routed: others may have added to an analysis, whether or not it had ended.
             if indexes
                 && glimpse.status != TaskState::Declared
-                && let Some(root_uid) = glimpse.root_uid().filter(|root| !open.contains(root))
+                && let Some(root_uid) = glimpse.root_uid()
+                && !(memory.indexed.contains(uid) && open.contains(&root_uid))
             {
                 unknown.push(Found { uid, root_uid, orig_uid: glimpse.orig_uid(), record });
             }
@@ -142,7 +150,15 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
                 found.extend(Sighting::of(&task));
             }
         }
-        memory.full |= !backend.index_found(&unknown, settings.history_ttl, &mut room).await?;
+        if backend.index_found(&unknown, settings.history_ttl, &mut room).await? {
+            unknown.iter().for_each(|found| memory.indexed.insert(found.uid.as_bytes()));
+        } else {
+            memory.full = true;
+        }
+    }
+    // Who deletes a record and is not ours knows nothing of these.
+    for hash in [keys::DELIVERIES, keys::ATTEMPTS] {
+        backend.forget_absent(hash).await?;
     }
     if memory.full {
         backend.index_may_lack_tasks().await?;
@@ -157,27 +173,43 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
         started: backend.server_start().await?,
     };
     let workers = workers(connections, &backend.binds().await?);
+    let mut failures = Failures::default();
     for uid in memory.suspects.judge(found.into_vec(), &workers, &witness) {
-        let Some(record) = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next() else { continue };
-        match read_task(&uid, &record) {
-            Ok(task) if task.status() == TaskState::Declared => route_again(backend, &task, &record).await?,
-            Ok(task) if task.status().is_pending() => bring_back(backend, settings, task, &record).await?,
-            _ => {}
-        }
+        let outcome = settle(backend, settings, &uid).await;
+        failures.note(&uid, outcome)?;
     }
-    Ok(())
+    failures.first()
+}
+
+/// What becomes of a task that is lost.
+async fn settle(backend: &Backend, settings: &SystemSettings, uid: &str) -> Result<(), Error> {
+    let uids = [uid.to_owned()];
+    let Some(record) = backend.records(&uids).await?.into_iter().flatten().next() else { return Ok(()) };
+    match read_task(uid, &record) {
+        Ok(task) if task.status() == TaskState::Declared => route_again(backend, task, &record).await,
+        Ok(task) if task.status().is_pending() => bring_back(backend, settings, task, &record).await,
+        _ => Ok(()),
+    }
 }
 
 /// For a task that its broker has lost; one whose files are not there is still being sent, or never was.
-async fn route_again(backend: &Backend, task: &Task, record: &[u8]) -> Result<(), Error> {
+async fn route_again(backend: &Backend, mut task: Task, record: &[u8]) -> Result<(), Error> {
     for resource in task.resources() {
-        // Foreign buckets may not be ours to look into.
-        if resource.bucket.as_deref() == Some(backend.storage().bucket()?) && !backend.storage().exists(&resource).await? {
-            return Ok(());
+        match backend.storage().exists(&resource).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            // A foreign bucket may not be ours to look into. The store may be away: then Redis need not be.
+            Err(error @ Error::Storage { .. }) => {
+                tracing::debug!(task = task.uid(), "not routed again, its files cannot be looked for: {error}");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
     }
+    task.touch();
     let mut pipeline = redis::pipe();
-    pipeline.cmd("EVAL").arg(ROUTE_AGAIN).arg(2).arg(keys::task(task.uid())).arg(keys::TASKS).arg(task.uid()).arg(record);
+    pipeline.cmd("EVAL").arg(ROUTE_AGAIN).arg(2).arg(keys::task(task.uid())).arg(keys::TASKS);
+    pipeline.arg(task.uid()).arg(record).arg(task.to_json());
     let (done,): (bool,) = backend.redis().run(&pipeline).await?;
     if done {
         tracing::warn!(task = task.uid(), "lost by its broker: to be routed again");
