@@ -29,6 +29,7 @@ mod inspect;
 mod karton;
 mod logs;
 mod reader;
+mod redis_server;
 mod resource;
 mod storage;
 #[cfg(test)]

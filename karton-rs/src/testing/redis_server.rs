@@ -1,9 +1,8 @@
 //! A redis-server of the test's own.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::redis_server::{Launch, Server};
 
 /// A running redis-server without persistence, or with an append-only file in a temporary folder.
 ///
@@ -15,7 +14,8 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Debug)]
 pub struct RedisServer {
-    child: Child,
+    /// None: it was killed.
+    server: Option<Server>,
     port: u16,
     folder: tempfile::TempDir,
     durable: bool,
@@ -40,17 +40,8 @@ impl RedisServer {
 
     async fn start_with(durable: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // Another process may take the port between our look and the start: then try another one.
-        for _ in 0..20 {
-            let port = free_port();
-            let mut child = spawn(port, folder.path(), durable);
-            if answers(&mut child, port).await {
-                return Self { child, port, folder, durable };
-            }
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        panic!("redis-server did not start; its log is in {}", folder.path().display());
+        let server = Launch { folder: folder.path(), durable, apart: false }.start().await.expect("a redis-server");
+        Self { port: server.port, server: Some(server), folder, durable }
     }
 
     /// Address as `redis://127.0.0.1:PORT`.
@@ -70,8 +61,7 @@ impl RedisServer {
 
     /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.server = None;
     }
 
     /// Starts the server again on the same port, after [`RedisServer::kill`].
@@ -82,8 +72,9 @@ impl RedisServer {
         // A client that tries to reconnect may get this very port for its own end, and hold it for a moment.
         for _ in 0..20 {
             self.kill();
-            self.child = spawn(self.port, self.folder.path(), self.durable);
-            if answers(&mut self.child, self.port).await {
+            let launch = Launch { folder: self.folder.path(), durable: self.durable, apart: false };
+            self.server = launch.start_on(self.port).await.expect("a redis-server");
+            if self.server.is_some() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -102,48 +93,4 @@ impl RedisServer {
         let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patient).set_response_timeout(patient);
         client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection to our redis-server")
     }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
-fn spawn(port: u16, folder: &Path, durable: bool) -> Child {
-    let log = folder.join("redis.log");
-    let mut command = Command::new(program());
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", if durable { "yes" } else { "no" }]);
-    command.args(["--appendfsync", "always", "--dir"]).arg(folder).arg("--logfile").arg(log);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("redis-server or valkey-server must be installed: apt-get install redis-server")
-}
-
-/// `redis-server`, or `valkey-server` where only that is installed.
-fn program() -> &'static str {
-    let installed = |name: &str| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    if !installed("redis-server") && installed("valkey-server") { "valkey-server" } else { "redis-server" }
-}
-
-/// True when the server that answers on the port is this child.
-async fn answers(child: &mut Child, port: u16) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let Ok(client) = redis::Client::open(format!("redis://127.0.0.1:{port}")) else { return false };
-    while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
-        if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
-            let info: Result<String, _> = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
-            // While it loads what it has kept, it answers INFO and nothing else.
-            let loaded: Result<String, _> = redis::cmd("PING").query_async(&mut connection).await;
-            if let (Ok(info), Ok(_)) = (info, loaded) {
-                return info.contains(&format!("process_id:{}\r", child.id()));
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    false
 }

@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         }
         let replayed = outcome?;
         let failed = replayed.task.status() != TaskState::Finished;
-        let folder = sandbox.end(args.keep).await?;
+        let folder = sandbox.end(args.keep);
         let binds = real.binds_raw().await?;
         outcome::print(&replayed, &binds, folder.as_deref(), args.json)?;
         Ok(if failed { Outcome::Failed } else { Outcome::Done })

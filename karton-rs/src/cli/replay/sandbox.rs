@@ -1,26 +1,25 @@
 //! A Redis and an S3 for one task, in a folder that goes away.
 
 use std::collections::HashSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 use super::objects::Objects;
-use crate::{Config, backend::Backend, cli::output::escape, task::Task};
+use crate::{
+    Config,
+    backend::Backend,
+    cli::output::escape,
+    redis_server::{Launch, Server},
+    task::Task,
+};
 
-/// How long redis-server may take to answer.
-const START: Duration = Duration::from_secs(10);
 /// Key pair of the sandbox; it is not checked.
 const KEY: &str = "replay";
 
 pub(super) struct Sandbox {
+    redis: Server,
     folder: tempfile::TempDir,
-    redis: Child,
     objects: Objects,
     backend: Backend,
     variables: Vec<(String, String)>,
@@ -36,15 +35,16 @@ impl Sandbox {
         let bucket = real.storage().bucket()?.to_owned();
         std::fs::create_dir_all(store.join(&bucket))?;
         let objects = Objects::serve(&store).await?;
-        let (redis, port) = start_redis(folder.path()).await?;
-        let variables = variables(port, &objects.url(), &bucket);
+        let launch = Launch { folder: folder.path(), durable: false, apart: true };
+        let redis = launch.start().await.context("replay needs a redis-server of its own")?;
+        let variables = variables(redis.port, &objects.url(), &bucket);
         let file = folder.path().join("karton.ini");
         std::fs::write(&file, ini(config))?;
         let backend = Backend::new(&Config::load_from(&[], std::slice::from_ref(&file), variables.clone())?, crate::cli::IDENTITY, "")?;
         let mut variables = variables;
         variables.push(("KARTON_CONFIG_FILE".to_owned(), file.display().to_string()));
         variables.push(("NO_PROXY".to_owned(), "127.0.0.1".to_owned()));
-        Ok(Self { folder, redis, objects, backend, variables, given })
+        Ok(Self { redis, folder, objects, backend, variables, given })
     }
 
     pub(super) fn backend(&self) -> &Backend {
@@ -70,9 +70,9 @@ impl Sandbox {
     }
 
     /// Stops the servers; gives the folder when it is to be kept.
-    pub(super) async fn end(mut self, keep: bool) -> anyhow::Result<Option<PathBuf>> {
-        self.redis.kill().await.context("redis-server")?;
-        Ok(keep.then(|| self.folder.keep()))
+    pub(super) fn end(self, keep: bool) -> Option<PathBuf> {
+        drop(self.redis);
+        keep.then(|| self.folder.keep())
     }
 }
 
@@ -135,50 +135,6 @@ fn variables(port: u16, s3: &str, bucket: &str) -> Vec<(String, String)> {
         variable("S3_BUCKET", bucket),
         variable("S3_IAM_AUTH", "0"),
     ]
-}
-
-async fn start_redis(folder: &Path) -> anyhow::Result<(Child, u16)> {
-    // Another process may take the port between our look and the start: then another one is tried.
-    for _ in 0..5 {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut child = spawn_redis(folder, port)?;
-        let deadline = Instant::now() + START;
-        while Instant::now() < deadline && child.try_wait()?.is_none() {
-            if answers(port, child.id()).await {
-                return Ok((child, port));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        child.kill().await?;
-    }
-    bail!("redis-server does not start: run it by hand to see why")
-}
-
-fn spawn_redis(folder: &Path, port: u16) -> anyhow::Result<Child> {
-    for program in ["redis-server", "valkey-server"] {
-        let mut command = Command::new(program);
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(folder);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Ctrl-C is for this tool, which looks into it once more.
-        command.process_group(0).kill_on_drop(true);
-        match command.spawn() {
-            Ok(child) => return Ok(child),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).context(program),
-        }
-    }
-    bail!("replay needs a redis-server of its own, and there is none in PATH: apt-get install redis-server")
-}
-
-/// Whether the server on the port is this child.
-async fn answers(port: u16, id: Option<u32>) -> bool {
-    let ask = async {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).ok()?;
-        let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await.ok()?;
-        Some(info.contains(&format!("process_id:{}\r", id?)))
-    };
-    ask.await.unwrap_or(false)
 }
 
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
