@@ -131,7 +131,7 @@ mod tests {
     const SIZE: usize = 16 << 20;
 
     /// A server whose connections are each served by `serve`; little of what is sent to it waits in buffers.
-    async fn server<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String {
+    fn server<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(64 * 1024).unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -158,7 +158,7 @@ mod tests {
                 start.extend_from_slice(&buffer[..count]);
                 head = start.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4);
             }
-            tokio::time::sleep_until(begun + Duration::from_secs_f64(received as f64 / rate as f64)).await;
+            tokio::time::sleep_until(begun + Duration::from_millis((received * 1000 / rate) as u64)).await;
         }
         connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     }
@@ -173,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_upload_may_take_longer_than_the_limit_while_it_gets_on() {
-        let endpoint = server(|connection| take_slowly(connection, SIZE / 6)).await;
+        let endpoint = server(|connection| take_slowly(connection, SIZE / 6));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), vec![7; SIZE]).unwrap();
         let from_file = aws_sdk_s3::primitives::ByteStream::read_from().path(file.path()).build().await.unwrap();
@@ -193,7 +193,7 @@ mod tests {
             let mut buffer = vec![0; 64 * 1024];
             while connection.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
         });
-        for endpoint in [deaf.await, mute.await] {
+        for endpoint in [deaf, mute] {
             let outcome = tokio::time::timeout(LIMIT * 30, put(&endpoint, vec![7; SIZE].into())).await.expect("given up");
             let error = outcome.unwrap_err();
             assert!(error.contains("nothing has moved for 2 seconds"), "{error}");

@@ -309,7 +309,10 @@ fn a_standard_file_that_cannot_be_read_is_left_out_and_a_named_one_is_an_error()
     let secret = std::path::PathBuf::from("/proc/self/mem");
     let config = Config::load_from(&[secret.clone(), ini.clone()], &[], []).unwrap();
     assert_eq!(config.get("redis", "host"), Some("h"));
-    assert_eq!(Config::load_from(&[ini.clone()], &[secret.clone()], []).unwrap_err().code(), "config-file-unreadable");
+    assert_eq!(
+        Config::load_from(std::slice::from_ref(&ini), std::slice::from_ref(&secret), []).unwrap_err().code(),
+        "config-file-unreadable"
+    );
     let nothing = Config::load_from(&[secret], &[], []).unwrap_err();
     assert_eq!(nothing.code(), "missing-s3-section");
     assert!(nothing.to_string().contains("cannot read `/proc/self/mem`"), "{nothing}");
