@@ -5,6 +5,7 @@ use anyhow::{bail, ensure};
 use super::{
     Context, Outcome,
     output::{Out, escape},
+    values,
 };
 use crate::{
     Bind,
@@ -30,7 +31,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let known = inspect.backend().binds_raw().await?.contains_key(&identity);
     ensure!(known, "no service `{identity}` has declared a bind; `karton list` shows all");
     let online = inspect.online_consumers().await?.get(&identity).copied().unwrap_or(0);
-    ensure!(online == 0, "`{identity}` is running ({online} connections): stop it first");
+    ensure!(online == 0, "`{identity}` is running ({}): stop it first", values::count(online as u64, "connection"));
     if !args.yes {
         let question = format!("Queued tasks of `{}` will be lost. Type its name to go on: ", escape(&identity));
         if context.ask(&question).await?.as_deref() != Some(identity.as_str()) {

@@ -46,7 +46,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let mut headers = match &args.task {
         None => Map::new(),
         Some(source) if source == "-" || std::path::Path::new(source).is_file() => from_file(source)?,
-        Some(uid) => headers_for_router(&select::load(inspect.backend(), uid).await?.0),
+        Some(uid) => {
+            // What is named like a file was perhaps meant to be one.
+            let no_file =
+                |error: anyhow::Error| if uid.contains(['/', '.']) { error.context(format!("there is no file `{uid}`")) } else { error };
+            headers_for_router(&select::load(inspect.backend(), uid).await.map_err(no_file)?.0)
+        }
     };
     headers.extend(args.headers.into_iter().map(|Entry { name, value }| (name, value)));
     let binds = inspect.backend().binds_raw().await?;

@@ -78,6 +78,11 @@ pub(super) fn status(argument: &str) -> Result<TaskState, String> {
     found.copied().ok_or_else(|| format!("not one of {}", words()))
 }
 
+/// So many of something.
+pub(super) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `90`, `90s`, `10m`, `2h`, `3d`; `0.5s` too.
 pub(super) fn duration(argument: &str) -> Result<Duration, String> {
     let text = argument.trim();

@@ -81,6 +81,8 @@ pub(super) async fn finished(
         let style = if state == "finished" { Style::Green } else { Style::Yellow };
         let counts = if analysis.history().is_empty() { "and collected".to_owned() } else { counts_line(&analysis) };
         out.line(format!("{}: {counts}", out.paint(style, state)))?;
+        // What is noted on stderr comes after it.
+        out.flush()?;
         if !in_time {
             note!("Still running: `karton analysis {}` shows what is going on.", escape(root));
         } else if !crashed.is_empty() {

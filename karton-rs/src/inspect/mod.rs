@@ -292,7 +292,7 @@ impl Inspect {
     fn add(&self, uid: &str, record: &[u8], wanted: &mut HashMap<String, Tasks>) {
         // Most are of none, which a glimpse tells.
         let named = keys::root_in(uid).filter(|root_uid| wanted.contains_key(*root_uid)).map(str::to_owned);
-        let root_uid = named.or_else(|| Glimpse::read(record)?.root_uid().map(Into::into));
+        let root_uid = named.or_else(|| Glimpse::read(record)?.root_uid());
         if let Some(root_uid) = &root_uid {
             self.roots().remember(uid, root_uid);
             if !wanted.contains_key(root_uid) {

@@ -135,7 +135,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
             }
             Err(error) => {
                 let configure = report.commands.karton("configure", &["--force"]);
-                report.wrong("config", error.to_string(), format!("correct the file that is named above, or `{configure}`"))?;
+                report.wrong(
+                    "config",
+                    error.to_string(),
+                    format!("correct it where it is set, in a file or variable named above, or `{configure}`"),
+                )?;
             }
         }
     }
@@ -143,7 +147,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         let [warnings, errors] = report.counts;
         let end = match (errors, warnings) {
             (0, 0) => "Everything is as it should be.".to_owned(),
-            _ => format!("{errors} errors, {warnings} warnings"),
+            _ => format!("{}, {}", values::count(errors, "error"), values::count(warnings, "warning")),
         };
         report.out.line(end)?;
         report.out.flush()?;
