@@ -215,3 +215,30 @@ async fn a_task_that_comes_back_to_the_replica_that_has_it_is_held_until_its_las
     assert_eq!(begun.load(Ordering::SeqCst), 2);
     no_claims(&bed).await;
 }
+
+#[tokio::test]
+async fn a_producer_starts_a_crashed_task_again_and_no_other() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&runs);
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).process(move |_, _| {
+        let run = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            anyhow::ensure!(run > 0, "not at first");
+            Ok(())
+        }
+    });
+    let _consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let sent = producer.send_task(sample()).await.unwrap();
+    let crashed = bed.reached(&sent, "karton.x", TaskState::Crashed).await;
+    let copy = producer.restart(crashed.uid()).await.unwrap().expect("it is started again");
+    assert_eq!((copy.root_uid(), copy.header_str("receiver")), (sent.root_uid(), Some("karton.x")));
+    eventually("the second run", || async { (runs.load(Ordering::SeqCst) == 2).then_some(()) }).await;
+    // Once is enough: what it was is finished now. What has not crashed, or is gone, stays as it is.
+    for uid in [crashed.uid(), copy.uid(), "nobody's"] {
+        assert!(producer.restart(uid).await.unwrap().is_none(), "{uid}");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+}

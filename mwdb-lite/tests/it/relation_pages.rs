@@ -36,12 +36,17 @@ async fn the_drawing_is_bounded_and_says_what_it_leaves_out() {
     let server = Server::start().await;
     let admin = server.admin().await;
     let parent = id(&admin.file("parent").await);
-    for number in 0..90 {
+    for number in 0..100 {
         admin.child_of(&parent, &format!("child {number}")).await;
     }
     let page = Browser::logged_in(&server, ADMIN).await.get(&format!("/object/{parent}/graph")).await;
     page.page(200).has("are not drawn");
     assert_eq!(page.html.matches("<rect ").count(), 80);
+    // Nor does the page of an object show all that there may be; a search does.
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let search = format!("/objects?query=parent%3A%28dhash%3A{parent}%29");
+    browser.get(&format!("/file/{parent}")).await.page(200).has("There may be more").has(&format!("href=\"{search}\""));
+    browser.get(&search).await.page(200).has("100 found");
 }
 
 #[tokio::test]

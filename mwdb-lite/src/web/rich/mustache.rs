@@ -15,7 +15,7 @@ const DEEPEST: usize = 16;
 enum Node {
     Text(String),
     Variable(Vec<String>),
-    Section { name: Vec<String>, inverted: bool, inner: Vec<Node> },
+    Section { name: Vec<String>, inverted: bool, inner: Vec<Self> },
 }
 
 /// The template with its variables filled in.

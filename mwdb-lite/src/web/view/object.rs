@@ -6,6 +6,7 @@ use super::{
     frame::{Frame, Section},
     parts::{Hash, Kind, ObjectRef, Tag},
     preview::{Body, Look, Preview},
+    recent::results,
     rich::Rich,
     text::{Block, Characters, Size, Text},
     time::Moment,
@@ -38,6 +39,25 @@ pub(crate) struct ObjectPage {
     pub(crate) rights: Rights,
     /// What was typed into a form that was refused.
     pub(crate) draft: Draft,
+}
+
+/// So many relatives of one kind an answer holds at most (MWDB API §O5.1).
+const MOST_RELATIVES: usize = 100;
+
+impl ObjectPage {
+    /// The search for all parents, when not all of them may be here.
+    fn all_parents(&self) -> Option<String> {
+        is_full(&self.parents).then(|| results("/objects", &format!("child:(dhash:{})", self.id)))
+    }
+
+    fn all_children(&self) -> Option<String> {
+        is_full(&self.children).then(|| results("/objects", &format!("parent:(dhash:{})", self.id)))
+    }
+}
+
+fn is_full(relatives: &[ObjectRef]) -> bool {
+    let of = |kind| relatives.iter().filter(|relative| relative.kind == kind).count();
+    [Kind::File, Kind::Config, Kind::Blob].into_iter().any(|kind| of(kind) >= MOST_RELATIVES)
 }
 
 /// Fields of a refused form, to be corrected.

@@ -35,12 +35,12 @@ pub(crate) enum Block {
 pub(crate) enum Inline {
     Text(Text),
     Code(Text),
-    Strong(Vec<Inline>),
-    Emphasis(Vec<Inline>),
+    Strong(Vec<Self>),
+    Emphasis(Vec<Self>),
     /// An address that was found to be safe, and what is linked.
-    Link(String, Vec<Inline>),
+    Link(String, Vec<Self>),
     /// What was to be linked, and an address that nobody is led to.
-    NoLink(Vec<Inline>, Text),
+    NoLink(Vec<Self>, Text),
     Break,
 }
 

@@ -61,15 +61,11 @@ impl UploadPage {
         Hash::short(&self.typed.parent)
     }
 
-    /// Address of the form of a kind, for the same parent.
-    fn form(&self, kind: &Kind) -> String {
+    /// The forms there are, for the same parent: address, `aria-current`, title.
+    fn forms(&self) -> Vec<(String, &'static str, &'static str)> {
         let parent = if self.typed.parent.is_empty() { String::new() } else { format!("?parent={}", self.typed.parent) };
-        format!("{}{parent}", kind.upload())
-    }
-
-    /// `aria-current` of a form.
-    fn current(&self, kind: &Kind) -> &'static str {
-        if self.kind == *kind { "page" } else { "false" }
+        let current = |kind| if self.kind == kind { "page" } else { "false" };
+        self.kinds.iter().map(|kind| (format!("{}{parent}", kind.upload()), current(*kind), kind.title())).collect()
     }
 
     fn shares_with(&self, group: &str) -> bool {
