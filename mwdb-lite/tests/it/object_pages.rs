@@ -66,12 +66,12 @@ async fn a_refused_form_gives_the_page_back_with_the_reason_and_what_was_typed()
     let shown = send("attribute", &[("key", "note"), ("value", "{\"a\": <"), ("json", "1")]).await;
     shown
         .page(400)
-        .has("notice bad")
+        .has("notice told bad")
         .has("The value is not JSON")
         .has("refused.bin")
         .has("{&#34;a&#34;: &#60;")
         .has("name=\"json\" value=\"1\" checked");
-    send("tag", &[("tag", " ")]).await.page(400).has("notice bad").has("refused.bin");
+    send("tag", &[("tag", " ")]).await.page(400).has("notice told bad").has("refused.bin");
     send("comment", &[("comment", " \r\n ")]).await.page(400).has("The comment is empty").has("refused.bin");
     let nobody = "0".repeat(64);
     send("relation", &[("role", "parent"), ("other", &nobody)]).await.page(404).has("Object not found").has("refused.bin").has(&nobody);
