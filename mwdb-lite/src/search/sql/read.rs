@@ -13,7 +13,7 @@ use crate::{
     auth::{Caller, Capability},
     db::{
         Sql,
-        deadline::Allowance,
+        deadline::{self, Allowance},
         objects::{self, ObjectRow},
     },
     objects::Kind,
@@ -186,7 +186,7 @@ fn add_up(c: &Connection, query: &Query<'_>, reach: Reach, count: &mut u64) -> R
         }
         Ok(())
     };
-    match plan::plan(c, query)? {
+    match deadline::aside(|| plan::plan(c, query))? {
         Plan::All => each(None, Box::new(|_| *count += 1)),
         Plan::Sources(sources) if sources.len() == 1 => each(sources.first(), Box::new(|_| *count += 1)),
         Plan::Sources(sources) => {

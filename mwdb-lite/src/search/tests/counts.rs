@@ -25,7 +25,7 @@ fn a_count_that_is_given_up_has_counted_what_it_saw_and_one_without_bound_is_exa
         (owner, "", all),
         (root, "tag:common", all / 2),
         (owner, "tag:common", all / 2),
-        (owner, "tag:common OR name:sample*", all * 9 / 10),
+        (owner, "tag:common OR file.name:sample*", all * 9 / 10),
     ] {
         let condition = condition(&world.c, caller, None, query).unwrap();
         let some = count_within(&world.c, caller, None, &condition, ROUNDS).unwrap();
