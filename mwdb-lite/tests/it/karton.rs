@@ -435,7 +435,7 @@ async fn announcements_that_cannot_succeed_keep_nobody_waiting() {
     })
     .await;
     bed.redis.restart().await;
-    let task = within(Duration::from_secs(60), "the announcement", || async { bed.tasks_so_far().await.pop() }).await;
+    let task = within(Duration::from_mins(1), "the announcement", || async { bed.tasks_so_far().await.pop() }).await;
     assert_eq!(task["payload"]["sample"]["__karton_resource__"]["sha256"], json!(hash));
 }
 
