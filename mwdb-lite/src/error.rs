@@ -12,7 +12,7 @@ use rocket::{
 };
 use serde::Serialize;
 
-use crate::search::QueryError;
+use crate::{mistakes::Mistakes, search::QueryError};
 
 /// Result of everything that serves a request.
 pub type ApiResult<T> = Result<T, ApiError>;
@@ -24,6 +24,9 @@ pub enum ApiError {
     /// 400
     #[error("{0}")]
     BadRequest(String),
+    /// 400 of values that break the schema
+    #[error("ValidationError: {0}")]
+    Invalid(Mistakes),
     /// 400 of a query
     #[error("{0}")]
     Query(QueryError),
@@ -63,15 +66,17 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// 400 in the shape of the schema checks: `ValidationError: {'field': ['reason']}`.
+    /// 400 of one field.
     pub(crate) fn invalid(field: &str, reason: &str) -> Self {
-        Self::invalid_fields(&[(field, reason)])
+        Self::Invalid(Mistakes::of(field, reason))
     }
 
-    /// [`ApiError::invalid`] of several fields.
-    pub(crate) fn invalid_fields(fields: &[(&str, &str)]) -> Self {
-        let fields: Vec<String> = fields.iter().map(|(field, reason)| format!("'{field}': ['{reason}']")).collect();
-        Self::BadRequest(format!("ValidationError: {{{}}}", fields.join(", ")))
+    /// The same error, when the field is one of an item of the list in `field`.
+    pub(crate) fn in_item(self, field: &str, index: usize) -> Self {
+        match self {
+            Self::Invalid(mistakes) => Self::Invalid(mistakes.in_item(field, index)),
+            other => other,
+        }
     }
 
     /// 404 of an object: one that does not exist, is hidden, or has another type.
@@ -87,7 +92,7 @@ impl ApiError {
     /// The status of the answer.
     pub fn status(&self) -> Status {
         match self {
-            Self::BadRequest(_) | Self::Query(_) => Status::BadRequest,
+            Self::BadRequest(_) | Self::Invalid(_) | Self::Query(_) => Status::BadRequest,
             Self::NotAuthenticated => Status::Unauthorized,
             Self::Forbidden(_) => Status::Forbidden,
             Self::NotFound(_) | Self::NoRoute => Status::NotFound,

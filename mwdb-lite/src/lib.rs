@@ -23,6 +23,7 @@ mod karton;
 pub mod limits;
 mod mail;
 mod metrics;
+mod mistakes;
 mod objects;
 mod progress;
 pub mod push;

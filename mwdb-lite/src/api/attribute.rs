@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     body::{Body, Fields, REQUIRED},
     params::{Hash, Query, Type},
+    together::{Together, passing},
 };
 use crate::{
     auth::{Capability, User},
@@ -46,10 +47,10 @@ async fn list(kind: Type, hash: Hash, hidden: Query<'_>, user: User, app: &State
 #[post("/<kind>/<hash>/attribute", data = "<body>", rank = 20)]
 async fn add(kind: Type, hash: Hash, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Attributes>> {
     let fields = body.object()?;
-    fields.expect(&["key", "value"])?;
-    let key = normalise_key(&fields.text("key")?)?;
-    let value = fields.get("value").ok_or_else(|| ApiError::invalid("value", REQUIRED))?.clone();
-    attributes::check_value(&value)?;
+    let (key, value) =
+        (fields.text("key").and_then(|key| normalise_key(&key)), passing(fields.present("value"), |value| attributes::check_value(value)))
+            .together()?;
+    let value = value.clone();
     let attributes = app.change(&user.0, move |c, caller| attributes::add(c, caller, kind.0, &hash.0, &key, &value)).await?;
     Ok(Json(Attributes { attributes }))
 }
@@ -86,17 +87,18 @@ async fn define(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Defi
 
 /// What a new key of attributes must bring.
 pub(crate) fn definition_fields(fields: &Fields) -> ApiResult<DefinitionRow> {
-    fields.expect(&["key", "label", "description", "hidden"])?;
     let template = |name: &str| fields.optional_text(name).map(Option::unwrap_or_default);
-    Ok(DefinitionRow {
-        key: normalise_key(&fields.text("key")?)?,
-        label: fields.text("label")?,
-        description: fields.text("description")?,
-        url_template: template("url_template")?,
-        rich_template: template("rich_template")?,
-        example_value: template("example_value")?,
-        hidden: fields.boolean("hidden")?,
-    })
+    let (key, label, description, hidden, url_template, rich_template, example_value) = (
+        fields.text("key").and_then(|key| normalise_key(&key)),
+        fields.text("label"),
+        fields.text("description"),
+        fields.boolean("hidden"),
+        template("url_template"),
+        template("rich_template"),
+        template("example_value"),
+    )
+        .together()?;
+    Ok(DefinitionRow { key, label, description, url_template, rich_template, example_value, hidden })
 }
 
 #[get("/attribute/<key>")]
@@ -109,14 +111,16 @@ async fn definition(key: String, user: User, app: &State<App>) -> ApiResult<Json
 async fn update(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Definition>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let changes = Changes {
-        label: fields.nullable_text("label")?,
-        description: fields.nullable_text("description")?,
-        url_template: fields.nullable_text("url_template")?,
-        rich_template: fields.nullable_text("rich_template")?,
-        example_value: fields.nullable_text("example_value")?,
-        hidden: fields.nullable_boolean("hidden")?,
-    };
+    let (label, description, url_template, rich_template, example_value, hidden) = (
+        fields.nullable_text("label"),
+        fields.nullable_text("description"),
+        fields.nullable_text("url_template"),
+        fields.nullable_text("rich_template"),
+        fields.nullable_text("example_value"),
+        fields.nullable_boolean("hidden"),
+    )
+        .together()?;
+    let changes = Changes { label, description, url_template, rich_template, example_value, hidden };
     Ok(Json(app.change(&user.0, move |c, _| definitions::update(c, &key, changes)).await?))
 }
 
@@ -142,9 +146,8 @@ async fn rights(key: String, user: User, app: &State<App>) -> ApiResult<Json<All
 async fn set_rights(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Rights>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    fields.expect(&["group_name", "can_read", "can_set"])?;
-    let rights =
-        Rights { group_name: fields.text("group_name")?, can_read: fields.boolean("can_read")?, can_set: fields.boolean("can_set")? };
+    let (group_name, can_read, can_set) = (fields.text("group_name"), fields.boolean("can_read"), fields.boolean("can_set")).together()?;
+    let rights = Rights { group_name, can_read, can_set };
     Ok(Json(app.change(&user.0, move |c, _| definitions::set_rights(c, &key, rights)).await?))
 }
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{
     body::Body,
-    user::{account_fields, new_password_token, valid_email, valid_login},
+    together::{Together, passing},
+    user::{account_of, new_password_token, valid_email, valid_login},
 };
 use crate::{
     accounts::{
@@ -62,8 +63,8 @@ fn password_auth(app: &App) -> ApiResult<()> {
 async fn login(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<Session>> {
     password_auth(app)?;
     let fields = body.object()?;
-    fields.expect(&["login", "password"])?;
-    let account = check_password(app, fields.text("login")?, fields.any_text("password")?, address.0).await?;
+    let (login, secret) = (fields.text("login"), fields.any_text("password")).together()?;
+    let account = check_password(app, login, secret, address.0).await?;
     Ok(Json(open_session(app, account).await?))
 }
 
@@ -124,8 +125,8 @@ fn validate(user: User) -> Json<Identity> {
 async fn change_password(body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     password_auth(app)?;
     let fields = body.object()?;
-    fields.expect(&["password", "token"])?;
-    Ok(Json(LoginItem { login: use_password_link(app, &fields.text("token")?, fields.any_text("password")?).await? }))
+    let (secret, token) = (fields.any_text("password"), fields.text("token")).together()?;
+    Ok(Json(LoginItem { login: use_password_link(app, &token, secret).await? }))
 }
 
 /// Sets a password by the token of a link; gives the login.
@@ -151,7 +152,9 @@ pub(crate) async fn change_own_password(
     password_auth(app)?;
     password::check_new(&new)?;
     let checked = check_password(app, caller.login.clone(), old, address).await.map_err(|error| match error {
-        ApiError::Forbidden(_) | ApiError::BadRequest(_) => ApiError::Forbidden("This is not your current password.".to_owned()),
+        ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_) => {
+            ApiError::Forbidden("This is not your current password.".to_owned())
+        }
         other => other,
     })?;
     let hash = password::hash(new).await?;
@@ -190,11 +193,12 @@ pub(crate) async fn mail_link(app: &App, letter: Letter, login: &str) -> ApiResu
 async fn recover_password(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     password_auth(app)?;
     let fields = body.object()?;
-    fields.expect(&["login", "email"])?;
-    let (login, email) = (fields.text("login")?, fields.text("email")?);
-    let recaptcha = fields.optional_text("recaptcha")?;
-    valid_login(&login)?;
-    valid_email(&email)?;
+    let (login, email, recaptcha) = (
+        passing(fields.text("login"), |login| valid_login(login)),
+        passing(fields.text("email"), |email| valid_email(email)),
+        fields.optional_text("recaptcha"),
+    )
+        .together()?;
     app.captcha.check(recaptcha.as_deref(), address.0).await?;
     recover(app, login.clone(), email, address.0).await?;
     Ok(Json(LoginItem { login }))
@@ -223,10 +227,9 @@ pub(crate) async fn recover(app: &App, login: String, email: String, address: Op
 async fn register(body: Body, address: ClientAddress, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     may_register(app)?;
     let fields = body.object()?;
-    fields.expect(&["login", "email", "additional_info"])?;
-    let login = fields.text("login")?;
-    let account = account_fields(&fields, login.clone())?;
-    app.captcha.check(fields.optional_text("recaptcha")?.as_deref(), address.0).await?;
+    let (account, recaptcha) = (account_of(&fields, fields.text("login")), fields.optional_text("recaptcha")).together()?;
+    let login = account.login.clone();
+    app.captcha.check(recaptcha.as_deref(), address.0).await?;
     ask_for_account(app, account).await?;
     Ok(Json(LoginItem { login }))
 }

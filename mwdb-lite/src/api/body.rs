@@ -12,6 +12,7 @@ use rocket::{
     data::{Data, FromData, Outcome, ToByteUnit},
 };
 
+use super::together::Findings;
 use crate::{
     auth,
     error::{ApiError, ApiResult},
@@ -27,6 +28,8 @@ const LARGEST_ANONYMOUS: u64 = 64 << 10;
 pub(crate) const MOST_VALUES: usize = 1_000_000;
 /// Tags or attributes that one upload brings: while they are stored nobody else can write.
 const MOST_ITEMS: usize = 10_000;
+/// Characters of a name that is told back.
+const LONGEST_TOLD: usize = 100;
 /// What is parsed on the spot. Longer documents would keep other requests waiting.
 const SHORT: usize = 64 << 10;
 
@@ -110,25 +113,26 @@ impl Fields {
 
     /// Refuses members that are not in `names`.
     pub(crate) fn only(&self, names: &[&str]) -> ApiResult<()> {
-        match self.keys().find(|key| !names.iter().any(|name| *key == *name)) {
-            Some(key) => Err(ApiError::invalid(&key.spelled().escape_default().to_string(), "Unknown field.")),
-            None => Ok(()),
+        let mut findings = Findings::default();
+        for key in self.keys().filter(|key| !names.iter().any(|name| **key == **name)) {
+            let name: String = key.spelled().chars().take(LONGEST_TOLD).collect();
+            findings.take(Err::<(), _>(ApiError::invalid(&name, "Unknown field.")))?;
+            if findings.is_full() {
+                break;
+            }
         }
+        findings.end()
     }
 
-    /// Refuses a body without some of these members, naming all that are missing.
-    pub(crate) fn expect(&self, names: &[&str]) -> ApiResult<()> {
-        let missing: Vec<_> = names.iter().filter(|name| !self.contains_key(**name)).map(|name| (*name, REQUIRED)).collect();
-        if missing.is_empty() { Ok(()) } else { Err(ApiError::invalid_fields(&missing)) }
+    /// A member that must be there, and may be `null`.
+    pub(crate) fn present(&self, name: &str) -> ApiResult<&Value> {
+        self.get(name).ok_or_else(|| ApiError::invalid(name, REQUIRED))
     }
 
     /// A member that must be there and not `null`.
     pub(crate) fn required(&self, name: &str) -> ApiResult<&Value> {
-        match self.get(name) {
-            None => Err(ApiError::invalid(name, REQUIRED)),
-            Some(Value::Null) => Err(ApiError::invalid(name, NULL)),
-            Some(value) => Ok(value),
-        }
+        let value = self.present(name)?;
+        if value.is_null() { Err(ApiError::invalid(name, NULL)) } else { Ok(value) }
     }
 
     /// A member that may be absent, but not `null`.
@@ -183,14 +187,23 @@ impl Fields {
         items.iter().map(|item| text(name, item)).collect::<ApiResult<Vec<_>>>().map(Some)
     }
 
-    /// A list of objects, empty when absent.
-    pub(crate) fn objects(&self, name: &str) -> ApiResult<Vec<Self>> {
+    /// What `read` makes of the objects in a list, nothing when it is absent. What is wrong is told with its place.
+    pub(crate) fn list<T>(&self, name: &str, read: impl Fn(&Self) -> ApiResult<T>) -> ApiResult<Vec<T>> {
         let Some(value) = self.optional(name)? else { return Ok(Vec::new()) };
         let items = value.as_array().ok_or_else(|| ApiError::invalid(name, "Invalid type."))?;
         if items.len() > MOST_ITEMS {
             return Err(ApiError::invalid(name, &format!("Longer than maximum length {MOST_ITEMS}.")));
         }
-        items.iter().map(|item| Self::of(item.clone())).collect()
+        let (mut values, mut findings) = (Vec::with_capacity(items.len()), Findings::default());
+        for (index, item) in items.iter().enumerate() {
+            let value = Self::of(item.clone()).and_then(|item| read(&item));
+            values.extend(findings.take(value.map_err(|error| error.in_item(name, index)))?);
+            if findings.is_full() {
+                break;
+            }
+        }
+        findings.end()?;
+        Ok(values)
     }
 }
 

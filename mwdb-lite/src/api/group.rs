@@ -3,7 +3,7 @@
 use rocket::{Route, State, delete, get, post, put, serde::json::Json};
 use serde::Serialize;
 
-use super::{body::Body, user::valid_login};
+use super::{body::Body, together::Together, user::valid_login};
 use crate::{
     accounts::groups::{self, Changes, GroupItem},
     auth::{Capability, User, is_name, is_reserved},
@@ -74,13 +74,15 @@ async fn create(name: String, user: User, body: Body, app: &State<App>) -> ApiRe
 async fn update(name: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<NameItem>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let changes = Changes {
-        name: fields.nullable_text("name")?,
-        capabilities: fields.nullable_texts("capabilities")?,
-        default: fields.nullable_boolean("default")?,
-        workspace: fields.nullable_boolean("workspace")?,
-        provider: fields.nullable_text("provider")?,
-    };
+    let (new_name, capabilities, default, workspace, provider) = (
+        fields.nullable_text("name"),
+        fields.nullable_texts("capabilities"),
+        fields.nullable_boolean("default"),
+        fields.nullable_boolean("workspace"),
+        fields.nullable_text("provider"),
+    )
+        .together()?;
+    let changes = Changes { name: new_name, capabilities, default, workspace, provider };
     valid_name(&name)?;
     // Whether the group may have another name at all is told before the name that none may have.
     changes.name.as_deref().map_or(Ok(()), spelled)?;

@@ -8,6 +8,7 @@ use super::{
     attribute::with_hidden,
     body::{Body, REQUIRED},
     params::{Hash, Query, Type},
+    together::Together,
 };
 use crate::{
     auth::{Capability, User},
@@ -40,8 +41,7 @@ async fn list(kind: Type, hash: Hash, hidden: Query<'_>, user: User, app: &State
 #[post("/<kind>/<hash>/meta", data = "<body>", rank = 20)]
 async fn add(kind: Type, hash: Hash, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Metakeys>> {
     let fields = body.object()?;
-    fields.expect(&["key", "value"])?;
-    let (key, value) = (fields.text("key")?, fields.filled_text("value")?);
+    let (key, value) = (fields.text("key"), fields.filled_text("value")).together()?;
     let metakeys = app.change(&user.0, move |c, caller| metakeys::add(c, caller, kind.0, &hash.0, &key, &value)).await?;
     Ok(Json(Metakeys { metakeys }))
 }
@@ -133,15 +133,11 @@ async fn managed(key: String, user: User, app: &State<App>) -> ApiResult<Json<Ma
 async fn define(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<MetakeyDefinition>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let row = DefinitionRow {
-        key: normalise_key(&key)?,
-        label: fields.text("label")?,
-        description: fields.text("description")?,
-        url_template: fields.text("template")?,
-        rich_template: String::new(),
-        example_value: String::new(),
-        hidden: fields.boolean("hidden")?,
-    };
+    let (key, label, description, url_template, hidden) =
+        (normalise_key(&key), fields.text("label"), fields.text("description"), fields.text("template"), fields.boolean("hidden"))
+            .together()?;
+    let (rich_template, example_value) = (String::new(), String::new());
+    let row = DefinitionRow { key, label, description, url_template, rich_template, example_value, hidden };
     Ok(Json(app.change(&user.0, move |c, _| definitions::create(c, row)).await?.into()))
 }
 
@@ -149,13 +145,14 @@ async fn define(key: String, user: User, body: Body, app: &State<App>) -> ApiRes
 async fn update(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<MetakeyDefinition>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let changes = Changes {
-        label: fields.nullable_text("label")?,
-        description: fields.nullable_text("description")?,
-        url_template: fields.nullable_text("template")?,
-        hidden: fields.nullable_boolean("hidden")?,
-        ..Changes::default()
-    };
+    let (label, description, url_template, hidden) = (
+        fields.nullable_text("label"),
+        fields.nullable_text("description"),
+        fields.nullable_text("template"),
+        fields.nullable_boolean("hidden"),
+    )
+        .together()?;
+    let changes = Changes { label, description, url_template, hidden, ..Changes::default() };
     Ok(Json(app.change(&user.0, move |c, _| definitions::update(c, &key, changes)).await?.into()))
 }
 
@@ -169,7 +166,8 @@ async fn undefine(key: String, user: User, app: &State<App>) -> ApiResult<Json<(
 async fn set_rights(key: String, group_name: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Managed>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let rights = Rights { group_name, can_read: fields.boolean("can_read")?, can_set: fields.boolean("can_set")? };
+    let (can_read, can_set) = (fields.boolean("can_read"), fields.boolean("can_set")).together()?;
+    let rights = Rights { group_name, can_read, can_set };
     let changed = app.change(&user.0, move |c, _| {
         definitions::set_rights(c, &key, rights)?;
         with_rights(c, definitions::detail(c, &key)?)

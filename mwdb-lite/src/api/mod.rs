@@ -19,6 +19,7 @@ pub(crate) mod params;
 pub(crate) mod quick_query;
 mod server;
 mod table;
+mod together;
 pub(crate) mod uploads;
 pub(crate) mod user;
 

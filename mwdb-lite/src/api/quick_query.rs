@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     body::Body,
     params::{Query, Type},
+    together::Together,
 };
 use crate::{
     auth::{Capability, User},
@@ -45,9 +46,7 @@ async fn list(kind: Type, user: User, app: &State<App>) -> ApiResult<Json<Vec<Qu
 async fn add(kind: Type, user: User, body: Body, app: &State<App>) -> ApiResult<Json<QuickQuery>> {
     user.require(Capability::Personalize)?;
     let fields = body.object()?;
-    fields.expect(&["query", "name", "type"])?;
-    let (name, query) = (fields.filled_text("name")?, fields.text("query")?);
-    fields.text("type")?;
+    let (query, name, _) = (fields.text("query"), fields.filled_text("name"), fields.text("type")).together()?;
     let kind = kind.word();
     let stored = (name.clone(), query.clone());
     let id = app.change(&user.0, move |c, caller| Ok(db::insert_quick_query(c, caller.id, kind, &stored.0, &stored.1)?)).await?;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use karton_rs::json::Value;
+use karton_rs::json::{Map, Value};
 use rocket::{Route, State, data::Data, http::ContentType, post, put, serde::json::Json};
 use uuid::Uuid;
 
 use super::{
-    body::{Body, Fields, REQUIRED},
+    body::{Body, Fields},
     params::Hash,
+    together::{Together, passing},
 };
 use crate::{
     auth::{Caller, Capability, User},
@@ -35,34 +36,45 @@ const OPTIONS: &[&str] = &["parent", "upload_as", "attributes", "metakeys", "tag
 
 /// The options of an upload, from the `options` part or the body of a config or blob.
 fn options(fields: &Fields) -> ApiResult<Options> {
-    let mut options = Options { parent: fields.nullable_text("parent")?, ..Options::default() };
-    if let Some(upload_as) = fields.optional_text("upload_as")? {
-        options.upload_as = upload_as;
-    }
-    for item in fields.objects("attributes")? {
-        item.only(&["key", "value"])?;
-        let value = item.get("value").ok_or_else(|| ApiError::invalid("value", REQUIRED))?;
-        options.attributes.push((item.text("key")?, value.clone()));
-    }
-    for item in fields.objects("metakeys")? {
-        item.only(&["key", "value"])?;
-        options.metakeys.push((item.text("key")?, item.filled_text("value")?));
-    }
-    for item in fields.objects("tags")? {
-        item.only(&["tag"])?;
-        options.tags.push(tags::valid(&item.text("tag")?)?);
-    }
-    if let Some(id) = fields.nullable_text("karton_id")? {
-        options.karton_id = Some(Uuid::try_parse(&id).map_err(|_| ApiError::invalid("karton_id", "Not a valid UUID."))?);
-    }
-    if let Some(arguments) = fields.optional("karton_arguments")? {
-        let arguments = arguments.as_object().ok_or_else(|| ApiError::invalid("karton_arguments", "Not a valid mapping type."))?;
-        options.karton_arguments.clone_from(arguments);
-    }
-    if let Some(share) = fields.optional_boolean("share_3rd_party")? {
-        options.share_3rd_party = share;
-    }
-    Ok(options)
+    let attribute = |item: &Fields| {
+        let (key, value, ()) = (item.text("key"), item.present("value"), item.only(&["key", "value"])).together()?;
+        Ok((key, value.clone()))
+    };
+    let metakey = |item: &Fields| {
+        let (key, value, ()) = (item.text("key"), item.filled_text("value"), item.only(&["key", "value"])).together()?;
+        Ok((key, value))
+    };
+    let tag = |item: &Fields| {
+        let (tag, ()) = (item.text("tag").and_then(|tag| tags::valid(&tag)), item.only(&["tag"])).together()?;
+        Ok(tag)
+    };
+    let uuid = |id: String| Uuid::try_parse(&id).map_err(|_| ApiError::invalid("karton_id", "Not a valid UUID."));
+    let (parent, upload_as, attributes, metakeys, tags, karton_id, karton_arguments, share_3rd_party) = (
+        fields.nullable_text("parent"),
+        fields.optional_text("upload_as"),
+        fields.list("attributes", attribute),
+        fields.list("metakeys", metakey),
+        fields.list("tags", tag),
+        fields.nullable_text("karton_id").and_then(|id| id.map(uuid).transpose()),
+        fields.optional("karton_arguments").and_then(|arguments| arguments.map(|value| mapping("karton_arguments", value)).transpose()),
+        fields.optional_boolean("share_3rd_party"),
+    )
+        .together()?;
+    let usual = Options::default();
+    Ok(Options {
+        parent,
+        upload_as: upload_as.unwrap_or(usual.upload_as),
+        attributes,
+        metakeys,
+        tags,
+        karton_id,
+        karton_arguments: karton_arguments.cloned().unwrap_or_default(),
+        share_3rd_party: share_3rd_party.unwrap_or(usual.share_3rd_party),
+    })
+}
+
+fn mapping<'a>(name: &str, value: &'a Value) -> ApiResult<&'a Map> {
+    value.as_object().ok_or_else(|| ApiError::invalid(name, "Not a valid mapping type."))
 }
 
 #[post("/file", data = "<data>")]
@@ -70,8 +82,7 @@ async fn file(content_type: Option<&ContentType>, user: User, data: Data<'_>, ap
     user.require(Capability::AddingFiles)?;
     let mut form = read(app, content_type, data, &["options"]).await?;
     let fields = document(form.texts.remove("options")).await?.unwrap_or_default();
-    fields.only(OPTIONS)?;
-    let options = options(&fields)?;
+    let (options, ()) = (options(&fields), fields.only(OPTIONS)).together()?;
     note_metakeys(app, &user, &options, "fileresource")?;
     Ok(Json(store_file(app, &user.0, form, options).await?))
 }
@@ -130,36 +141,44 @@ async fn store_object(app: &App, caller: &Arc<Caller>, content: Content, options
 async fn config(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingConfigs)?;
     let fields = body.object()?;
-    let options = options(&fields)?;
+    let (options, content) = (options(&fields), config_fields(&fields)).together()?;
     note_metakeys(app, &user, &options, "configresource")?;
-    store_config(app, &user.0, &fields, options).await
+    Ok(Json(store_object(app, &user.0, content, options).await?))
 }
 
 pub(crate) async fn store_config(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
-    fields.expect(&["family", "cfg"])?;
-    let family = fields.text("family")?;
-    let config_type = fields.optional_text("config_type")?.filter(|text| !text.is_empty()).unwrap_or_else(|| "static".to_owned());
-    check_width("family", &family)?;
-    check_width("config_type", &config_type)?;
-    text::check_json("cfg", fields.required("cfg")?, Nul::Allowed)?;
-    let cfg = fields.required("cfg")?.as_object().ok_or_else(|| ApiError::invalid("cfg", "Not a valid mapping type."))?.clone();
-    Ok(Json(store_object(app, caller, Content::Config { family, config_type, cfg }, options).await?))
+    Ok(Json(store_object(app, caller, config_fields(fields)?, options).await?))
+}
+
+fn config_fields(fields: &Fields) -> ApiResult<Content> {
+    let (family, config_type, cfg) = (
+        passing(fields.text("family"), |family| check_width("family", family)),
+        passing(fields.optional_text("config_type"), |given| given.as_ref().map_or(Ok(()), |text| check_width("config_type", text))),
+        passing(fields.required("cfg"), |cfg| text::check_json("cfg", cfg, Nul::Allowed)).and_then(|cfg| mapping("cfg", cfg)),
+    )
+        .together()?;
+    let config_type = config_type.filter(|text| !text.is_empty()).unwrap_or_else(|| "static".to_owned());
+    Ok(Content::Config { family, config_type, cfg: cfg.clone() })
 }
 
 #[post("/blob", data = "<body>")]
 async fn blob(user: User, body: Body, app: &State<App>) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingBlobs)?;
     let fields = body.object()?;
-    let options = options(&fields)?;
+    let (options, content) = (options(&fields), blob_fields(&fields)).together()?;
     note_metakeys(app, &user, &options, "textblobresource")?;
-    store_blob(app, &user.0, &fields, options).await
+    Ok(Json(store_object(app, &user.0, content, options).await?))
 }
 
 pub(crate) async fn store_blob(app: &App, caller: &Arc<Caller>, fields: &Fields, options: Options) -> ApiResult<Json<Detail>> {
-    fields.expect(&["blob_name", "blob_type", "content"])?;
-    let blob = NewBlob { blob_name: fields.text("blob_name")?, blob_type: fields.text("blob_type")?, content: fields.any_text("content")? };
-    check_width("blob_type", &blob.blob_type)?;
-    Ok(Json(store_object(app, caller, Content::Blob(blob), options).await?))
+    Ok(Json(store_object(app, caller, blob_fields(fields)?, options).await?))
+}
+
+fn blob_fields(fields: &Fields) -> ApiResult<Content> {
+    let (blob_name, blob_type, content) =
+        (fields.text("blob_name"), passing(fields.text("blob_type"), |kind| check_width("blob_type", kind)), fields.any_text("content"))
+            .together()?;
+    Ok(Content::Blob(NewBlob { blob_name, blob_type, content }))
 }
 
 /// The options of the deprecated routes: the parent from the path, the rest from form fields.
@@ -168,9 +187,8 @@ async fn legacy_options(mut texts: HashMap<String, String>, parent: Hash) -> Api
     let mut options = options(&fields)?;
     if let Some(metakeys) = document(texts.remove("metakeys")).await? {
         metakeys.required("metakeys")?;
-        for item in metakeys.objects("metakeys")? {
-            options.metakeys.push((item.text("key")?, item.filled_text("value")?));
-        }
+        let metakey = |item: &Fields| (item.text("key"), item.filled_text("value")).together();
+        options.metakeys.extend(metakeys.list("metakeys", metakey)?);
     }
     if let Some(upload_as) = texts.remove("upload_as").filter(|text| !text.is_empty()) {
         options.upload_as = upload_as;

@@ -9,6 +9,7 @@ use super::{
     auth::{LoginItem, mail_link},
     body::{Body, Fields, boolean_text},
     params::Query,
+    together::{Together, passing},
 };
 use crate::{
     accounts::{
@@ -62,17 +63,20 @@ pub(super) fn valid_login(login: &str) -> ApiResult<()> {
 
 /// What a new account must bring.
 pub(crate) fn account_fields(fields: &Fields, login: String) -> ApiResult<Account> {
-    fields.expect(&["email", "additional_info"])?;
-    let account = Account {
-        login,
-        email: fields.text("email")?,
-        additional_info: fields.text("additional_info")?,
-        feed_quality: fields.optional_text("feed_quality")?.filter(|text| !text.is_empty()).unwrap_or_else(|| "high".to_owned()),
-    };
-    valid_login(&account.login)?;
-    valid_email(&account.email)?;
-    filled_info(&account.additional_info)?;
-    Ok(account)
+    account_of(fields, Ok(login))
+}
+
+/// The same where the login is one of the fields.
+pub(super) fn account_of(fields: &Fields, login: ApiResult<String>) -> ApiResult<Account> {
+    let (login, email, additional_info, feed_quality) = (
+        passing(login, |login| valid_login(login)),
+        passing(fields.text("email"), |email| valid_email(email)),
+        passing(fields.text("additional_info"), |info| filled_info(info)),
+        fields.optional_text("feed_quality"),
+    )
+        .together()?;
+    let feed_quality = feed_quality.filter(|text| !text.is_empty()).unwrap_or_else(|| "high".to_owned());
+    Ok(Account { login, email, additional_info, feed_quality })
 }
 
 fn filled_info(text: &str) -> ApiResult<()> {
@@ -89,8 +93,8 @@ pub(crate) fn check_changes(changes: &Changes) -> ApiResult<()> {
 async fn create(login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let account = account_fields(&fields, login.clone())?;
-    let mail = fields.optional_boolean("send_email")?.unwrap_or(false);
+    let (account, mail) = (account_fields(&fields, login.clone()), fields.optional_boolean("send_email")).together()?;
+    let mail = mail.unwrap_or(false);
     app.change(&user.0, move |c, caller| users::create(c, &account, Some(caller))).await?;
     if mail {
         // The account stays when this fails.
@@ -103,15 +107,17 @@ async fn create(login: String, user: User, body: Body, app: &State<App>) -> ApiR
 async fn update(login: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<LoginItem>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let changes = Changes {
-        email: fields.nullable_text("email")?,
-        additional_info: fields.nullable_text("additional_info")?,
-        feed_quality: fields.nullable_text("feed_quality")?,
-        disabled: fields.nullable_boolean("disabled")?,
-    };
-    // Known for new accounts; here it says nothing.
-    fields.nullable_boolean("send_email")?;
-    valid_login(&login)?;
+    let (email, additional_info, feed_quality, disabled, _, ()) = (
+        fields.nullable_text("email"),
+        fields.nullable_text("additional_info"),
+        fields.nullable_text("feed_quality"),
+        fields.nullable_boolean("disabled"),
+        // Known for new accounts; here it says nothing.
+        fields.nullable_boolean("send_email"),
+        valid_login(&login),
+    )
+        .together()?;
+    let changes = Changes { email, additional_info, feed_quality, disabled };
     check_changes(&changes)?;
     let name = login.clone();
     app.change(&user.0, move |c, caller| users::update(c, caller, &name, &changes)).await?;

@@ -83,8 +83,10 @@ impl Options {
         let mut analyses: Vec<Uuid> = self.karton_id.into_iter().collect();
         let mut values = Vec::new();
         let given = self.metakeys.into_iter().map(|(key, value)| (key, Value::from(value), true));
-        for (key, value, metakey) in given.chain(self.attributes.into_iter().map(|(key, value)| (key, value, false))) {
-            let key = attributes::normalise_key(&key)?;
+        for (index, (key, value, metakey)) in given.chain(self.attributes.into_iter().map(|(key, value)| (key, value, false))).enumerate() {
+            // Only one of the two lists holds something.
+            let placed = |error: ApiError| error.in_item(if metakey { "metakeys" } else { "attributes" }, index);
+            let key = attributes::normalise_key(&key).map_err(placed)?;
             let karton = key == "karton";
             let assigns = karton && metakey;
             if !assigns && !db::has(c, caller, Right::Set, &key)? {
@@ -96,7 +98,7 @@ impl Options {
                     Uuid::try_parse(text).map_err(|_| ApiError::BadRequest("'karton' attribute accepts only UUID values".to_owned()))?,
                 );
             } else {
-                attributes::check_value(&value)?;
+                attributes::check_value(&value).map_err(placed)?;
                 values.push((key, value));
             }
         }

@@ -74,7 +74,7 @@ async fn login(
             session::open(jar, token, encrypted.0);
             Ok(Ok(see_other(back)))
         }
-        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::TooManyRequests(_))) => {
+        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::TooManyRequests(_))) => {
             let status = if matches!(error, ApiError::TooManyRequests(_)) { error.status() } else { Status::Forbidden };
             let page = LoginPage {
                 frame: session::frame(app, None, Section::None),
@@ -112,7 +112,7 @@ async fn set_password(_own: OwnForm, form: Form, app: &State<App>) -> PageResult
     };
     match outcome {
         Ok(_) => Ok(Ok(see_other("/login").telling(Done::PasswordSet))),
-        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_))) => {
+        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_))) => {
             let frame = session::frame(app, None, Section::None);
             let page = SetPasswordPage { frame, error: Some(error.to_string().into()), token };
             Ok(Err(Page::with_status(&page, error.status())?))
@@ -147,7 +147,7 @@ async fn change_password(
             session::open(jar, token, encrypted.0);
             Ok(Ok(see_other("/profile").telling(Done::PasswordChanged)))
         }
-        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::TooManyRequests(_))) => {
+        Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::TooManyRequests(_))) => {
             let mut page = profile_page(app, &Session(Arc::clone(&actor.0), None), None).await?;
             page.frame.notice = Some(Notice { good: false, text: error.to_string().into() });
             Ok(Err(Page::with_status(&page, error.status())?))

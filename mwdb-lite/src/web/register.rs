@@ -47,7 +47,7 @@ fn only(offered: bool) -> ApiResult<()> {
 /// A refusal that the form can show; anything else is a page of its own.
 fn shown(error: ApiError) -> ApiResult<(Status, String)> {
     match error {
-        ApiError::BadRequest(_) | ApiError::Forbidden(_) | ApiError::Conflict(_) | ApiError::TooManyRequests(_) => {
+        ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::Forbidden(_) | ApiError::Conflict(_) | ApiError::TooManyRequests(_) => {
             Ok((error.status(), error.to_string()))
         }
         other => Err(other),

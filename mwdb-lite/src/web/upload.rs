@@ -145,7 +145,13 @@ async fn send(
             Ok(Answer::Seen(see_other(location).telling(Done::Uploaded)))
         }
         // The form again, with what was wrong in it.
-        Err(error @ (ApiError::BadRequest(_) | ApiError::NotFound(_) | ApiError::Conflict(_) | ApiError::Forbidden(_))) if !script.0 => {
+        Err(
+            error @ (ApiError::BadRequest(_)
+            | ApiError::Invalid(_)
+            | ApiError::NotFound(_)
+            | ApiError::Conflict(_)
+            | ApiError::Forbidden(_)),
+        ) if !script.0 => {
             let page = UploadPage { error: Some(error.to_string().into()), ..page(app, &actor.0, kind, typed).await? };
             Ok(Answer::Form(Page::with_status(&page, error.status())?))
         }

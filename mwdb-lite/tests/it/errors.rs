@@ -165,6 +165,31 @@ async fn all_that_is_missing_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn all_mistakes_are_told_with_their_places() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let options = json!({
+        "parent": 5, "tags": [{"tag": "fine"}, {"tag": 1, "x": 1}, {}, "t"], "attributes": [{"key": "k"}], "unknown": 1,
+    });
+    let expected = "ValidationError: {'parent': ['Not a valid string.'], \
+        'attributes': {0: {'value': ['Missing data for required field.']}}, \
+        'tags': {1: {'tag': ['Not a valid string.'], 'x': ['Unknown field.']}, 2: {'tag': ['Missing data for required field.']}, \
+        3: {'_schema': ['Invalid input type.']}}, 'unknown': ['Unknown field.']}";
+    assert_eq!(admin.upload("a", "content", options).await.refused(400), expected);
+    let blob = json!({"blob_name": 1, "blob_type": "x".repeat(33), "tags": {}});
+    let expected = "ValidationError: {'tags': ['Invalid type.'], 'blob_name': ['Not a valid string.'], \
+        'blob_type': ['Longer than maximum length 32.'], 'content': ['Missing data for required field.']}";
+    assert_eq!(admin.post("blob", blob).await.refused(400), expected);
+    admin.post("attribute", json!({"key": "k", "label": "", "description": "", "hidden": false})).await.ok();
+    let options = json!({"attributes": [{"key": "k", "value": 1}, {"key": "k", "value": []}]});
+    let expected = r#"ValidationError: {'attributes': {1: {'value': ["Value shouldn't be empty"]}}}"#;
+    assert_eq!(admin.upload("a", "content", options).await.refused(400), expected);
+    // A request does not decide how long the answer is.
+    let many = json!({"tags": vec![json!({}); 10_000]});
+    assert!(admin.upload("a", "content", many).await.refused(400).len() < 10_000);
+}
+
+#[tokio::test]
 async fn a_body_that_would_take_gigabytes_is_refused() {
     let server = Server::with(|config| config.enable_registration = true).await;
     // Whoever is not logged in has little to say.
