@@ -71,6 +71,12 @@ impl Launch<'_> {
 }
 
 impl Server {
+    /// The process.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// True when the server that answers on the port is this child.
     async fn answers(&mut self) -> bool {
         let deadline = Instant::now() + START;

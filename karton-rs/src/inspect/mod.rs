@@ -143,14 +143,15 @@ impl Inspect {
     /// The analyses of which the index may not name all tasks.
     async fn unindexed(&self, root_uids: &[String], indexes: &[Index]) -> Result<HashMap<String, Tasks>, Error> {
         let of = |root_uid: &String| (root_uid.clone(), Tasks::new());
-        if !self.backend.index_is_complete().await? {
-            return Ok(root_uids.iter().map(of).collect());
-        }
         let each = || root_uids.iter().zip(indexes);
-        let partial = each().filter(|(_, index)| index.partial).map(|(root_uid, _)| of(root_uid));
         // Long open, and forgotten by the index meanwhile: services may be away for longer than it remembers.
         let empty: Vec<String> = each().filter(|(_, index)| index.tasks.is_empty()).map(|(root_uid, _)| root_uid.clone()).collect();
         let open = self.backend.are_open(&empty).await?;
+        // Asked behind that: one that ceases to be open without an end leaves a doubt first.
+        if !self.backend.index_is_complete().await? {
+            return Ok(root_uids.iter().map(of).collect());
+        }
+        let partial = each().filter(|(_, index)| index.partial).map(|(root_uid, _)| of(root_uid));
         let forgotten = empty.iter().zip(open).filter(|(_, open)| *open).map(|(root_uid, _)| of(root_uid));
         Ok(partial.chain(forgotten).collect())
     }

@@ -55,8 +55,11 @@ impl RedisServer {
     }
 
     /// The process, to send it signals.
+    ///
+    /// # Panics
+    /// When it was killed.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.server.as_ref().expect("a server that runs").pid()
     }
 
     /// Kills the server with SIGKILL.
