@@ -241,6 +241,7 @@ async fn a_task_that_somebody_else_has_queued_in_an_open_analysis_is_found() {
     let sent = bed.producer().await.send_task(Task::new(json!({"type": "sample"}))).await.unwrap();
     let crashed = bed.reached(&sent, "karton.failing", TaskState::Crashed).await;
     failing.stop().await.unwrap();
+    indexed(&bed).await;
     let again = restart(&bed, &crashed).await;
     let index = format!("karton.rs.analysis:{}", sent.root_uid());
     eventually("it in the index", || async { bed.command::<bool>(&["HEXISTS", &index, again.uid()]).await.then_some(()) }).await;

@@ -8,6 +8,8 @@ use karton_rs::{
 };
 use playground_s3::Server;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -220,30 +222,24 @@ impl Drop for Mortal {
 /// A way to Redis that can fall silent: connections stay open, and nothing comes through any more.
 pub struct Way {
     pub port: u16,
-    silence: tokio::sync::watch::Sender<u32>,
+    silence: watch::Sender<u32>,
     /// Answers are held from when this is asked.
-    held: tokio::sync::watch::Sender<Option<&'static str>>,
+    held: watch::Sender<Option<&'static str>>,
 }
 
 impl Way {
     pub async fn to(server: u16) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (silence, silenced) = tokio::sync::watch::channel(0);
-        let (held, holding) = tokio::sync::watch::channel(None);
+        let (silence, silenced) = watch::channel(0);
+        let (held, holding) = watch::channel(None);
         tokio::spawn(async move {
             while let Ok((from, _)) = listener.accept().await {
                 let (mut silenced, holding) = (silenced.clone(), holding.clone());
                 silenced.mark_unchanged();
                 tokio::spawn(async move {
-                    let Ok(to) = tokio::net::TcpStream::connect(("127.0.0.1", server)).await else { return };
-                    tokio::select! {
-                        () = pass(from, to, holding) => {}
-                        Ok(()) = silenced.changed() => {
-                            // Held open until the test ends.
-                            std::future::pending::<()>().await;
-                        }
-                    }
+                    let Ok(to) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+                    pass(from, to, holding, silenced).await;
                 });
             }
         });
@@ -266,7 +262,7 @@ impl Way {
 }
 
 /// Passes on what comes from both sides, until one of them ends.
-async fn pass(from: tokio::net::TcpStream, to: tokio::net::TcpStream, mut holding: tokio::sync::watch::Receiver<Option<&'static str>>) {
+async fn pass(from: TcpStream, to: TcpStream, mut holding: watch::Receiver<Option<&'static str>>, mut silenced: watch::Receiver<u32>) {
     let ((mut asked, mut answers), (mut answered, mut ask)) = (from.into_split(), to.into_split());
     let (mut words, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut held = false;
@@ -287,6 +283,8 @@ async fn pass(from: tokio::net::TcpStream, to: tokio::net::TcpStream, mut holdin
                 }
             }
             Ok(()) = holding.changed(), if held => held = holding.borrow().is_some(),
+            // Held open until the test ends.
+            Ok(()) = silenced.changed() => std::future::pending().await,
         }
     }
 }

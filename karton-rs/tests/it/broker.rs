@@ -345,7 +345,7 @@ async fn started_tasks_that_time_out_go_unless_a_consumer_holds_them() {
     }
     // The broker will queue it again.
     let _: () = bed.command(&["ZADD", "karton.rs.leases", "99999999999", "held", "1", "lapsed"]).await;
-    let options = [("system", "gc_interval", "1"), ("system", "crash_started_tasks_on_timeout", "1")];
+    let options = [("system", "gc_interval", "1"), ("system", "sweep_interval", "3"), ("system", "crash_started_tasks_on_timeout", "1")];
     let broker = bed.broker_with(bed.with_options(&options));
     let status = async |uid: &str| {
         let record: Option<String> = bed.command(&["GET", &format!("karton.task:{uid}")]).await;

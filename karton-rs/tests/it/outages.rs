@@ -13,7 +13,7 @@ use karton_rs::{
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Way};
 
 fn any(identity: &str) -> ConsumerBuilder {
     Consumer::new(identity).filters(json!([{"type": "sample"}]))
@@ -103,15 +103,20 @@ async fn no_task_at_work_is_handed_out_again_after_redis_was_silent_for_longer_t
     let bed = Bed::start().await;
     let _broker = bed.broker();
     let (consumer, runs, gate) = gated(any("karton.x").concurrency(8));
-    let _consumer = bed.consumer(consumer).await;
+    let way = Way::to(bed.redis.port()).await;
+    let config = bed.with_options(&[("redis", "port", &way.port.to_string()), ("redis", "socket_timeout", "5")]);
+    let _consumer = bed.consumer_with(consumer.clone(), config).await;
     let producer = bed.producer().await;
     let mut sent = Vec::new();
     for _ in 0..8 {
         sent.push(producer.send_task(sample()).await.unwrap());
     }
     eventually("all at work", || async { (runs.load(Ordering::SeqCst) == 8).then_some(()) }).await;
+    // Whatever comes back is taken at once.
+    let _replica = bed.consumer(consumer).await;
     for _ in 0..2 {
-        // For nobody, that is: renewals come when all claims have lapsed, and a look of the broker with them.
+        // When all claims have lapsed the broker is there at once, and the renewals come over new connections.
+        way.fall_silent();
         let pid = bed.redis.pid().to_string();
         let signal = |name: &str| assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
         signal("-STOP");
