@@ -185,6 +185,6 @@ async fn very_many_blocking_handlers_at_once_can_write_files() {
         producer.send_task(task).await.unwrap();
     }
     let consumed = || async { bed.command::<Option<usize>>(&["HGET", "karton.metrics.consumed", "karton.x"]).await };
-    within(Duration::from_secs(60), "all to be done", || async { (consumed().await == Some(AT_ONCE)).then_some(()) }).await;
+    within(Duration::from_mins(1), "all to be done", || async { (consumed().await == Some(AT_ONCE)).then_some(()) }).await;
     assert!(!bed.command::<bool>(&["EXISTS", "karton.metrics.crashed"]).await);
 }

@@ -74,6 +74,9 @@ pub(crate) fn add_doubt(pipeline: &mut redis::Pipeline) {
     pipeline.set(keys::UNINDEXED, crate::task::new_uid()).ignore();
 }
 
+/// A hash as Redis gives it.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Analyses of which the index is read at once.
 const INDEXES: usize = 32;
 
@@ -97,11 +100,7 @@ impl Backend {
         let text = |(field, value)| Some((String::from_utf8(field).ok()?, value));
         let mut indexes = Vec::with_capacity(root_uids.len());
         for root_uids in root_uids.chunks(INDEXES) {
-            let mut pipeline = redis::pipe();
-            for root_uid in root_uids {
-                pipeline.hgetall(keys::analysis(root_uid));
-            }
-            let hashes: Vec<Vec<(Vec<u8>, Vec<u8>)>> = self.redis.run(&pipeline).await?;
+            let hashes = self.analysis_hashes(root_uids).await?;
             indexes.extend(hashes.into_iter().map(|fields| Index::read(fields.into_iter().filter_map(text).collect())));
         }
         Ok(indexes)
@@ -122,18 +121,22 @@ impl Backend {
 
     /// How far several analyses have come, in their order.
     pub(crate) async fn analysis_outlines(&self, root_uids: &[String]) -> Result<Vec<Outline>, Error> {
+        let hashes = self.analysis_hashes(root_uids).await?;
+        Ok(hashes.iter().map(|fields| Outline::read(fields)).collect())
+    }
+
+    /// What stands in the index of each; nothing where somebody else's key is.
+    async fn analysis_hashes(&self, root_uids: &[String]) -> Result<Vec<Fields>, Error> {
         let mut pipeline = redis::pipe();
         for root_uid in root_uids {
             pipeline.hgetall(keys::analysis(root_uid));
         }
-        let hashes: Vec<redis::RedisResult<Vec<(Vec<u8>, Vec<u8>)>>> = self.redis.run(pipeline.ignore_errors()).await?;
-        let outline = |fields: redis::RedisResult<Vec<(Vec<u8>, Vec<u8>)>>| match fields {
-            Ok(fields) => Ok(Outline::read(&fields)),
+        let hashes: Vec<redis::RedisResult<Fields>> = self.redis.run(pipeline.ignore_errors()).await?;
+        let known = |fields: redis::RedisResult<Fields>| match fields {
             Err(source) if is_outage(&source) => Err(self.redis.error(source)),
-            // Somebody else's key: nothing is known of it.
-            Err(_) => Ok(Outline::default()),
+            fields => Ok(fields.unwrap_or_default()),
         };
-        hashes.into_iter().map(outline).collect()
+        hashes.into_iter().map(known).collect()
     }
 
     /// Whether every task that was routed is in the index: only our brokers were at work.
