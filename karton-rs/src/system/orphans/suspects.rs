@@ -135,6 +135,8 @@ struct Suspect {
     alone: f64,
     /// Who could be working on it when it was first seen; empty for a task in no queue.
     workers: Vec<u64>,
+    /// There was somebody then, whose connection is older than the task: Redis was not started in between.
+    met: bool,
     /// The last look has found it lost.
     lost: bool,
 }
@@ -155,13 +157,13 @@ impl Suspects {
             let possible = || online.iter().filter(|(_, worker)| worker.since <= started_before).map(|(id, _)| *id).collect();
             let hash = self.hasher.hash_one(&uid);
             let earlier = before.remove(&hash).filter(|earlier| earlier.last_update.to_bits() == last_update.to_bits());
-            let mut suspect = earlier.unwrap_or_else(|| Suspect {
-                last_update,
-                alone: now,
-                workers: if started { possible() } else { Vec::new() },
-                lost: false,
+            let mut suspect = earlier.unwrap_or_else(|| {
+                let workers = if started { possible() } else { Vec::new() };
+                let met = workers.iter().any(|id| online.get(id).is_some_and(|worker| worker.since <= last_update + CLOCK_SLACK));
+                Suspect { last_update, alone: now, met, workers, lost: false }
             });
-            let restarted = witness.started > last_update - CLOCK_SLACK;
+            // Redis tells since when it runs in whole seconds, and the clock of the task is another one.
+            let restarted = witness.started > last_update + if suspect.met { CLOCK_SLACK } else { -CLOCK_SLACK };
             if started && (restarted || !witness.tells) {
                 // Whoever it is may have come back since.
                 suspect.workers = online.keys().copied().collect();
