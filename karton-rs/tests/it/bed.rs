@@ -145,6 +145,15 @@ impl Bed {
         line.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
     }
 
+    /// Waits until nobody can think that a task was started before this Redis was, whose age is told in whole seconds.
+    pub async fn outlives_doubt(&self) {
+        let age = async || {
+            let info: String = self.command(&["INFO", "server"]).await;
+            info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")).unwrap().parse::<u64>().unwrap()
+        };
+        eventually("a Redis of some age", || async { (age().await >= 3).then_some(()) }).await;
+    }
+
     pub async fn analysis(&self, task: &Task) -> Analysis {
         Inspect::new(&self.config, "karton.test", None).unwrap().analysis(task.root_uid()).await.unwrap()
     }

@@ -288,6 +288,7 @@ async fn a_python_and_a_rust_replica_with_equal_binds_share_the_work() {
 async fn a_task_that_a_python_consumer_took_to_its_grave_is_processed_by_another() {
     let Some(python) = interpreter() else { return };
     let bed = Bed::start().await;
+    bed.outlives_doubt().await;
     let _broker = bed.broker_with(bed.with_options(&[("system", "orphan_grace", "1")]));
     let theirs = Peer::start(&python, &bed, &["stuck"]);
     bound(&bed, "karton.stuck").await;
@@ -313,6 +314,7 @@ async fn a_task_that_a_python_consumer_took_to_its_grave_is_processed_by_another
 async fn a_task_of_a_python_consumer_that_died_before_the_broker_came_is_processed_and_that_of_a_living_one_is_left_alone() {
     let Some(python) = interpreter() else { return };
     let bed = Bed::start().await;
+    bed.outlives_doubt().await;
     let first = bed.broker();
     let theirs = Peer::start(&python, &bed, &["stuck"]);
     bound(&bed, "karton.stuck").await;

@@ -48,6 +48,7 @@ async fn kill_consumers(identity: &str, start: impl Fn(&Path, &Path) -> Process,
         // None of the tasks is to blame for these deaths.
         ("system", "max_deliveries", "1000"),
     ]);
+    bed.outlives_doubt().await;
     let folder = tempfile::tempdir().unwrap();
     let (ini, ledger) = (bed.ini(folder.path()), Ledger::new(folder.path()));
     let broker = bed.broker();
