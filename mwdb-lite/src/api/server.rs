@@ -28,7 +28,7 @@ struct Ping {
 /// 200 only when the database answers.
 #[get("/ping")]
 async fn ping(app: &State<App>) -> ApiResult<Json<Ping>> {
-    app.db.read(|c| Ok(c.query_row("SELECT 1", [], |_| Ok(()))?)).await?;
+    app.db.ping().await?;
     Ok(Json(Ping { status: "ok" }))
 }
 

@@ -83,6 +83,14 @@ impl Db {
         self.read_for(self.longest_read, work).await
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub(crate) async fn ping(&self) -> ApiResult<()> {
+        self.read(|c| Ok(c.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+
     /// Like [`Db::read`], for work that users can make slow: few at a time, and with a shorter deadline.
     ///
     /// # Errors
