@@ -223,7 +223,7 @@ async fn the_service_sends_a_task_for_each_rule_before_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_scan_costs_no_other_sample_its_task() {
     let mut bed = Bed::start().await;
-    let slow = "for all i in (0..1000000) : (for all j in (0..1000000) : (uint8(i % 7) + j >= 0))";
+    let slow = "for all i in (0..1000000) : (for all j in (0..1000000) : (uint8(i % 4) + j >= 0))";
     let rules = folder(&[("slow.yar", &format!("rule slow {{ meta: kind = \"k\" condition: uint32(0) == 0x776f6c73 and {slow} }}"))]);
     bed.config.set("classifier", "yara_rules", rules.path().to_str().unwrap());
     bed.config.set("karton", "task_timeout", "4");
