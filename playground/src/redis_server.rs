@@ -1,8 +1,8 @@
 //! The redis-server of the playground: a child process with its data in a folder of ours.
 //!
 //! The rule: we talk to our own child only, which is told by its process id; and it never outlives us,
-//! not even when we are killed. Where `setpriv` is there the kernel sees to that, and in any case
-//! [`end_orphan`] ends what an earlier playground has left in the folder.
+//! not even when we are killed. Where `setpriv` is there the kernel sees to that, and in any case a
+//! start first ends what an earlier one has left in the folder.
 
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -44,6 +44,7 @@ impl RedisServer {
             "neither `redis-server` nor `valkey-server` is installed: run `sudo apt-get install redis-server`, \
              or name a Redis that you have with `--redis-url`",
         )?;
+        end_orphan(folder).await?;
         let mut attempt = 1;
         loop {
             let port = claim.local_addr()?.port();
@@ -159,7 +160,8 @@ async fn stop(mut child: Child) {
     }
 }
 
-/// Ends the server of an earlier playground that was killed, before a start: two on one folder would ruin the data.
+/// Ends the server of an earlier playground that was killed: two on one folder would ruin the data, and it may hold
+/// the port that is wanted.
 pub(crate) async fn end_orphan(folder: &Path) -> anyhow::Result<()> {
     let Some(pid) = fs::read_to_string(folder.join(PID_FILE)).ok().and_then(|text| text.trim().parse().ok()).and_then(pid) else {
         return Ok(());
