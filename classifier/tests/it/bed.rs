@@ -77,6 +77,12 @@ impl Bed {
         self.karton.send_task(task).await.unwrap()
     }
 
+    /// How many samples are in the queue of the classifier.
+    pub async fn waiting(&self) -> u64 {
+        let mut redis = self.redis.connection().await;
+        redis::cmd("LLEN").arg("karton.queue.normal:karton.classifier").query_async(&mut redis).await.unwrap()
+    }
+
     /// The next task that the classifier sent.
     pub async fn answer(&mut self) -> Task {
         tokio::time::timeout(Duration::from_mins(1), self.answers.recv()).await.expect("an answer within a minute").unwrap()

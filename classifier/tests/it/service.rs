@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use classifier::{IDENTITY, INFO, VERSION, content::IN_MEMORY};
-use karton_rs::{Task, json::Value};
+use karton_rs::{
+    Task,
+    json::Value,
+    testing::{eventually, throughout},
+};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -312,8 +316,8 @@ async fn samples_are_fetched_ahead_where_none_is_held_up_by_it() {
         held.cancelled().await;
         bed.send("b.js", b"2;".to_vec(), |_| {}).await;
         if order[0] == "a.js" {
-            // Time enough for the other one, if it were taken.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            eventually("the other one to wait", || async { (bed.waiting().await == 1).then_some(()) }).await;
+            throughout(Duration::from_secs(1), "it to go on waiting", || async { bed.waiting().await == 1 }).await;
             open.cancel();
         }
         let first = bed.answer().await;

@@ -76,8 +76,6 @@ pub(crate) fn tasks_of(root_uid: &str) -> String {
     format!("{TASK_PREFIX}{{{}}}:*", escape_glob(root_uid))
 }
 
-/// Pattern of the keys of all tasks.
-pub(crate) const ANY_TASK: &str = "karton.task:*";
 /// Pattern of the keys of tasks whose uid does not name their analysis.
 pub(crate) const TASKS_WITHOUT_ROOT: &str = "karton.task:[^{]*";
 

@@ -264,7 +264,7 @@ impl Inspect {
         let of_one = |wanted: &HashMap<String, Tasks>| Some(keys::tasks_of(wanted.keys().next().filter(|_| wanted.len() == 1)?));
         let Some(pattern) = of_one(wanted) else {
             let is_wanted = |uid: &str, wanted: &_| is_of(uid, wanted) || (!uid.starts_with('{') && self.may_be_of(uid, wanted));
-            return self.add_matching(keys::ANY_TASK, is_wanted, wanted).await;
+            return self.add_matching(keys::EVERY_TASK, is_wanted, wanted).await;
         };
         // Redis picks the names of one: then the others need not travel.
         self.add_matching(&pattern, is_of, wanted).await?;

@@ -44,3 +44,22 @@ pub async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, what: &st
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// Looks again and again, for so long, whether `condition` holds; for what must not happen.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let time = std::time::Duration::from_millis(50);
+/// karton_rs::testing::throughout(time, "nothing to be sent", || async { true }).await;
+/// # });
+/// ```
+///
+/// # Panics
+/// As soon as it does not hold.
+pub async fn throughout<F: Future<Output = bool>>(time: Duration, what: &str, mut condition: impl FnMut() -> F) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        assert!(condition().await, "expected {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

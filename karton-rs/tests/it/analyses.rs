@@ -4,10 +4,13 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
-use karton_rs::{Analysis, Consumer, Inspect, Task, TaskState, testing::eventually};
+use karton_rs::{
+    Analysis, Consumer, Inspect, Task, TaskState,
+    testing::{eventually, throughout},
+};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -137,10 +140,7 @@ async fn runs_while_a_service_is_away(options: &[(&str, &str, &str)], harm: impl
     let sent = bed.producer().await.send_task(Task::new(json!({"type": "child"}))).await.unwrap();
     bed.reached(&sent, "karton.leaf", TaskState::Spawned).await;
     harm(&bed, &sent).await;
-    let until = Instant::now() + Duration::from_secs(3);
-    while Instant::now() < until {
-        assert!(!bed.analysis(&sent).await.is_done(), "{options:?}");
-    }
+    throughout(Duration::from_secs(3), &format!("it to run with {options:?}"), || async { !bed.analysis(&sent).await.is_done() }).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use karton_rs::{
     Consumer, ConsumerBuilder, RetryPolicy, Task, TaskState,
-    testing::{eventually, within},
+    testing::{eventually, throughout, within},
 };
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -40,6 +40,12 @@ fn gated(builder: ConsumerBuilder) -> (Consumer, Arc<AtomicUsize>, Arc<Semaphore
 
 async fn lapses(bed: &Bed, uid: &str) -> f64 {
     bed.command::<Option<f64>>(&["ZSCORE", "karton.rs.leases", uid]).await.unwrap_or(0.0)
+}
+
+/// How many commands Redis has refused because it is full.
+async fn refusals(bed: &Bed) -> u64 {
+    let stats: String = bed.command(&["INFO", "errorstats"]).await;
+    stats.lines().find_map(|line| line.strip_prefix("errorstat_OOM:count=")?.trim().parse().ok()).unwrap_or(0)
 }
 
 async fn queue_length(bed: &Bed, identity: &str) -> u64 {
@@ -83,9 +89,10 @@ async fn a_full_redis_is_worked_empty_and_then_everything_goes_on() {
     // Who comes now can register, and who sends waits until there is room.
     let (late, late_runs, late_gate) = gated(any("karton.late"));
     let _late = bed.consumer(late).await;
+    let refused = refusals(&bed).await;
     let send = producer.send_task(sample());
     let room = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        within(Duration::from_secs(20), "two refusals", || async { (refusals(&bed).await > refused + 1).then_some(()) }).await;
         let () = bed.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
     };
     let (late_task, ()) = tokio::join!(send, room);
@@ -123,8 +130,7 @@ async fn no_task_at_work_is_handed_out_again_after_redis_was_silent_for_longer_t
         tokio::time::sleep(Duration::from_secs(5)).await;
         signal("-CONT");
         // Longer than two looks, and than a lease.
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert_eq!(runs.load(Ordering::SeqCst), 8);
+        throughout(Duration::from_secs(4), "no task to be taken again", || async { runs.load(Ordering::SeqCst) == 8 }).await;
     }
     gate.add_permits(8);
     for task in &sent {

@@ -11,7 +11,7 @@ use karton_rs::{
     Consumer, HandBack, Karton, LocalResource, LogConsumer, StopReason, Task, TaskPriority, TaskState, json::Value, testing::eventually,
 };
 use serde_json::json;
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, sync::Notify};
 
 use crate::bed::{Bed, Running};
 
@@ -323,14 +323,14 @@ async fn who_begins_to_listen_after_a_flood_that_nobody_heard_hears_the_next_rec
 
 /// Passes on what a client sends, and nothing of what comes back once something was sent to a queue: then the
 /// connection breaks. Every later connection works.
-async fn losing_one_reply(redis: u16) -> u16 {
+async fn losing_one_reply(redis: u16, routed: Arc<Notify>) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let lost = Arc::new(std::sync::atomic::AtomicBool::new(false));
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let server = tokio::net::TcpStream::connect(("127.0.0.1", redis)).await.unwrap();
-            let lost = Arc::clone(&lost);
+            let (lost, routed) = (Arc::clone(&lost), Arc::clone(&routed));
             tokio::spawn(async move {
                 let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
                 let losing = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -348,8 +348,8 @@ async fn losing_one_reply(redis: u16) -> u16 {
                 let mut buffer = vec![0; 1 << 16];
                 while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
                     if losing.load(Ordering::SeqCst) {
-                        // Long enough for the broker to route what has arrived.
-                        tokio::time::sleep(Duration::from_millis(500)).await;
+                        // What has arrived is to be routed before it is sent again.
+                        routed.notified().await;
                         return;
                     }
                     tokio::io::AsyncWriteExt::write_all(&mut to_client, &buffer[..count]).await.unwrap();
@@ -365,14 +365,16 @@ async fn a_task_whose_reply_was_lost_is_routed_once() {
     let bed = Bed::start().await;
     let broker = bed.broker();
     let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
+    let (counted, routed) = (Arc::clone(&count), Arc::new(Notify::new()));
+    let tell = Arc::clone(&routed);
     let consumer = bed
         .consumer(any("karton.counter").process(move |_: Karton, _: Task| {
             counted.fetch_add(1, Ordering::SeqCst);
+            tell.notify_one();
             async { Ok(()) }
         }))
         .await;
-    let port = losing_one_reply(bed.redis.port()).await;
+    let port = losing_one_reply(bed.redis.port(), routed).await;
     let producer = Karton::connect(&bed.with_options(&[("redis", "port", &port.to_string())]), "karton.producer", None).await.unwrap();
     let sent = producer.send_task(sample()).await.unwrap();
     // One that is sent behind it is through only when the first one is.

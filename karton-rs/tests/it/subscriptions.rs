@@ -40,7 +40,10 @@ async fn a_server_that_says_nothing_keeps_no_listener_waiting() {
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     let listener = tokio::spawn(async move { LogConsumer::new("karton.listener").run(&patient, stop, |_| ()).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The first one is that of the stream.
+    for _ in 0..2 {
+        silent.accept().await.unwrap();
+    }
     shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(2), listener).await.expect("a prompt end").unwrap().unwrap();
 }

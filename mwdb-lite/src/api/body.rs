@@ -25,7 +25,7 @@ const LARGEST: u64 = 64 << 20;
 /// Largest document of somebody who is not logged in. Logins and registrations are short.
 const LARGEST_ANONYMOUS: u64 = 64 << 10;
 /// Values in a document: each takes many times the two bytes that name it.
-pub(crate) const MOST_VALUES: usize = 1_000_000;
+const MOST_VALUES: usize = 1_000_000;
 /// Tags or attributes that one upload brings: while they are stored nobody else can write.
 const MOST_ITEMS: usize = 10_000;
 /// Characters of a name that is told back.
@@ -99,9 +99,7 @@ impl Fields {
 
     fn parse(bytes: &[u8]) -> ApiResult<Self> {
         let text = std::str::from_utf8(bytes).map_err(|_| ApiError::BadRequest("JSONDecodeError: the body is not UTF-8".to_owned()))?;
-        let value = Value::parse_bounded(text, MOST_VALUES).map_err(|error| ApiError::BadRequest(format!("JSONDecodeError: {error}")))?;
-        refuse_what_only_python_reads(&value)?;
-        Self::of(value)
+        Self::of(read_json(text).map_err(|reason| ApiError::BadRequest(format!("JSONDecodeError: {reason}")))?)
     }
 
     pub(crate) fn of(value: Value) -> ApiResult<Self> {
@@ -237,17 +235,24 @@ pub(crate) fn boolean_text(text: &str) -> Option<bool> {
     }
 }
 
+/// A document that a client has written, or what is wrong with it.
+pub(crate) fn read_json(text: &str) -> Result<Value, String> {
+    let value = Value::parse_bounded(text, MOST_VALUES).map_err(|error| error.to_string())?;
+    refuse_what_only_python_reads(&value)?;
+    Ok(value)
+}
+
 /// `NaN` and infinities are no JSON, though Python reads and writes them. Halves of surrogate pairs may stand in
 /// values, which have checks of their own; no client can read keys with them.
-fn refuse_what_only_python_reads(value: &Value) -> ApiResult<()> {
+fn refuse_what_only_python_reads(value: &Value) -> Result<(), String> {
     match value {
         Value::Number(number) if !number.is_integer() && !number.as_f64().is_finite() => {
-            Err(ApiError::BadRequest(format!("JSONDecodeError: {} is out of range", number.literal())))
+            Err(format!("{} is out of range", number.literal()))
         }
         Value::Array(items) => items.iter().try_for_each(refuse_what_only_python_reads),
         Value::Object(map) => map.iter().try_for_each(|(key, value)| match key.as_str() {
             Some(_) => refuse_what_only_python_reads(value),
-            None => Err(ApiError::BadRequest(format!("JSONDecodeError: object key is not Unicode text: {key}"))),
+            None => Err(format!("object key is not Unicode text: {key}")),
         }),
         _ => Ok(()),
     }

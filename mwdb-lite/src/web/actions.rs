@@ -13,7 +13,7 @@ use super::{
     view::{object::Draft, text::decode_field},
 };
 use crate::{
-    api::params::Hash,
+    api::{body::read_json, params::Hash},
     auth::{Capability, is_name},
     error::{ApiError, ApiResult},
     objects::{analyses, attributes, comments, favorites, relations, remove, shares, tags},
@@ -142,7 +142,7 @@ async fn add_attribute(hash: Hash, actor: Actor, form: Form, app: &State<App>) -
 /// The value of an attribute as it was typed.
 pub(super) fn attribute_value(text: String, json: bool) -> ApiResult<Value> {
     let value = if json {
-        Value::parse(&text).map_err(|error| ApiError::BadRequest(format!("The value is not JSON: {error}")))?
+        read_json(&text).map_err(|reason| ApiError::BadRequest(format!("The value is not JSON: {reason}")))?
     } else {
         Value::from(text)
     };

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     api::{
-        body::MOST_VALUES,
+        body::read_json,
         uploads::{store_blob, store_config, store_file},
     },
     auth::{Caller, Capability},
@@ -209,8 +209,7 @@ async fn store(app: &App, actor: &Actor, kind: Kind, form: Form, typed: &Typed) 
         Kind::File if form.file.is_none() => return Err(ApiError::BadRequest("No file was chosen.".to_owned())),
         Kind::File => store_file(app, &actor.0, form, options).await?,
         Kind::Config => {
-            let cfg = Value::parse_bounded(typed.cfg.raw(), MOST_VALUES)
-                .map_err(|error| ApiError::BadRequest(format!("The content is not JSON: {error}")))?;
+            let cfg = read_json(typed.cfg.raw()).map_err(|reason| ApiError::BadRequest(format!("The content is not JSON: {reason}")))?;
             let given = [("family", text(&typed.family)), ("config_type", text(&typed.config_type)), ("cfg", cfg)];
             store_config(app, &actor.0, &fields(&given)?, options).await?.0
         }

@@ -135,6 +135,7 @@ async fn a_server_may_start_while_everything_is_looked_at() {
     let config = server.config().clone();
     let mut looking = std::pin::pin!(check::run(&config, Mode::Look));
     let started = async {
+        // Nothing tells from outside that it has come to the pipe: whoever opens that lets it go on.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         server.start_again(|_| {}).await;
         server.admin().await;

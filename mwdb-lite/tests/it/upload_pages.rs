@@ -49,6 +49,8 @@ async fn configs_and_blobs_are_uploaded_by_form() {
     let refused = browser.send("/upload/config", form().text("cfg", "{\"c2\": ")).await;
     refused.page(400).has("The content is not JSON").has("{&#34;c2&#34;: ").has("value=\"emotet\"").has("value=\"a, B\"");
     browser.send("/upload/config", form().text("cfg", "[1]")).await.page(400);
+    // What the API refuses, because no client could read it.
+    browser.send("/upload/config", form().text("cfg", "{\"c2\": NaN}")).await.page(400).has("The content is not JSON");
     browser.send("/upload/config", Form::new().text("family", "x".repeat(40)).text("cfg", "{}")).await.page(400);
 
     let blob = Form::new().text("blob_name", "strings").text("blob_type", "raw").text("content", "one\r\n<two>\r\n");
@@ -96,6 +98,7 @@ async fn attributes_come_with_the_upload() {
     assert_eq!(pairs, [(json!("source"), json!("feed")), (json!("report"), json!({"a": 1}))]);
     let refused = browser.send("/upload", file("two").text("key0", "report").text("value0", "{").text("json0", "1")).await;
     refused.page(400).has("The value is not JSON").has("<option value=\"report\" selected>").has("name=\"json0\" value=\"1\" checked");
+    browser.send("/upload", file("two").text("key0", "report").text("value0", "[NaN]").text("json0", "1")).await.page(400).has("not JSON");
     browser.send("/upload", file("three").text("key0", "undefined").text("value0", "x")).await.page(404);
     assert_eq!(admin.get("file/count").await.ok()["count"], 1);
 }

@@ -197,7 +197,7 @@ impl Backend {
     }
 
     /// Puts the ends of tasks that are collected into the index.
-    pub(crate) async fn index_ends(&self, tasks: &[Task]) -> Result<(), Error> {
+    pub(crate) async fn index_ends(&self, tasks: &[&Task]) -> Result<(), Error> {
         if tasks.is_empty() {
             return Ok(());
         }
@@ -275,9 +275,9 @@ impl Backend {
                 self.index_may_lack_tasks().await?;
             }
             let mut pipeline = redis::pipe();
-            for (root, _) in &oldest {
-                pipeline.unlink(keys::analysis(&String::from_utf8_lossy(root))).ignore();
-                pipeline.cmd("ZREM").arg(keys::OPEN_ANALYSES).arg(root).ignore();
+            for (root_uid, (raw, _)) in roots.iter().zip(&oldest) {
+                pipeline.unlink(keys::analysis(root_uid)).ignore();
+                pipeline.cmd("ZREM").arg(keys::OPEN_ANALYSES).arg(raw).ignore();
             }
             self.redis.run::<()>(&pipeline).await?;
             surplus -= oldest.len() as u64;

@@ -156,7 +156,10 @@ async fn apply(backend: &Backend, verdicts: Vec<(Verdict, Seen)>) -> Result<usiz
         .filter_map(|(verdict, seen)| match verdict {
             Verdict::Stays => None,
             Verdict::Deleted(task) => Some((task, String::new(), seen)),
-            Verdict::Crashed(task) => Some((task.clone(), task.to_json(), seen)),
+            Verdict::Crashed(task) => {
+                let record = task.to_json();
+                Some((task, record, seen))
+            }
         })
         .collect();
     if decided.is_empty() {
@@ -173,7 +176,7 @@ async fn apply(backend: &Backend, verdicts: Vec<(Verdict, Seen)>) -> Result<usiz
     let deleted: Vec<&Task> =
         done.iter().filter_map(|place| decided.get(*place)).filter(|(_, record, _)| record.is_empty()).map(|(task, _, _)| task).collect();
     // Those that went to a consumer are remembered.
-    let ended: Vec<Task> = deleted.iter().filter(|task| task.header_str("receiver").is_some()).map(|task| Task::clone(task)).collect();
+    let ended: Vec<&Task> = deleted.iter().copied().filter(|task| task.header_str("receiver").is_some()).collect();
     backend.index_ends(&ended).await?;
     Ok(deleted.len())
 }
