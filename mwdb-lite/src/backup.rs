@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -79,7 +80,7 @@ pub async fn run(config: &Config, dest: &Path) -> anyhow::Result<Report> {
             bail!("`{}` is in use by the server: choose another folder for the copy", theirs.display());
         }
     }
-    let target = Store::open(&settings).await?;
+    let target = Arc::new(Store::open(&settings).await?);
     let _claim = target.claim()?.with_context(|| format!("another backup or server works on `{}`", dest.display()))?;
     target.sweep()?;
 
@@ -119,7 +120,7 @@ fn still_named(source: &rusqlite::Connection, hashes: &[String]) -> rusqlite::Re
 }
 
 /// Copies the content of every file in a database; gives the hashes of those that could not be read.
-async fn copy_content(database: &Path, store: &Store, target: &Store, report: &mut Report) -> anyhow::Result<Vec<String>> {
+async fn copy_content(database: &Path, store: &Store, target: &Arc<Store>, report: &mut Report) -> anyhow::Result<Vec<String>> {
     let rows = upkeep::open(database, false)?;
     let progress = Progress::of("files", upkeep::count(&rows, Kind::File)?);
     let mut unreadable = Vec::new();
@@ -157,7 +158,7 @@ enum Copied {
     Unreadable(&'static str),
 }
 
-async fn copy_one(store: &Store, target: &Store, sha256: &str) -> anyhow::Result<Copied> {
+async fn copy_one(store: &Store, target: &Arc<Store>, sha256: &str) -> anyhow::Result<Copied> {
     let there = target.find(sha256).await?;
     let Some(content) = store.find(sha256).await? else {
         // A copy that outlived its original is worth keeping.
@@ -179,8 +180,9 @@ async fn copy_one(store: &Store, target: &Store, sha256: &str) -> anyhow::Result
         }
         staging.push(piece.freeze()).await?;
     }
-    let staged = staging.finish().await?;
-    if staged.digests.sha256 != sha256 {
+    // The copy has no server that looks after what the disk has not taken yet.
+    let staged = staging.finish().await?.spooled().await?;
+    if staged.sha256() != Some(sha256) {
         return Ok(Copied::Unreadable("its content is damaged, see `mwdb-lite check`"));
     }
     drop(target.keep(staged, async |_| ()).await?);
@@ -203,7 +205,7 @@ fn put_in_place(part: &Path, path: &Path) -> anyhow::Result<u64> {
 }
 
 /// Removes content that the copied database does not name.
-async fn remove_unnamed(database: &Path, target: &Store, report: &mut Report) -> anyhow::Result<()> {
+async fn remove_unnamed(database: &Path, target: &Arc<Store>, report: &mut Report) -> anyhow::Result<()> {
     let rows = upkeep::open(database, false)?;
     let mut walked = target.walk();
     while let Some(stored) = walked.recv().await {

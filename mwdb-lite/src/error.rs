@@ -66,6 +66,14 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// What an operator reads: of an internal error everything that led to it.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Internal(error) => format!("{error:#}"),
+            other => other.to_string(),
+        }
+    }
+
     /// 400 of one field.
     pub(crate) fn invalid(field: &str, reason: &str) -> Self {
         Self::Invalid(Mistakes::of(field, reason))

@@ -96,12 +96,14 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
         )
     })?;
     app.store.sweep().context("empty the staging folder")?;
+    content::recover(&app).await.context("put back what the uploads folder has lost")?;
     match app.store.check().await {
         // It may come back; until then uploads and downloads are answered 503.
         Err(content::StoreError::Away(reason)) => tracing::warn!("the store of file content does not answer yet: {reason}"),
         checked => checked.context("open the store of file content")?,
     }
     let caretaker = tokio::spawn(content::look_after(app.clone(), shutdown.clone()));
+    let securer = tokio::spawn(content::look_after_fresh(app.clone(), shutdown.clone()));
     let announcer = tokio::spawn(karton::outbox::run(app.clone(), shutdown.clone()));
     let listening = std::sync::Mutex::new(Some(ready));
     let liftoff = AdHoc::on_liftoff("tell the address", move |rocket| {
@@ -126,6 +128,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     shutdown.cancel();
     announcer.await.context("the announcer")?;
     caretaker.await.context("the caretaker of content")?;
+    securer.await.context("the caretaker of fresh content")?;
     outcome
 }
 

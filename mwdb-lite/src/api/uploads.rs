@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     auth::{Caller, Capability, User},
-    content::settle,
+    content::{Upload, settle},
     deprecated::Feature,
     error::{ApiError, ApiResult},
     objects::{
@@ -109,17 +109,19 @@ async fn read(app: &App, content_type: Option<&ContentType>, data: Data<'_>, wan
 
 /// Stores the file of a form and announces it when it is new.
 pub(crate) async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, options: Options) -> ApiResult<Detail> {
-    let Some((name, staged)) = form.file.filter(|(_, staged)| staged.size > 0) else {
+    let Some((name, staged)) = form.file.filter(|(_, staged)| !staged.is_empty()) else {
         // What the options say is judged first.
         app.look(caller, move |c, caller| options.check(c, caller).map(drop)).await?;
         return Err(ApiError::BadRequest("File cannot be empty".to_owned()));
     };
-    let (size, digests) = (staged.size, staged.digests.clone());
     // As long as `kept` lives, no deletion takes the content away.
-    let (kept, file_type) = app.store.keep(staged, async |path| app.magic.describe(path).await).await?;
-    let sha256 = digests.sha256.clone();
-    let new = NewFile::new(&name, size, digests, file_type);
+    let (Upload { kept, size, digests, fresh }, file_type) = app.store.keep(staged, async |path| app.magic.describe(path).await).await?;
+    let (sha256, is_fresh) = (digests.sha256.clone(), fresh.is_some());
+    let new = NewFile::new(&name, size, digests, file_type, fresh);
     let stored = store_object(app, caller, Content::File(new), options).await;
+    if is_fresh {
+        app.store.note_fresh();
+    }
     drop(kept);
     let (db, store) = (app.db.clone(), Arc::clone(&app.store));
     let settled = tokio::spawn(async move { settle(&db, &store, &sha256).await });

@@ -8,6 +8,7 @@ use super::{Problem, Report};
 use crate::{
     content::{Digests, Hasher, Store, StoreError, Stored},
     db::{
+        fresh,
         objects::{self, FileRow},
         upkeep::{self, Known},
     },
@@ -88,12 +89,12 @@ async fn compare(
         Found::Nothing => {
             // A row goes before its content: without a row nothing is missing.
             if upkeep::is_file(c, &object.dhash)? {
-                let detail = format!("the content of `{}` is missing: upload the file again", row.file_name);
+                let detail = format!("the content of `{}` is missing: {}", row.file_name, remedy(c, &object.dhash)?);
                 report.add(Problem::new("missing", object.dhash, detail));
             }
         }
         Found::Content(size, digests) if digests.sha256 != object.dhash => {
-            let detail = format!("the content has {size} bytes and the hash {}: upload the file again", digests.sha256);
+            let detail = format!("the content has {size} bytes and the hash {}: {}", digests.sha256, remedy(c, &object.dhash)?);
             report.add(Problem::new("damaged", &object.dhash, detail));
             if repair && let Some(key) = store.key_of(&object.dhash).await? {
                 // Kept, but out of the way of an upload of the right bytes.
@@ -116,6 +117,12 @@ async fn compare(
         }
     }
     Ok(())
+}
+
+/// What brings the content of a file back.
+fn remedy(c: &Connection, sha256: &str) -> anyhow::Result<&'static str> {
+    let in_database = fresh::has(c, sha256)?;
+    Ok(if in_database { "the database has it still: start mwdb-lite, or check with --repair" } else { "upload the file again" })
 }
 
 fn differences(row: &FileRow, size: u64, digests: &Digests) -> Vec<&'static str> {

@@ -7,14 +7,14 @@ mod contents;
 mod report;
 mod rows;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 
 use crate::{
     claim::Claim,
     config::Config,
-    content::Store,
+    content::{self, Store},
     db::{Db, upkeep},
 };
 
@@ -36,12 +36,15 @@ pub enum Mode {
 pub async fn run(config: &Config, mode: Mode) -> anyhow::Result<Report> {
     let repair = mode == Mode::Repair;
     let c = upkeep::open(&config.sqlite_path, repair)?;
-    let store = Store::open(config).await?;
+    let store = Arc::new(Store::open(config).await?);
     store.check().await?;
     let _claims = if repair { Some(claim(config, &store)?) } else { None };
     let mut report = Report::default();
     rows::database(&c, repair, &mut report)?;
     rows::objects(&c, repair, &mut report)?;
+    if repair {
+        put_back(config, &store, &mut report).await?;
+    }
     contents::files(&c, &store, repair, &mut report).await?;
     if repair {
         leftovers(config, &store, repair, &mut report).await?;
@@ -62,6 +65,17 @@ fn claim(config: &Config, store: &Store) -> anyhow::Result<(Claim, Claim)> {
     Ok((database, folder))
 }
 
+/// What a power cut has taken from the folder, and the database has still.
+async fn put_back(config: &Config, store: &Arc<Store>, report: &mut Report) -> anyhow::Result<()> {
+    let db = Db::open(&config.sqlite_path, None)?;
+    let written = content::put_back(&db, store, content::Which::Lost).await.map_err(|error| anyhow::anyhow!(error.cause()))?;
+    for sha256 in written {
+        let problem = Problem::new("missing", sha256, "the content was lost in a power cut");
+        report.add(problem.repaired(Some("put back from the database")));
+    }
+    Ok(())
+}
+
 /// What a crash has left. A server that runs looks after it by itself.
 async fn leftovers(config: &Config, store: &Store, repair: bool, report: &mut Report) -> anyhow::Result<()> {
     for path in store.leftovers()? {
@@ -75,7 +89,7 @@ async fn leftovers(config: &Config, store: &Store, repair: bool, report: &mut Re
     }
     if repair {
         let db = Db::open(&config.sqlite_path, None)?;
-        crate::content::settle_all(&db, store).await?;
+        content::settle_all(&db, store).await?;
     }
     let left = store.doubts()?;
     for sha256 in doubts {

@@ -81,6 +81,12 @@ impl Disk {
         self.layout.keys(sha256).find(|key| self.folder.join(key).exists())
     }
 
+    /// Waits until the disk has everything below the folder. Blocks.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        let folder = fs::File::open(&self.folder).map_err(StoreError::disk("open the folder", &self.folder))?;
+        sync_file_system(&folder).map_err(StoreError::disk("write to the disk what is below", &self.folder))
+    }
+
     /// Removes content, under both schemes where both are read.
     pub(super) fn remove(&self, sha256: &str) -> Result<(), StoreError> {
         self.layout.keys(sha256).map(|key| self.folder.join(key)).try_for_each(|path| match fs::remove_file(&path) {
@@ -139,6 +145,11 @@ pub(super) struct Placed {
 }
 
 impl Placed {
+    /// Whether the content was not there before.
+    pub(super) fn is_new(&self) -> bool {
+        self.changed.is_some()
+    }
+
     /// Waits until the disk has it. Blocks.
     pub(super) fn secure(self) -> Result<(), StoreError> {
         let Self { path, changed } = self;
@@ -169,6 +180,11 @@ fn is_same(one: &Path, other: &Path, size: u64) -> io::Result<bool> {
 /// Makes durable what a folder lists, or what a file holds.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
+}
+
+/// Makes everything durable that was written to the file system of `file`.
+fn sync_file_system(file: &fs::File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(file)?)
 }
 
 /// Makes a file and folders durable: all waits for the disk at the same time.

@@ -2,11 +2,12 @@
 //! or a bucket.
 //!
 //! The one rule: content is in place before the database speaks of it, and is removed only after the
-//! database has forgotten it.
+//! database has forgotten it. A place that a power cut may take back does not count: see [`fresh`].
 
 mod digests;
 mod disk;
 mod error;
+mod fresh;
 mod layout;
 mod locks;
 mod magic;
@@ -19,11 +20,12 @@ mod zip;
 
 pub(crate) use digests::{Digests, Hasher};
 pub(crate) use error::StoreError;
+pub(crate) use fresh::{Which, put_back, recover, run as look_after_fresh};
 use layout::{Layout, hash_in};
 pub(crate) use magic::Magic;
 pub(crate) use settle::{run as look_after, settle, settle_all};
 pub(crate) use stage::{Staged, Staging};
-pub(crate) use store::{Lent, Reader, Store};
+pub(crate) use store::{Lent, Reader, Store, Upload};
 pub(crate) use walk::Stored;
 pub(crate) use zip::pack;
 

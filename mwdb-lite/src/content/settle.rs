@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Store, StoreError, locks::Held, store::Place};
 use crate::{
     db::{Db, objects},
-    error::{ApiError, ApiResult},
+    error::ApiResult,
     objects::Kind,
     state::App,
 };
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 pub(crate) async fn settle(db: &Db, store: &Store, sha256: &str) {
     let held = store.locks.alone(sha256).await;
     if let Err(error) = decide(db, store, sha256, held).await {
-        tracing::warn!("content {sha256} may be left over, this is tried again: {}", cause(error));
+        tracing::warn!("content {sha256} may be left over, this is tried again: {}", error.cause());
     }
 }
 
@@ -43,13 +43,6 @@ async fn decide(db: &Db, store: &Store, sha256: &str, held: Held) -> ApiResult<(
     Ok(())
 }
 
-fn cause(error: ApiError) -> String {
-    match error {
-        ApiError::Internal(error) => format!("{error:#}"),
-        other => other.to_string(),
-    }
-}
-
 /// Settles the doubts whose hash nobody is working on. Gives how many are left.
 pub(crate) async fn settle_all(db: &Db, store: &Store) -> Result<usize, StoreError> {
     let mut left = 0;
@@ -65,7 +58,7 @@ pub(crate) async fn settle_all(db: &Db, store: &Store) -> Result<usize, StoreErr
             tracing::debug!("{error}");
         }
         if let Err(error) = decide(db, store, &sha256, held).await {
-            tracing::debug!("content {sha256} is still in doubt: {}", cause(error));
+            tracing::debug!("content {sha256} is still in doubt: {}", error.cause());
             left += 1;
         }
     }

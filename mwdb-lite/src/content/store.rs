@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempPath;
-use tokio::io::AsyncRead;
+use tokio::{io::AsyncRead, sync::Notify};
 
 use super::{
-    Layout, Staged, StoreError,
-    disk::{self, Disk},
+    Digests, Layout, Staged, StoreError,
+    disk::{self, Disk, Placed},
     locks::{Held, Locks},
     s3::Bucket,
+    stage::OnDisk,
 };
 use crate::{
     claim::Claim,
@@ -40,6 +41,8 @@ pub(crate) struct Store {
     pub(super) place: Place,
     pub(super) layout: Layout,
     pub(super) locks: Arc<Locks>,
+    /// There may be [fresh](super::fresh) content.
+    pub(super) fresh: Notify,
 }
 
 #[derive(Clone)]
@@ -50,6 +53,23 @@ pub(super) enum Place {
 
 /// Content that is not removed as long as this lives, and neither is a doubt about it.
 pub(crate) struct Kept(#[expect(dead_code, reason = "held, not read")] Held);
+
+/// An upload in its place.
+pub(crate) struct Upload {
+    pub(crate) kept: Kept,
+    pub(crate) size: u64,
+    pub(crate) digests: Digests,
+    /// The bytes, where the disk may not have them yet: the database takes them as well.
+    pub(crate) fresh: Option<Vec<u8>>,
+}
+
+/// What was done for an upload while its hash was locked.
+enum Begun {
+    /// It is in its place in the folder, of which the disk may not know yet.
+    Placed(Placed),
+    /// The bucket is still to take it.
+    Staged { bucket: Bucket, path: TempPath, doubtful: bool },
+}
 
 /// Content that was found.
 pub(crate) struct Content {
@@ -82,7 +102,7 @@ impl Store {
             Storage::Disk => Place::Disk(Disk::new(folder, layout)),
             Storage::S3(settings) => Place::S3(Bucket::new(settings, layout).await),
         };
-        Ok(Self { staging, place, layout, locks: Arc::default() })
+        Ok(Self { staging, place, layout, locks: Arc::default(), fresh: Notify::new() })
     }
 
     /// Whether content can be kept: that the bucket exists and may be used.
@@ -178,25 +198,55 @@ impl Store {
         Kept(self.locks.shared(sha256).await)
     }
 
-    /// Brings a staged file to its place. While the disk or the bucket takes it, `look` is given a file with its bytes.
-    pub(crate) async fn keep<T>(&self, staged: Staged, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<(Kept, T), StoreError> {
-        let Staged { path, size, digests } = staged;
-        let kept = self.hold(&digests.sha256).await;
-        let doubtful = self.doubt_staged(&path, &digests.sha256)?;
-        let seen = match &self.place {
-            Place::Disk(disk) => {
-                let disk = disk.clone();
-                let placed = blocking(move || disk.put(path, size, &digests.sha256, doubtful)).await?;
-                let path = placed.path.clone();
-                let (secured, seen) = tokio::join!(blocking(move || placed.secure()), look(path));
-                secured.map(|()| seen)?
-            }
-            Place::S3(bucket) => {
-                let (put, seen) = tokio::join!(bucket.put(&path, size, &digests, doubtful), look(path.to_path_buf()));
-                put.map(|()| seen)?
+    /// Brings an upload to its place. While the disk or the bucket takes it, `look` is given a file with its bytes.
+    pub(crate) async fn keep<T>(self: &Arc<Self>, staged: Staged, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<(Upload, T), StoreError> {
+        let store = Arc::clone(self);
+        let (size, digests, small, begun) = blocking(move || {
+            let staged = staged.on_disk().map_err(StoreError::disk("write into the folder", &store.staging))?;
+            let OnDisk { path, size, digests, small } = staged;
+            // As a rule nobody else is at work on the same bytes: then all of it is one piece of work.
+            let begun = match store.locks.try_shared(&digests.sha256) {
+                Some(held) => Ok((held, store.begin(path, size, &digests.sha256)?)),
+                None => Err(path),
+            };
+            Ok((size, digests, small, begun))
+        })
+        .await?;
+        let (held, begun) = match begun {
+            Ok(begun) => begun,
+            Err(path) => {
+                let (store, sha256) = (Arc::clone(self), digests.sha256.clone());
+                let held = self.locks.shared(&sha256).await;
+                (held, blocking(move || store.begin(path, size, &sha256)).await?)
             }
         };
-        Ok((kept, seen))
+        let (fresh, seen) = match begun {
+            Begun::Placed(placed) => {
+                let path = placed.path.clone();
+                let fresh = small.filter(|_| placed.is_new());
+                // The database takes small ones to the disk, all at once.
+                if fresh.is_some() {
+                    (fresh, look(path).await)
+                } else {
+                    let (secured, seen) = tokio::join!(blocking(move || placed.secure()), look(path));
+                    (secured.map(|()| None)?, seen)
+                }
+            }
+            Begun::Staged { bucket, path, doubtful } => {
+                let (put, seen) = tokio::join!(bucket.put(&path, size, &digests, doubtful), look(path.to_path_buf()));
+                (put.map(|()| None)?, seen)
+            }
+        };
+        Ok((Upload { kept: Kept(held), size, digests, fresh }, seen))
+    }
+
+    /// Notes a doubt, and brings a staged file to its place in the folder. Blocks.
+    fn begin(&self, path: TempPath, size: u64, sha256: &str) -> Result<Begun, StoreError> {
+        let doubtful = self.doubt_staged(&path, sha256)?;
+        Ok(match &self.place {
+            Place::Disk(disk) => Begun::Placed(disk.put(path, size, sha256, doubtful)?),
+            Place::S3(bucket) => Begun::Staged { bucket: bucket.clone(), path, doubtful },
+        })
     }
 
     /// Looks content up; nothing when it is missing.
@@ -254,7 +304,7 @@ impl Content {
 }
 
 /// Runs what waits for the disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
     let failed = |error| StoreError::Refused(format!("putting content into its place: {error}"));
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }

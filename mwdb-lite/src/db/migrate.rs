@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_init.sql"),
     include_str!("../../migrations/0002_search.sql"),
     include_str!("../../migrations/0003_leaves.sql"),
+    include_str!("../../migrations/0004_fresh_content.sql"),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

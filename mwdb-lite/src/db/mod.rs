@@ -8,6 +8,7 @@ pub(crate) mod analyses;
 pub(crate) mod attributes;
 pub(crate) mod deadline;
 pub(crate) mod filling;
+pub(crate) mod fresh;
 pub(crate) mod metadata;
 mod migrate;
 pub(crate) mod objects;

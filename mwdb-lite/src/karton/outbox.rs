@@ -61,7 +61,7 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
     let inherited = match app.db.read(|c| Ok(db::newest_announcement(c)?)).await {
         Ok(newest) => newest,
         Err(error) => {
-            tracing::error!("the outbox cannot be read: {}", cause(&error));
+            tracing::error!("the outbox cannot be read: {}", error.cause());
             i64::MAX
         }
     };
@@ -121,7 +121,7 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
             let rows = match app.db.read(move |c| Ok(db::pending(c, (after, end), PAGE, which == Which::New)?)).await {
                 Ok(rows) => rows,
                 Err(error) => {
-                    tracing::error!("the outbox cannot be read: {}", cause(&error));
+                    tracing::error!("the outbox cannot be read: {}", error.cause());
                     return Outcome { failed: outcome.failed + 1, ..outcome };
                 }
             };
@@ -156,14 +156,14 @@ async fn attempt(app: &App, connected: &Connected, row: OutboxRow, inherited: i6
         Err(error) => Err(error),
     };
     let Err(error) = outcome else { return true };
-    let text = cause(&error);
+    let text = error.cause();
     if row.attempts == 0 {
         tracing::warn!(analysis = row.analysis_id, "Karton cannot be told of an object yet, trying again until it works: {text}");
     } else {
         tracing::debug!(analysis = row.analysis_id, attempts = row.attempts, "{text}");
     }
     if let Err(error) = app.db.write_lazily(move |c| Ok(db::attempt_failed(c, id, &text)?)).await {
-        tracing::error!("a failed announcement cannot be noted: {}", cause(&error));
+        tracing::error!("a failed announcement cannot be noted: {}", error.cause());
     }
     false
 }
@@ -187,12 +187,5 @@ async fn is_known(connected: &Connected, task: &Task, may_be_gone: bool) -> Resu
         // A broker of ours remembers the analysis.
         None if may_be_gone => Ok(!connected.inspect.analysis(task.root_uid()).await?.history().is_empty()),
         None => Ok(false),
-    }
-}
-
-fn cause(error: &ApiError) -> String {
-    match error {
-        ApiError::Internal(error) => format!("{error:#}"),
-        other => other.to_string(),
     }
 }

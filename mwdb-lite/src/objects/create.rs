@@ -17,7 +17,7 @@ use crate::{
     auth::{Caller, Capability},
     content::Digests,
     db::{
-        analyses as analyses_db, metadata,
+        analyses as analyses_db, fresh, metadata,
         objects::{self as db, BlobRow, ConfigRow, FileRow, ObjectRow},
     },
     error::{ApiError, ApiResult},
@@ -35,11 +35,13 @@ pub(crate) enum Content {
 pub(crate) struct NewFile {
     dhash: String,
     row: FileRow,
+    /// The bytes, where the disk may not have them in their place yet.
+    fresh: Option<Vec<u8>>,
 }
 
 impl NewFile {
     /// What the database keeps of it.
-    pub(crate) fn new(name: &str, file_size: u64, digests: Digests, file_type: String) -> Self {
+    pub(crate) fn new(name: &str, file_size: u64, digests: Digests, file_type: String, fresh: Option<Vec<u8>>) -> Self {
         Self {
             dhash: digests.sha256,
             row: FileRow {
@@ -52,6 +54,7 @@ impl NewFile {
                 crc32: digests.crc32,
                 ssdeep: digests.ssdeep,
             },
+            fresh,
         }
     }
 }
@@ -126,6 +129,9 @@ fn file_object(c: &Connection, file: &NewFile, options: &Checked) -> ApiResult<(
         db::insert_file(c, object.id, &file.row)?;
     }
     db::add_file_name(c, object.id, &file.row.file_name)?;
+    if let Some(content) = &file.fresh {
+        fresh::insert(c, &file.dhash, content)?;
+    }
     Ok((object, new))
 }
 

@@ -81,7 +81,34 @@ impl Program {
         })
         .await;
         assert!(child.try_wait().unwrap().is_none(), "another program answers");
-        (child, api)
+        let login = api.post("auth/login", json!({"login": "admin", "password": PASSWORD})).await.ok();
+        (child, Api { token: login["token"].as_str().map(str::to_owned), ..api })
+    }
+
+    /// Stops it as an operator does.
+    async fn stop(&self, child: &mut Child) {
+        let pid = child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        tokio::time::timeout(Duration::from_secs(10), child.wait()).await.expect("it stops").unwrap();
+    }
+
+    /// Exit code and report of `mwdb-lite check`.
+    async fn check(&self, flags: &[&str]) -> (Option<i32>, Value) {
+        let checked = self.command(&[&["check", "--json"], flags].concat()).output().await.unwrap();
+        let report = serde_json::from_slice(&checked.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&checked.stderr)));
+        (checked.status.code(), report)
+    }
+
+    /// The hashes whose bytes the database keeps until the disk has them in their place.
+    fn fresh(&self) -> Vec<String> {
+        let database = rusqlite::Connection::open(self.folder.path().join("mwdb.sqlite")).unwrap();
+        let mut rows = database.prepare("SELECT sha256 FROM fresh_content").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    fn content(&self, sha256: &str) -> PathBuf {
+        let spread = format!("{}/{}/{}/{}/{sha256}", &sha256[..1], &sha256[1..2], &sha256[2..3], &sha256[3..4]);
+        self.folder.path().join("uploads").join(spread)
     }
 }
 
@@ -140,9 +167,7 @@ async fn chaos(storage: Storage, rounds: usize) {
     let program = Program::new(&bed, &storage);
     let files = Files::default();
     for round in 0..rounds {
-        let (mut child, anonymous) = program.start().await;
-        let token = anonymous.post("auth/login", json!({"login": "admin", "password": PASSWORD})).await.ok()["token"].clone();
-        let api = Api { token: token.as_str().map(str::to_owned), ..anonymous };
+        let (mut child, api) = program.start().await;
         let before = files.lock().unwrap().len();
         let clients: Vec<_> = (0..CLIENTS).map(|client| tokio::spawn(work(api.clone(), client, round, Arc::clone(&files)))).collect();
         within(Duration::from_secs(20), "uploads", || async { (files.lock().unwrap().len() > before + 3).then_some(()) }).await;
@@ -156,9 +181,7 @@ async fn chaos(storage: Storage, rounds: usize) {
         }
     }
 
-    let (mut child, anonymous) = program.start().await;
-    let token = anonymous.post("auth/login", json!({"login": "admin", "password": PASSWORD})).await.ok()["token"].clone();
-    let api = Api { token: token.as_str().map(str::to_owned), ..anonymous };
+    let (mut child, api) = program.start().await;
     let files = files.lock().unwrap().clone();
     for (hash, fate) in &files {
         let download = api.get(&format!("file/{hash}/download")).await;
@@ -177,12 +200,9 @@ async fn chaos(storage: Storage, rounds: usize) {
     let twice: Vec<_> = received.iter().filter(|(_, count)| **count != 1).collect();
     assert!(twice.is_empty(), "announced more than once: {twice:?}");
 
-    let pid = child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
-    tokio::time::timeout(Duration::from_secs(10), child.wait()).await.expect("it stops").unwrap();
-    let checked = program.command(&["check", "--json"]).output().await.unwrap();
-    let report: Value = serde_json::from_slice(&checked.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&checked.stderr)));
-    assert_eq!((checked.status.code(), &report["problems"]), (Some(0), &json!([])));
+    program.stop(&mut child).await;
+    let (code, report) = program.check(&[]).await;
+    assert_eq!((code, &report["problems"]), (Some(0), &json!([])));
     assert!(report["files"].as_u64().unwrap() >= wanted.len() as u64);
     broker_stop.cancel();
     broker.await.unwrap().unwrap();
@@ -201,4 +221,67 @@ async fn a_program_killed_again_and_again_keeps_its_word() {
 async fn a_program_killed_again_and_again_keeps_its_word_with_content_in_a_bucket() {
     let bucket = Bucket::start().await;
     chaos(bucket.storage(), rounds(3)).await;
+}
+
+/// Uploads five files, deletes the last one, and is killed before the disk was asked for them; gives their hashes.
+async fn upload_and_kill(program: &Program) -> [String; 5] {
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
+    loop {
+        let (mut child, api) = program.start().await;
+        let mut hashes = Vec::new();
+        for _ in 0..5 {
+            hashes.push(id(&api.file(&uuid::Uuid::new_v4().to_string()).await));
+        }
+        api.delete(&format!("file/{}", hashes[4])).await.null();
+        child.kill().await.unwrap();
+        if program.fresh() == hashes {
+            return hashes.try_into().unwrap();
+        }
+        // On a busy machine a second goes by: once more.
+        assert!(tokio::time::Instant::now() < deadline, "the disk is always faster");
+    }
+}
+
+async fn power_cut(repair: bool) {
+    let bed = Bed::start().await;
+    let program = Program::new(&bed, &Storage::Disk);
+    let [empty, missing, damaged, whole, deleted] = &upload_and_kill(&program).await;
+    let there = [empty, missing, damaged, whole];
+    let contents = there.map(|sha256| std::fs::read(program.content(sha256)).unwrap());
+    std::fs::write(program.content(empty), b"").unwrap();
+    std::fs::remove_file(program.content(missing)).unwrap();
+    std::fs::write(program.content(damaged), vec![0; contents[2].len()]).unwrap();
+
+    let (code, report) = program.check(&[]).await;
+    assert_eq!(code, Some(1));
+    let of = |sha256: &str| report["problems"].as_array().unwrap().iter().find(|problem| problem["subject"] == sha256);
+    for sha256 in [empty, missing, damaged] {
+        let problem = of(sha256).unwrap_or_else(|| panic!("{report}"));
+        assert!(problem["detail"].as_str().unwrap().ends_with("the database has it still: start mwdb-lite, or check with --repair"));
+    }
+
+    if repair {
+        let (code, report) = program.check(&["--repair"]).await;
+        assert_eq!((code, report["unrepaired"].as_u64()), (Some(0), Some(0)), "{report}");
+        assert_eq!(program.check(&[]).await.0, Some(0));
+    }
+    let (mut child, api) = program.start().await;
+    for (sha256, content) in there.into_iter().zip(&contents) {
+        assert_eq!(&api.get(&format!("file/{sha256}/download")).await.bytes, content);
+    }
+    assert!(!program.content(deleted).exists(), "what was deleted stays so");
+    program.stop(&mut child).await;
+    assert_eq!(program.fresh(), Vec::<String>::new(), "the disk has it now");
+    let (code, report) = program.check(&[]).await;
+    assert_eq!((code, &report["problems"]), (Some(0), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_power_cut_takes_from_the_folder_is_back_at_the_next_start() {
+    power_cut(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_power_cut_takes_from_the_folder_is_put_back_by_a_repair() {
+    power_cut(true).await;
 }
