@@ -53,6 +53,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The system has no thread for what needs one.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     /// A bind in Redis cannot be read.
     #[error("bind of `{identity}`: {problem}")]
     Bind {

@@ -2,10 +2,16 @@
 //!
 //! The one rule: a claim is renewed until the last run of its task lets go. When a claim has lapsed, the
 //! task may be ours again while its first run still goes on.
+//!
+//! It is done on a thread of its own: async handlers that compute instead of waiting may keep all
+//! threads of the runtime busy, for longer than a claim lasts.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     backend::{Backend, keys},
@@ -33,6 +39,36 @@ pub(super) struct Claims {
     lease: Duration,
     /// Each with the number of its runs.
     uids: Mutex<BTreeMap<String, usize>>,
+}
+
+/// Claims are renewed as long as this lives.
+pub(super) struct Renewal(CancellationToken);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Renewal {
+    /// Starts the thread; `backend` is its alone.
+    pub(super) fn start(claims: Arc<Claims>, backend: Backend) -> Result<Self, Error> {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
+        // Several services may live in one process: the span tells which one speaks.
+        let work = async move { claims.keep(&backend).await }.in_current_span();
+        let work = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = work => {}
+                    () = stopped => {}
+                }
+            });
+        };
+        std::thread::Builder::new().name("claims".to_owned()).spawn(work).map_err(Error::Thread)?;
+        Ok(Self(stop))
+    }
 }
 
 impl Claims {
@@ -68,7 +104,7 @@ impl Claims {
 
     /// Renews all claims for ever, well before they lapse: what Redis does not answer within the time
     /// between two renewals is asked again, over another connection.
-    pub(super) async fn keep(&self, backend: &Backend) {
+    async fn keep(&self, backend: &Backend) {
         let every = self.lease / RENEWALS;
         let (mut outage, mut pause) = (Outage::default(), every);
         loop {

@@ -5,7 +5,7 @@
 //! (the reply, the process) lapses with the claim, and the broker queues the task again. When a claim
 //! lapses is told by the clock of Redis: those of two machines never agree.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::claims::Claims;
 use crate::{
@@ -67,7 +67,7 @@ pub(super) struct Queue {
     /// The bind as it stands in Redis; another text may mean the same bind.
     stored: Mutex<String>,
     queues: [String; 4],
-    claims: Claims,
+    claims: Arc<Claims>,
 }
 
 /// What a turn of the loop brought.
@@ -91,7 +91,7 @@ pub(super) struct Claimed {
 }
 
 impl Queue {
-    pub(super) fn new(config: &Config, bind: Bind, claims: Claims) -> Result<Self, Error> {
+    pub(super) fn new(config: &Config, bind: Bind, claims: Arc<Claims>) -> Result<Self, Error> {
         let settings = RedisSettings::from_config(config)?;
         let connection = Connection::new(&settings, &bind.identity, settings.patient_timeout())?;
         let queues = keys::queues(&bind.identity);
@@ -103,7 +103,7 @@ impl Queue {
         self.connection.run(redis::pipe().cmd("PING").ignore()).await
     }
 
-    pub(super) fn claims(&self) -> &Claims {
+    pub(super) fn claims(&self) -> &Arc<Claims> {
         &self.claims
     }
 

@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Consumer, RetryPolicy,
-    claims::{Claims, lease_timeout},
+    claims::{Claims, Renewal, lease_timeout},
     ends::{Ended, Ends},
     queue::{Queue, Taken},
 };
@@ -108,13 +108,14 @@ impl Consumer {
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
             give_up: CancellationToken::new(),
-            queue: Queue::new(config, bind.clone(), Claims::new(lease_timeout(config)?))?,
+            queue: Queue::new(config, bind.clone(), Arc::new(Claims::new(lease_timeout(config)?)))?,
             ends,
             work: TaskTracker::new(),
             bind,
             backend,
             consumer: self,
         });
+        let _renewal = Renewal::start(Arc::clone(running.queue.claims()), running.backend.beside(config)?)?;
         let slots = Arc::new(Semaphore::new(concurrency));
         let mut ends = Ends::new(&running, arriving);
         let work = async {
@@ -124,7 +125,6 @@ impl Consumer {
         };
         let reason = tokio::select! {
             reason = Box::pin(logs::scope(publisher, None, work)) => reason,
-            () = running.queue.claims().keep(&running.backend) => StopReason::Shutdown,
             () = running.end_waits(), if running.retry.is_some() => StopReason::Shutdown,
         };
         tracing::info!("Service {} stopped", running.bind.identity);

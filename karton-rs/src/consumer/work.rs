@@ -32,6 +32,13 @@ pub(super) struct Held {
     uid: String,
 }
 
+impl Held {
+    fn new(running: Arc<Running>, uid: String) -> Self {
+        running.queue.claims().hold(&uid);
+        Self { running, uid }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.running.queue.claims().forget(&self.uid);
@@ -42,40 +49,20 @@ impl Running {
     /// Starts the work on what was claimed; with `stopping` a readable task goes straight back.
     pub(super) fn start(self: &Arc<Self>, claimed: Claimed, slot: Slot, stopping: bool) {
         let running = Arc::clone(self);
-        // Several services may live in one process: the span tells which one speaks.
-        self.work.spawn(async move { running.account_for(claimed, slot, stopping).await }.in_current_span());
-    }
-
-    async fn account_for(self: Arc<Self>, claimed: Claimed, slot: Slot, stopping: bool) {
-        let Ok(uid) = String::from_utf8(claimed.uid.clone()) else {
-            tracing::error!("queue holds something that is no uid, put into quarantine");
-            return self.let_go(&claimed.uid, Some("uid is not UTF-8 text")).await;
-        };
-        // Deleted while it was queued.
-        let Some(record) = claimed.record else {
-            return self.let_go(uid.as_bytes(), None).await;
-        };
-        self.queue.claims().hold(&uid);
-        // However the work on it ends, the claim is not renewed after it.
-        let held = Held { running: self, uid };
-        let (running, uid) = (&held.running, &held.uid);
-        let task = match read_task(uid, &record) {
-            Ok(task) => task,
-            Err(reason) => {
-                tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
-                return running.let_go(uid.as_bytes(), Some(&reason)).await;
+        // Held from now on: handlers that keep all threads busy may let it wait for long. However the work on it
+        // ends, the claim is not renewed after it.
+        let held = String::from_utf8(claimed.uid.clone()).map(|uid| Held::new(Arc::clone(self), uid));
+        let work = async move {
+            match held {
+                Ok(held) => account_for(held, claimed, slot, stopping).await,
+                Err(_) => {
+                    tracing::error!("queue holds something that is no uid, put into quarantine");
+                    running.let_go(&claimed.uid, Some("uid is not UTF-8 text")).await;
+                }
             }
         };
-        let mut at_work = AtWork { running, seen: Seen::of(&record), task: Arc::new(task) };
-        if stopping && at_work.task.status().is_pending() {
-            return at_work.give_back().await;
-        }
-        let (publisher, current) = (running.publisher.clone(), Arc::clone(&at_work.task));
-        let work = at_work.process(claimed.started, Slot::clone(&slot));
-        let ending = Box::pin(logs::scope(publisher, Some(current), work)).await;
-        if let Some(ending) = ending {
-            Arc::clone(&held.running).end(Ended { ending, slot: Some(slot), held });
-        }
+        // Several services may live in one process: the span tells which one speaks.
+        self.work.spawn(work.in_current_span());
     }
 
     /// Runs the handler, for as long as it may take and the service goes on.
@@ -160,6 +147,32 @@ impl Running {
         if let Err(error) = self.backend.send_task(signal, Some(task)).await {
             tracing::warn!("cannot signal {status}: {error}");
         }
+    }
+}
+
+/// What a claim ends with: nothing to do, a task that is none, or the work on it.
+async fn account_for(held: Held, claimed: Claimed, slot: Slot, stopping: bool) {
+    let (running, uid) = (&held.running, &held.uid);
+    // Deleted while it was queued.
+    let Some(record) = claimed.record else {
+        return running.let_go(uid.as_bytes(), None).await;
+    };
+    let task = match read_task(uid, &record) {
+        Ok(task) => task,
+        Err(reason) => {
+            tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
+            return running.let_go(uid.as_bytes(), Some(&reason)).await;
+        }
+    };
+    let mut at_work = AtWork { running, seen: Seen::of(&record), task: Arc::new(task) };
+    if stopping && at_work.task.status().is_pending() {
+        return at_work.give_back().await;
+    }
+    let (publisher, current) = (running.publisher.clone(), Arc::clone(&at_work.task));
+    let work = at_work.process(claimed.started, Slot::clone(&slot));
+    let ending = Box::pin(logs::scope(publisher, Some(current), work)).await;
+    if let Some(ending) = ending {
+        Arc::clone(&held.running).end(Ended { ending, slot: Some(slot), held });
     }
 }
 

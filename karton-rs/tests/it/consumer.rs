@@ -227,6 +227,49 @@ async fn a_claim_is_renewed_while_the_task_is_at_work() {
 }
 
 #[tokio::test]
+async fn a_claim_is_renewed_while_handlers_keep_every_thread_busy() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    // Two tasks wait, so that both are taken at once.
+    bed.consumer(idle("karton.x")).await.stop().await.unwrap();
+    let karton = bed.producer().await;
+    let sent = [karton.send_task(sample()).await.unwrap(), karton.send_task(sample()).await.unwrap()];
+    eventually("both in the queue", || async { (bed.command::<u64>(&["LLEN", "karton.queue.normal:karton.x"]).await == 2).then_some(()) })
+        .await;
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&runs);
+    // An async handler that does not wait as async code should, on a runtime that has no other thread.
+    let consumer = any("karton.x").concurrency(2).process(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let ended = wait.lock().unwrap().recv();
+        async move { Ok(ended?) }
+    });
+    let (config, stop) = (bed.with_options(&[("karton", "lease_timeout", "1")]), CancellationToken::new());
+    let shutdown = stop.clone();
+    let service = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(runtime.spawn(async move { consumer.run(&config, shutdown).await })).unwrap()
+    });
+    // The second one waits for the thread, too.
+    for sent in &sent {
+        bed.reached(sent, "karton.x", TaskState::Started).await;
+    }
+    let lapses = async || bed.command::<Vec<(String, f64)>>(&["ZRANGE", "karton.rs.leases", "0", "0", "WITHSCORES"]).await[0].1;
+    let first = lapses().await;
+    eventually("two seconds of renewals", || async { (lapses().await > first + 2.0).then_some(()) }).await;
+    sent.iter().for_each(|_| done.send(()).unwrap());
+    for sent in &sent {
+        bed.reached(sent, "karton.x", TaskState::Finished).await;
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    stop.cancel();
+    assert_eq!(service.join().unwrap().unwrap(), StopReason::Shutdown);
+    no_claims(&bed).await;
+}
+
+#[tokio::test]
 async fn a_task_that_is_deleted_while_at_work_does_not_come_back() {
     let bed = Bed::start().await;
     let _broker = bed.broker();
