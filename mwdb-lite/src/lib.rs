@@ -24,6 +24,7 @@ pub mod limits;
 mod mail;
 mod metrics;
 mod mistakes;
+mod numbers;
 mod objects;
 mod progress;
 pub mod push;

@@ -102,6 +102,8 @@ impl Compiler<'_> {
                 let part = match text.as_deref().map(uuid::Uuid::try_parse) {
                     Some(Ok(id)) => sql::analysis(&id.to_string()),
                     None if raw.text == "*" => sql::any_analysis(),
+                    // An escaped star is one, too, as there are no patterns of ids.
+                    Some(Err(_)) if text.as_deref() == Some("*") => sql::any_analysis(),
                     _ => return refuse(raw.span, format!("{} is no id of an analysis", quoted(&raw.text))),
                 };
                 Ok(self.part(part, place))

@@ -133,9 +133,11 @@ impl Lexer<'_> {
                     escaped = true;
                     self.at += 2;
                 }
-                ':' if self.follows_hour(start) => {
-                    text.push(':');
-                    self.at += 1;
+                ':' if self.follows_hour(start) && self.two_digits_at(self.at + 1) => {
+                    let seconds = self.characters.get(self.at + 3) == Some(&':') && self.two_digits_at(self.at + 4);
+                    let end = self.at + if seconds { 6 } else { 3 };
+                    text.extend(&self.characters[self.at..end]);
+                    self.at = end;
                 }
                 other if other.is_whitespace() || ENDS_TERM.contains(&other) => break,
                 other => {
@@ -151,6 +153,10 @@ impl Lexer<'_> {
             "TO" if !escaped => Word::To,
             _ => Word::Term(text),
         })
+    }
+
+    fn two_digits_at(&self, at: usize) -> bool {
+        matches!(self.characters.get(at..at + 2), Some([tens, ones]) if tens.is_ascii_digit() && ones.is_ascii_digit())
     }
 
     /// Whether the term that starts at `start` just had `T` and two digits, as in the time of a date.
@@ -225,7 +231,10 @@ mod tests {
     #[test]
     fn a_colon_after_an_hour_belongs_to_the_term() {
         assert_eq!(words("2024-01-01T12:30"), [term("2024-01-01T12:30")]);
-        assert_eq!(words("T12:30:11"), [term("T12:30"), Word::Colon, term("11")]);
+        assert_eq!(words("T12:30:11"), [term("T12:30:11")]);
+        assert_eq!(words("T12:30:11:9"), [term("T12:30:11"), Word::Colon, term("9")]);
+        assert_eq!(words("T12:30:1"), [term("T12:30"), Word::Colon, term("1")]);
+        assert_eq!(words("T12:3"), [term("T12"), Word::Colon, term("3")]);
         assert_eq!(words("T1:30"), [term("T1"), Word::Colon, term("30")]);
         assert_eq!(words("aT12"), [term("aT12")]);
     }

@@ -4,6 +4,8 @@
 
 use karton_rs::json::Value;
 
+use crate::numbers::integer;
+
 /// `5`, `1.30kb`, `2 MB`: bytes, cut down to a whole number. Sizes beyond what is stored are the largest there is.
 pub(crate) fn size(text: &str) -> Option<i64> {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
@@ -39,10 +41,7 @@ pub(crate) fn size(text: &str) -> Option<i64> {
 
 /// A number of uploads: positive.
 pub(crate) fn upload_count(text: &str) -> Option<i64> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) || text.bytes().all(|byte| byte == b'0') {
-        return None;
-    }
-    Some(text.parse().unwrap_or(i64::MAX))
+    integer(text).filter(|count| *count > 0)
 }
 
 /// `true`, `false`, `null`, or a number without sign, needless zeros and exponent.

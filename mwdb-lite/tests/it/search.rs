@@ -768,3 +768,26 @@ async fn what_says_nothing_in_a_query_is_taken() {
     assert_eq!(found(&admin, "file", "blob.first_seen:>=1h").await, 1);
     assert_eq!(found(&admin, "blob", "first_seen:>=1h AND multi:\"\"").await, 1);
 }
+
+#[tokio::test]
+async fn values_are_written_as_in_the_reference() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let tags = json!({"tags": [{"tag": "t12:30:40"}]});
+    let file = id(&admin.upload("x", "x", tags).await.ok());
+    for query in [
+        "upload_count:\" 1\"",
+        "upload_count:\"+1\"",
+        "upload_count:[\"0_1\" TO 2]",
+        "NOT tag:T12:30:40",
+        "tag:t12\\:30\\:40",
+        "NOT karton:\\*",
+    ] {
+        assert_eq!(found(&admin, "object", query).await, 1, "{query}");
+    }
+    for query in ["upload_count:\"-1\"", "upload_count:1__0", "tag:T12:3", "tag:T12:30:4", "tag:T12:30:40:50"] {
+        refuse(&admin, "object", query).await;
+    }
+    admin.put_empty(&format!("object/{file}/karton/7b0e3b6e-0c5b-4d0e-9d52-0c8f3a2f6c11")).await.ok();
+    assert_eq!(found(&admin, "object", "karton:\\*").await, 1);
+}
