@@ -177,8 +177,9 @@ pub(crate) fn default_groups(c: &Connection) -> Result<Vec<GroupRow>> {
     c.prepare_cached(&format!("{GROUP} WHERE g.is_default"))?.query_map([], group_row)?.collect()
 }
 
+/// The private group comes first: uploads give access in this order.
 pub(crate) fn groups_of(c: &Connection, user_id: i64) -> Result<Vec<GroupRow>> {
-    c.prepare_cached(&format!("{GROUP} JOIN member m ON m.group_id = g.id WHERE m.user_id = ? ORDER BY g.id"))?
+    c.prepare_cached(&format!("{GROUP} JOIN member m ON m.group_id = g.id WHERE m.user_id = ? ORDER BY g.private DESC, g.id"))?
         .query_map([user_id], group_row)?
         .collect()
 }

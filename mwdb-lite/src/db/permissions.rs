@@ -73,7 +73,8 @@ pub(crate) struct ShareRow {
     pub(crate) related_login: Option<String>,
 }
 
-/// The rows of an object that the caller may see: the entries of its uploaders, or all others.
+/// The rows of an object that the caller may see: the entries of its uploaders, or all others. Of an upload that is
+/// gone only access is left: such a row is no entry.
 pub(crate) fn shares(c: &Connection, caller: &Caller, object_id: i64, uploaders: bool) -> Result<Vec<ShareRow>> {
     let everything = caller.has(Capability::SharingWithAll) || (uploaders && caller.has(Capability::AccessUploaderInfo));
     let shown = match (everything, uploaders) {
@@ -88,6 +89,7 @@ pub(crate) fn shares(c: &Connection, caller: &Caller, object_id: i64, uploaders:
         "SELECT g.name, p.reason_type, p.access_time, r.dhash, r.type, u.login FROM permission p JOIN groups g ON g.id = p.group_id \
          LEFT JOIN object r ON r.id = p.related_object_id LEFT JOIN users u ON u.id = p.related_user_id \
          WHERE p.object_id = ?1 AND (p.reason_type = 'added' AND p.related_object_id IS ?1) = ?2 AND {shown} AND ?3 = ?3 \
+         AND NOT (p.reason_type = 'added' AND p.related_object_id IS NULL) \
          ORDER BY p.access_time, g.name"
     ))?
     .query_map(params![object_id, uploaders, caller.id], |row| {

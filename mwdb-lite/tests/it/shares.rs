@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Server, id, sorted};
+use crate::harness::{Api, Server, each, id, sorted};
 
 async fn rows(api: &Api, file: &str) -> Vec<(String, String)> {
     let shares = api.get(&format!("file/{file}/share")).await.ok()["shares"].clone();
@@ -87,4 +87,32 @@ async fn groups_to_share_with() {
     };
     assert_eq!(names(alice.get("share").await.ok()), ["alice", "public", "registered", "team"]);
     assert_eq!(names(admin.get("share").await.ok()), ["admin", "alice", "bob", "other", "public", "registered", "team"]);
+}
+
+#[tokio::test]
+async fn the_row_of_the_uploader_comes_first() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    server.group(&admin, "crew", &[]).await;
+    let alice = server.user(&admin, "alice", &["adding_files"]).await;
+    admin.post_empty("group/crew/member/alice").await.ok();
+    let file = id(&alice.file("x").await);
+    let shares = alice.get(&format!("object/{file}/share")).await.ok()["shares"].clone();
+    let times: Vec<&str> = each(&shares, "access_time").into_iter().filter_map(Value::as_str).collect();
+    assert_eq!(each(&shares, "group_name"), ["alice", "crew"]);
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_gone_leaves_access_but_no_row() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let alice = server.user(&admin, "alice", &["adding_files", "adding_parents", "removing_objects"]).await;
+    let parent = id(&alice.file("parent").await);
+    let child = id(&admin.upload("child", "child", json!({"parent": parent})).await.ok());
+    alice.put(&format!("object/{parent}/share"), json!({"group": "public"})).await.ok();
+    assert!(rows(&alice, &child).await.contains(&("alice".to_owned(), "added".to_owned())));
+    alice.delete(&format!("object/{parent}")).await.null();
+    assert!(alice.sees(&child).await);
+    assert_eq!(rows(&alice, &child).await, [("public".to_owned(), "shared".to_owned())]);
 }
