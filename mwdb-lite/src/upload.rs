@@ -168,13 +168,10 @@ async fn read_text(feed: &Feed, part: &mut multer::Field<'_>) -> ApiResult<Strin
     String::from_utf8(bytes).map_err(|_| ApiError::BadRequest("A text part is not UTF-8".to_owned()))
 }
 
-/// What makes a part a file: a name, even an empty one.
+/// What makes a part a file: a name, even an empty one. Of two, the one in the newer form says more.
 fn file_name(part: &multer::Field<'_>) -> Option<String> {
-    match part.file_name() {
-        // How browsers and Python send a quotation mark.
-        Some(name) if !name.is_empty() => Some(name.replace("%22", "\"")),
-        plain => extended_name(part).or_else(|| plain.map(str::to_owned)),
-    }
+    // How browsers and Python send a quotation mark.
+    extended_name(part).or_else(|| part.file_name().map(|name| name.replace("%22", "\"")))
 }
 
 /// The name in the form `filename*=utf-8''na%C3%AFve`, which older clients send for names beyond ASCII.

@@ -110,7 +110,7 @@ async fn legacy_download(token: &str, app: &State<App>) -> ApiResult<Download> {
     let sha256 = app.tokens.read_download(token).ok_or_else(bad)?;
     let same = sha256.clone();
     let found = app.db.read(move |c| downloads::by_token(c, &same, &same)).await?.ok_or_else(bad)?;
-    Download::open(app, found, None, false).await
+    Ok(Download { ranges: false, ..Download::open(app, found, None, false).await? })
 }
 
 /// Content on its way out.
@@ -119,6 +119,8 @@ pub(crate) struct Download {
     total: u64,
     /// First and last byte of a partial answer.
     range: Option<(u64, u64)>,
+    /// Whether a client may ask for a part.
+    ranges: bool,
     body: Slice,
 }
 
@@ -129,17 +131,17 @@ impl Download {
         let range = range.map(|text| parse_range(text, total).ok_or(ApiError::RangeNotSatisfiable(total))).transpose()?.flatten();
         let (start, length) = range.map_or((0, total), |(start, end)| (start, end - start + 1));
         let reader = content.read(start, length).await?;
-        Ok(Self { sha256, total, range, body: Slice { reader, left: length, obfuscate } })
+        Ok(Self { sha256, total, range, ranges: true, body: Slice { reader, left: length, obfuscate } })
     }
 }
 
 impl<'r> Responder<'r, 'static> for Download {
     fn respond_to(self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
         let mut response = Response::build();
-        response
-            .header(ContentType::Binary)
-            .raw_header("Accept-Ranges", "bytes")
-            .raw_header("Content-Disposition", format!("attachment; filename={}", self.sha256));
+        response.header(ContentType::Binary).raw_header("Content-Disposition", format!("attachment; filename={}", self.sha256));
+        if self.ranges {
+            response.raw_header("Accept-Ranges", "bytes");
+        }
         if let Some((start, end)) = self.range {
             response.status(rocket::http::Status::PartialContent);
             response.raw_header("Content-Range", format!("bytes {start}-{end}/{}", self.total));

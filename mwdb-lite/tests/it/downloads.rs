@@ -1,5 +1,6 @@
 //! Downloads: whole, in part, by token. See MWDB API §O12.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, Server, id};
@@ -108,4 +109,16 @@ async fn only_one_value_turns_content_over() {
         assert_eq!(admin.get(&format!("{path}?obfuscate={plain}")).await.bytes, b"content", "{plain}");
     }
     assert_ne!(admin.get(&format!("{path}?obfuscate=1&obfuscate=0")).await.bytes, b"content");
+}
+
+#[tokio::test]
+async fn old_addresses_give_whole_files_and_say_so() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("0123456789").await);
+    let url = admin.post_empty(&format!("request/sample/{file}")).await.ok()["url"].as_str().unwrap().to_owned();
+    let request = server.anonymous().request(Method::GET, url.trim_start_matches('/')).header("Range", "bytes=0-3");
+    let reply = admin.send(request).await;
+    assert_eq!((reply.status.as_u16(), reply.text().as_str(), reply.header("accept-ranges")), (200, "0123456789", ""));
+    assert_eq!(admin.get(&format!("file/{file}/download")).await.header("accept-ranges"), "bytes");
 }
