@@ -79,6 +79,14 @@ impl ApiError {
         Self::Invalid(Mistakes::of(field, reason))
     }
 
+    /// The same error, when the field is one of the document in `field`.
+    pub(crate) fn inside(self, field: &str) -> Self {
+        match self {
+            Self::Invalid(mistakes) => Self::Invalid(mistakes.inside(field)),
+            other => other,
+        }
+    }
+
     /// The same error, when the field is one of an item of the list in `field`.
     pub(crate) fn in_item(self, field: &str, index: usize) -> Self {
         match self {

@@ -33,10 +33,19 @@ impl Mistakes {
         Self(IndexMap::from([(Place::Member(field.to_owned()), Found::Reasons(vec![reason.to_owned()]))]))
     }
 
+    /// One mistake, which an item of the list in `field` is.
+    pub(crate) fn of_item(field: &str, index: usize, reason: &str) -> Self {
+        Self(IndexMap::from([(Place::Item(index), Found::Reasons(vec![reason.to_owned()]))])).inside(field)
+    }
+
     /// The same mistakes, made in an item of the list in `field`.
     pub(crate) fn in_item(self, field: &str, index: usize) -> Self {
-        let items = Self(IndexMap::from([(Place::Item(index), Found::Inside(self))]));
-        Self(IndexMap::from([(Place::Member(field.to_owned()), Found::Inside(items))]))
+        Self(IndexMap::from([(Place::Item(index), Found::Inside(self))])).inside(field)
+    }
+
+    /// The same mistakes, made inside `field`.
+    pub(crate) fn inside(self, field: &str) -> Self {
+        Self(IndexMap::from([(Place::Member(field.to_owned()), Found::Inside(self))]))
     }
 
     /// Adds others, as far as there is room for them.

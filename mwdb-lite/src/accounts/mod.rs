@@ -36,7 +36,7 @@ pub(crate) fn identify(c: &Connection, claim: &Arc<Claim>) -> ApiResult<Option<C
         Claim::LegacyVersion { login, version_uid } => (db::user(c, login)?.filter(|user| user.version_uid == *version_uid), None),
     };
     if user.as_ref().is_some_and(|user| user.disabled) {
-        return Err(ApiError::Forbidden("User account is disabled".to_owned()));
+        return Err(ApiError::Forbidden("User has been disabled.".to_owned()));
     }
     let legacy_key = match &**claim {
         Claim::LegacyVersion { .. } => Some(Feature::ApiKeyV1),

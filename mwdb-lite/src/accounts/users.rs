@@ -214,7 +214,7 @@ pub(crate) fn update(c: &Connection, caller: &Caller, login: &str, changes: &Cha
 }
 
 pub(crate) fn refuse_pending(user: &UserRow) -> ApiResult<()> {
-    if user.pending { Err(ApiError::Forbidden("User registration is pending".to_owned())) } else { Ok(()) }
+    if user.pending { Err(ApiError::Forbidden("User is pending and has to be accepted first".to_owned())) } else { Ok(()) }
 }
 
 /// Removes an account and its private group; what it wrote stays, without a name.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     body::{Body, Fields, REQUIRED},
-    params::{Hash, Query, Type},
+    params::{Hash, Query, RowId, Type},
     together::{Together, passing},
 };
 use crate::{
@@ -56,9 +56,9 @@ async fn add(kind: Type, hash: Hash, user: User, body: Body, app: &State<App>) -
 }
 
 #[delete("/<kind>/<hash>/attribute/<id>", rank = 20)]
-async fn remove(kind: Type, hash: Hash, id: i64, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+async fn remove(kind: Type, hash: Hash, id: RowId, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::RemovingAttributes)?;
-    Ok(Json(app.change(&user.0, move |c, caller| attributes::remove(c, caller, kind.0, &hash.0, id)).await?))
+    Ok(Json(app.change(&user.0, move |c, caller| attributes::remove(c, caller, kind.0, &hash.0, id.0)).await?))
 }
 
 #[derive(Serialize)]
@@ -142,13 +142,21 @@ async fn rights(key: String, user: User, app: &State<App>) -> ApiResult<Json<All
     Ok(Json(AllRights { attribute_permissions }))
 }
 
+/// What a group may do with a key. The request says which group.
+#[derive(Serialize)]
+struct Granted {
+    can_read: bool,
+    can_set: bool,
+}
+
 #[put("/attribute/<key>/permissions", data = "<body>")]
-async fn set_rights(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Rights>> {
+async fn set_rights(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<Granted>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
     let (group_name, can_read, can_set) = (fields.text("group_name"), fields.boolean("can_read"), fields.boolean("can_set")).together()?;
     let rights = Rights { group_name, can_read, can_set };
-    Ok(Json(app.change(&user.0, move |c, _| definitions::set_rights(c, &key, rights)).await?))
+    app.change(&user.0, move |c, _| definitions::set_rights(c, &key, rights)).await?;
+    Ok(Json(Granted { can_read, can_set }))
 }
 
 #[delete("/attribute/<key>/permissions?<group_name>")]

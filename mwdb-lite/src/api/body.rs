@@ -16,6 +16,7 @@ use super::together::Findings;
 use crate::{
     auth,
     error::{ApiError, ApiResult},
+    mistakes::Mistakes,
     objects::text::HAS_NUL,
     state::App,
 };
@@ -109,6 +110,10 @@ impl Fields {
         }
     }
 
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+
     /// Refuses members that are not in `names`.
     pub(crate) fn only(&self, names: &[&str]) -> ApiResult<()> {
         let mut findings = Findings::default();
@@ -182,7 +187,20 @@ impl Fields {
     pub(crate) fn nullable_texts(&self, name: &str) -> ApiResult<Option<Vec<String>>> {
         let Some(value) = self.nullable(name) else { return Ok(None) };
         let items = value.as_array().ok_or_else(|| ApiError::invalid(name, NOT_LIST))?;
-        items.iter().map(|item| text(name, item)).collect::<ApiResult<Vec<_>>>().map(Some)
+        let (mut texts, mut findings) = (Vec::with_capacity(items.len()), Findings::default());
+        for (index, item) in items.iter().enumerate() {
+            let reason = if item.is_null() { NULL } else { NOT_TEXT };
+            let checked = match item {
+                Value::String(_) => text(name, item),
+                _ => Err(ApiError::Invalid(Mistakes::of_item(name, index, reason))),
+            };
+            texts.extend(findings.take(checked)?);
+            if findings.is_full() {
+                break;
+            }
+        }
+        findings.end()?;
+        Ok(Some(texts))
     }
 
     /// What `read` makes of the objects in a list, nothing when it is absent. What is wrong is told with its place.
@@ -218,8 +236,9 @@ fn text(name: &str, value: &Value) -> ApiResult<String> {
 fn boolean(name: &str, value: &Value) -> ApiResult<bool> {
     let known = match value {
         Value::Bool(value) => Some(*value),
-        Value::Number(number) if number.literal() == "1" => Some(true),
-        Value::Number(number) if number.literal() == "0" => Some(false),
+        // Python's `1.0` and `-0.0` are equal to those.
+        Value::Number(number) if number.as_f64().abs().total_cmp(&0.0).is_eq() => Some(false),
+        Value::Number(number) if number.as_f64().total_cmp(&1.0).is_eq() => Some(true),
         Value::String(text) => boolean_text(text),
         _ => None,
     };

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use rocket::{
     Catcher, Data, Request, Response,
     fairing::{Fairing, Info, Kind},
-    http::{ContentType, Method, Status},
+    http::{ContentType, Method, Status, uri::Origin},
     response::Responder,
 };
 
-use super::params::{Hash, Type};
+use super::params::{Hash, RowId, Type};
 use crate::{auth::GuardFailure, error::ApiError};
 
 pub(crate) fn catchers() -> Vec<Catcher> {
@@ -75,7 +75,7 @@ pub(super) fn fits(pattern: &str, path: &str) -> bool {
         let valid = match name {
             "kind" => Type::parse(segment).is_some(),
             "hash" | "parent" | "child" => Hash::parse(segment).is_some(),
-            "id" => segment.parse::<i64>().is_ok(),
+            "id" => RowId::parse(segment).is_some(),
             _ => !segment.is_empty(),
         };
         if !valid {
@@ -88,7 +88,7 @@ pub(super) fn fits(pattern: &str, path: &str) -> bool {
 impl<'r> Responder<'r, 'static> for Caught {
     fn respond_to(self, request: &'r Request<'_>) -> rocket::response::Result<'static> {
         let mut response = if self.success {
-            Response::build().status(Status::Ok).header(ContentType::Plain).sized_body(0, std::io::Cursor::new("")).finalize()
+            Response::build().status(Status::Ok).header(ContentType::HTML).sized_body(0, std::io::Cursor::new("")).finalize()
         } else {
             self.error.respond_to(request)?
         };
@@ -99,21 +99,51 @@ impl<'r> Responder<'r, 'static> for Caught {
     }
 }
 
-/// Rocket serves `HEAD` by the `GET` route and `/ping/` as `/ping`; the API does neither.
+/// Rocket serves `HEAD` by the `GET` route and `/ping/` as `/ping`; the API does neither. It compares
+/// paths as they are written; the API as they are meant.
 pub(crate) struct Strict;
 
 #[rocket::async_trait]
 impl Fairing for Strict {
     fn info(&self) -> Info {
-        Info { name: "no HEAD and no trailing slash below /api", kind: Kind::Request }
+        Info { name: "no HEAD, no trailing slash and one spelling below /api", kind: Kind::Request }
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        if !request.uri().path().as_str().starts_with("/api/") {
+            return;
+        }
+        if let Some(path) = meant(request.uri().path().as_str()) {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            // It was an address before, and consists of the same signs.
+            if let Ok(uri) = Origin::parse_owned(format!("{path}{query}")) {
+                request.set_uri(uri);
+            }
+        }
         let path = request.uri().path();
-        let below = path.as_str().starts_with("/api/");
-        if below && (request.method() == Method::Head || path.as_str().ends_with('/')) {
+        if request.method() == Method::Head || path.as_str().ends_with('/') {
             // No route has this method, so the catcher decides between 404 and 405.
             request.set_method(Method::Trace);
         }
     }
+}
+
+/// The path in its one spelling, when it is written in another: escapes of slashes, letters, digits and
+/// `-._~` stand for these, and slashes in a row for one. Other escapes are left to who reads the segment.
+fn meant(path: &str) -> Option<String> {
+    if !path.contains('%') && !path.contains("//") {
+        return None;
+    }
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(first) = rest.chars().next() {
+        let escaped = rest.strip_prefix('%').and_then(|after| after.get(..2)).and_then(|code| u8::from_str_radix(code, 16).ok());
+        let known = escaped.map(char::from).filter(|sign| sign.is_ascii_alphanumeric() || "/-._~".contains(*sign));
+        let (sign, length) = known.map_or((first, first.len_utf8()), |sign| (sign, 3));
+        rest = &rest[length..];
+        if sign != '/' || !plain.ends_with('/') {
+            plain.push(sign);
+        }
+    }
+    Some(plain)
 }

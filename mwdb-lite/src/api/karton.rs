@@ -12,7 +12,7 @@ use crate::{
     auth::{Capability, User},
     error::{ApiError, ApiResult},
     karton::analysis::{self, AnalysisItem, Status},
-    objects::analyses::{self, parse_id},
+    objects::{access, analyses},
     state::App,
 };
 
@@ -28,7 +28,7 @@ struct Analyses {
 
 #[get("/<kind>/<hash>/karton?<older_than>", rank = 20)]
 async fn list(kind: Type, hash: Hash, older_than: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Analyses>> {
-    let older_than = older_than.0.map(parse_id).transpose()?;
+    let older_than = older_than.0.map(str::to_owned);
     let page = app.look(&user.0, move |c, caller| analyses::page(c, caller, kind.0, &hash.0, older_than.as_deref())).await?;
     let newest = app.karton.describe(page.newest).await?;
     let status = analysis::overall(&newest);
@@ -44,6 +44,7 @@ async fn reanalyze(kind: Type, hash: Hash, user: User, body: Body, app: &State<A
     user.require(Capability::KartonReanalyze)?;
     let arguments = arguments(&body.object_or_empty()?)?;
     if !app.karton.is_enabled() {
+        app.look(&user.0, move |c, caller| access::find(c, caller, kind.0, &hash.0).map(drop)).await?;
         return Err(ApiError::Unavailable("Karton is not enabled on this server".to_owned()));
     }
     let row = app.change(&user.0, move |c, caller| analyses::reanalyze(c, caller, kind.0, &hash.0, arguments)).await?;
@@ -52,9 +53,8 @@ async fn reanalyze(kind: Type, hash: Hash, user: User, body: Body, app: &State<A
 }
 
 #[get("/<kind>/<hash>/karton/<uuid>", rank = 20)]
-async fn detail(kind: Type, hash: Hash, uuid: &str, user: User, app: &State<App>) -> ApiResult<Json<AnalysisItem>> {
-    let id = parse_id(uuid)?;
-    let row = app.look(&user.0, move |c, caller| analyses::detail(c, caller, kind.0, &hash.0, &id)).await?;
+async fn detail(kind: Type, hash: Hash, uuid: String, user: User, app: &State<App>) -> ApiResult<Json<AnalysisItem>> {
+    let row = app.look(&user.0, move |c, caller| analyses::detail(c, caller, kind.0, &hash.0, &uuid)).await?;
     Ok(Json(app.karton.describe_one(row).await?))
 }
 

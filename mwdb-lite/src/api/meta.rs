@@ -145,7 +145,8 @@ async fn define(key: String, user: User, body: Body, app: &State<App>) -> ApiRes
 async fn update(key: String, user: User, body: Body, app: &State<App>) -> ApiResult<Json<MetakeyDefinition>> {
     user.require(Capability::ManageUsers)?;
     let fields = body.object()?;
-    let (label, description, url_template, hidden) = (
+    let (_, label, description, url_template, hidden) = (
+        normalise_key(&key),
         fields.nullable_text("label"),
         fields.nullable_text("description"),
         fields.nullable_text("template"),

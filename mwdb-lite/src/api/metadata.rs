@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     body::{Body, REQUIRED},
-    params::{Hash, Query, Type},
+    params::{Hash, Query, RowId, Type},
 };
 use crate::{
     auth::{Capability, User, is_name},
@@ -79,9 +79,9 @@ async fn add_comment(kind: Type, hash: Hash, user: User, body: Body, app: &State
 }
 
 #[delete("/<kind>/<hash>/comment/<id>", rank = 20)]
-async fn remove_comment(kind: Type, hash: Hash, id: i64, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+async fn remove_comment(kind: Type, hash: Hash, id: RowId, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::RemovingComments)?;
-    Ok(Json(app.change(&user.0, move |c, caller| comments::remove(c, caller, kind.0, &hash.0, id)).await?))
+    Ok(Json(app.change(&user.0, move |c, caller| comments::remove(c, caller, kind.0, &hash.0, id.0)).await?))
 }
 
 #[get("/<kind>/<hash>/relations", rank = 20)]

@@ -51,15 +51,14 @@ async fn list(
     user: User,
     app: &State<App>,
 ) -> ApiResult<Json<List>> {
-    let older_than = older_than.filled();
     let page = page.integer("page")?;
-    if page.is_some() && older_than.is_some() {
+    if page.is_some() && older_than.0.is_some() {
         return Err(ApiError::invalid("_schema", "page and older_than can't be used simultaneously. Use older_than for new code."));
     }
     let count = count.count("count")?.unwrap_or(PAGE).min(app.config.listing_endpoints_count_limit);
     // Pages before the first are the first.
     let offset = page.map_or(0, |page| u64::try_from(page.saturating_sub(1)).unwrap_or(0).saturating_mul(PAGE));
-    let before = app.row(&user.0, older_than).await?;
+    let before = app.row(&user.0, older_than.filled()).await?;
     let page = Page { query: query.filled().unwrap_or_default(), before, offset, count };
     let items = app.search(&user.0, move |c, caller| listing::list(c, caller, kind.0, &page)).await?;
     Ok(Json(List(kind, items)))

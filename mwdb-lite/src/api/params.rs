@@ -11,6 +11,7 @@ use rocket::{
 use super::body::{NOT_BOOLEAN, boolean_text};
 use crate::{
     error::{ApiError, ApiResult},
+    numbers::integer,
     objects::Kind,
 };
 
@@ -67,6 +68,25 @@ impl<'a> FromParam<'a> for Hash {
     }
 }
 
+/// The id of a row in a path: digits alone. One that no row can have is of none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowId(pub(crate) i64);
+
+impl RowId {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        fits.then(|| Self(text.parse().unwrap_or(i64::MAX)))
+    }
+}
+
+impl<'a> FromParam<'a> for RowId {
+    type Error = &'a str;
+
+    fn from_param(param: &'a str) -> Result<Self, &'a str> {
+        Self::parse(param).ok_or(param)
+    }
+}
+
 /// A parameter of the query string, if it is there. (Rocket takes an `Option` that is given twice for none.)
 pub(crate) struct Query<'r>(pub(crate) Option<&'r str>);
 
@@ -79,7 +99,10 @@ impl<'r> FromForm<'r> for Query<'r> {
     }
 
     fn push_value(context: &mut Self::Context, field: ValueField<'r>) {
-        context.get_or_insert(field.value);
+        // To Rocket `tag[]` and `tag.x` are parts of `tag`. They are other names.
+        if !field.name.source().as_str().contains(['.', '[', ':']) {
+            context.get_or_insert(field.value);
+        }
     }
 
     /// Query strings hold no data.
@@ -111,35 +134,5 @@ impl Query<'_> {
     pub(crate) fn boolean(&self, name: &str) -> ApiResult<Option<bool>> {
         let known = |text| boolean_text(text).ok_or_else(|| ApiError::invalid(name, NOT_BOOLEAN));
         self.0.map(known).transpose()
-    }
-}
-
-/// `12`, ` -1 `, `+1_000`: blanks around, a sign, single underscores between digits.
-fn integer(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (digits, negative) = match text.strip_prefix('-') {
-        Some(digits) => (digits, true),
-        None => (text.strip_prefix('+').unwrap_or(text), false),
-    };
-    let fits = digits.split('_').all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
-    // Digits alone are too large a number, if none.
-    let number = fits.then(|| digits.replace('_', "").parse().unwrap_or(i64::MAX))?;
-    Some(if negative { -number } else { number })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::integer;
-
-    #[test]
-    fn numbers_are_written_as_in_python() {
-        for (text, expected) in
-            [("12", 12), (" 7\t", 7), ("-1", -1), ("+2", 2), ("1_0", 10), ("007", 7), ("99999999999999999999", i64::MAX)]
-        {
-            assert_eq!(integer(text), Some(expected), "{text}");
-        }
-        for bad in ["", " ", "x", "1.0", "_1", "1_", "1__0", "--1", "+ 1", "0x1", "1e3"] {
-            assert_eq!(integer(bad), None, "{bad}");
-        }
     }
 }

@@ -5,13 +5,14 @@ use serde::Serialize;
 
 use super::{
     body::Body,
-    params::{Query, Type},
+    params::{Query, RowId, Type},
     together::Together,
 };
 use crate::{
     auth::{Capability, User},
     db::accounts::{self as db, QuickQueryRow},
     error::{ApiError, ApiResult},
+    numbers::integer,
     objects::create,
     state::App,
     timestamp::Timestamp,
@@ -46,7 +47,7 @@ async fn list(kind: Type, user: User, app: &State<App>) -> ApiResult<Json<Vec<Qu
 async fn add(kind: Type, user: User, body: Body, app: &State<App>) -> ApiResult<Json<QuickQuery>> {
     user.require(Capability::Personalize)?;
     let fields = body.object()?;
-    let (query, name, _) = (fields.text("query"), fields.filled_text("name"), fields.text("type")).together()?;
+    let (query, name, _) = (fields.text("query"), fields.filled_text("name"), fields.any_text("type")).together()?;
     let kind = kind.word();
     let stored = (name.clone(), query.clone());
     let id = app.change(&user.0, move |c, caller| Ok(db::insert_quick_query(c, caller.id, kind, &stored.0, &stored.1)?)).await?;
@@ -54,9 +55,9 @@ async fn add(kind: Type, user: User, body: Body, app: &State<App>) -> ApiResult<
 }
 
 #[delete("/quick_query/<id>")]
-async fn remove(id: i64, user: User, app: &State<App>) -> ApiResult<Json<()>> {
+async fn remove(id: RowId, user: User, app: &State<App>) -> ApiResult<Json<()>> {
     user.require(Capability::Personalize)?;
-    if app.change(&user.0, move |c, caller| Ok(db::delete_quick_query(c, caller.id, id)?)).await? {
+    if app.change(&user.0, move |c, caller| Ok(db::delete_quick_query(c, caller.id, id.0)?)).await? {
         Ok(Json(()))
     } else {
         Err(ApiError::NotFound("Query object not found".to_owned()))
@@ -82,10 +83,7 @@ fn since(range: &str) -> ApiResult<Option<Timestamp>> {
     }
     let hour: i64 = 3600 * 1_000_000;
     let units = [("h", hour), ("d", 24 * hour)];
-    let parsed = units.into_iter().find_map(|(unit, length)| {
-        let digits = range.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-        digits.parse::<i64>().ok()?.checked_mul(length)
-    });
+    let parsed = units.into_iter().find_map(|(unit, length)| integer(range.strip_suffix(unit)?)?.checked_mul(length));
     let span = parsed.ok_or_else(|| ApiError::invalid("range", "Must be '*', '<hours>h' or '<days>d'."))?;
     Ok(Some(Timestamp::now().plus_micros(-span)))
 }

@@ -8,7 +8,7 @@ use rocket::{Route, State, data::Data, http::ContentType, post, put, serde::json
 use uuid::Uuid;
 
 use super::{
-    body::{Body, Fields},
+    body::{Body, Fields, NOT_TEXT, NULL},
     params::Hash,
     together::{Together, passing},
 };
@@ -17,7 +17,9 @@ use crate::{
     content::{Upload, settle},
     deprecated::Feature,
     error::{ApiError, ApiResult},
+    mistakes::Mistakes,
     objects::{
+        attributes,
         create::{self, Content, NewBlob, NewFile, check_width},
         options::Options,
         tags,
@@ -37,25 +39,34 @@ const OPTIONS: &[&str] = &["parent", "upload_as", "attributes", "metakeys", "tag
 /// The options of an upload, from the `options` part or the body of a config or blob.
 fn options(fields: &Fields) -> ApiResult<Options> {
     let attribute = |item: &Fields| {
-        let (key, value, ()) = (item.text("key"), item.present("value"), item.only(&["key", "value"])).together()?;
+        let (key, value, ()) = (
+            item.text("key").and_then(|key| attributes::normalise_key(&key)),
+            passing(item.required("value"), |value| attributes::check_value(value)),
+            item.only(&["key", "value"]),
+        )
+            .together()?;
         Ok((key, value.clone()))
     };
     let metakey = |item: &Fields| {
-        let (key, value, ()) = (item.text("key"), item.filled_text("value"), item.only(&["key", "value"])).together()?;
+        let key = item.text("key").and_then(|key| attributes::normalise_key(&key));
+        let (key, value, ()) = (key, item.filled_text("value"), item.only(&["key", "value"])).together()?;
         Ok((key, value))
     };
     let tag = |item: &Fields| {
         let (tag, ()) = (item.text("tag").and_then(|tag| tags::valid(&tag)), item.only(&["tag"])).together()?;
         Ok(tag)
     };
-    let uuid = |id: String| Uuid::try_parse(&id).map_err(|_| ApiError::invalid("karton_id", "Not a valid UUID."));
+    let uuid = |id: &Value| {
+        let id = id.as_str().and_then(|id| Uuid::try_parse(id).ok());
+        id.ok_or_else(|| ApiError::invalid("karton_id", "Not a valid UUID."))
+    };
     let (parent, upload_as, attributes, metakeys, tags, karton_id, karton_arguments, share_3rd_party) = (
         fields.nullable_text("parent"),
         fields.optional_text("upload_as"),
         fields.list("attributes", attribute),
         fields.list("metakeys", metakey),
         fields.list("tags", tag),
-        fields.nullable_text("karton_id").and_then(|id| id.map(uuid).transpose()),
+        fields.nullable("karton_id").map(uuid).transpose(),
         fields.optional("karton_arguments").and_then(|arguments| arguments.map(|value| mapping("karton_arguments", value)).transpose()),
         fields.optional_boolean("share_3rd_party"),
     )
@@ -81,8 +92,12 @@ fn mapping<'a>(name: &str, value: &'a Value) -> ApiResult<&'a Map> {
 async fn file(content_type: Option<&ContentType>, user: User, data: Data<'_>, app: &State<App>) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingFiles)?;
     let mut form = read(app, content_type, data, &["options"]).await?;
-    let fields = document(form.texts.remove("options")).await?.unwrap_or_default();
-    let (options, ()) = (options(&fields), fields.only(OPTIONS)).together()?;
+    let options_text = form.texts.remove("options");
+    if options_text.as_deref().is_some_and(|text| text.trim() == "null") {
+        return Err(ApiError::invalid("options", NULL));
+    }
+    let fields = document(options_text).await.map_err(|error| error.inside("options"))?.unwrap_or_default();
+    let (options, ()) = (options(&fields), fields.only(OPTIONS)).together().map_err(|error| error.inside("options"))?;
     note_metakeys(app, &user, &options, "fileresource")?;
     Ok(Json(store_file(app, &user.0, form, options).await?))
 }
@@ -183,20 +198,24 @@ fn blob_fields(fields: &Fields) -> ApiResult<Content> {
     Ok(Content::Blob(NewBlob { blob_name, blob_type, content }))
 }
 
-/// The options of the deprecated routes: the parent from the path, the rest from form fields.
-async fn legacy_options(mut texts: HashMap<String, String>, parent: Hash) -> ApiResult<(Fields, Options)> {
-    let fields = document(texts.remove("json")).await?.unwrap_or_default();
-    let mut options = options(&fields)?;
+/// What the deprecated routes take, in one document: form fields win over what `json` holds, and the
+/// parent of the path over both.
+async fn legacy_fields(mut texts: HashMap<String, String>, parent: Hash) -> ApiResult<Fields> {
+    let mut fields = document(texts.remove("json")).await?.unwrap_or_default();
     if let Some(metakeys) = document(texts.remove("metakeys")).await? {
-        metakeys.required("metakeys")?;
-        let metakey = |item: &Fields| (item.text("key"), item.filled_text("value")).together();
-        options.metakeys.extend(metakeys.list("metakeys", metakey)?);
+        let missing = || ApiError::invalid("_schema", "Object provided to 'metakeys' field must contain 'metakeys' key");
+        fields.set("metakeys", metakeys.get("metakeys").cloned().ok_or_else(missing)?);
     }
     if let Some(upload_as) = texts.remove("upload_as").filter(|text| !text.is_empty()) {
-        options.upload_as = upload_as;
+        fields.set("upload_as", upload_as.into());
     }
-    options.parent = (parent.0 != "root").then_some(parent.0);
-    Ok((fields, options))
+    Ok(below(fields, parent))
+}
+
+/// The document with the parent of the path.
+fn below(mut fields: Fields, parent: Hash) -> Fields {
+    fields.set("parent", if parent.0 == "root" { Value::Null } else { parent.0.into() });
+    fields
 }
 
 const LEGACY: &[&str] = &["json", "metakeys", "upload_as"];
@@ -210,27 +229,32 @@ async fn file_below(
     app: &State<App>,
 ) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingFiles)?;
-    let mut form = read(app, content_type, data, LEGACY).await?;
-    let (_, options) = legacy_options(std::mem::take(&mut form.texts), parent).await?;
-    Ok(Json(store_file(app, &user.0, form, options).await?))
+    let mut form = match read(app, content_type, data, LEGACY).await {
+        Ok(form) => form,
+        Err(error) => {
+            // The parent is judged before the body.
+            let options = Options { parent: (parent.0 != "root").then_some(parent.0), ..Options::default() };
+            app.look(&user.0, move |c, caller| options.check(c, caller).map(drop)).await?;
+            return Err(error);
+        }
+    };
+    let fields = legacy_fields(std::mem::take(&mut form.texts), parent).await?;
+    Ok(Json(store_file(app, &user.0, form, options(&fields)?).await?))
 }
 
 /// A JSON body, or form fields of which `json` holds one.
-async fn legacy_body(app: &App, parent: Hash, content_type: Option<&ContentType>, data: Data<'_>) -> ApiResult<(Fields, Options)> {
+async fn legacy_body(app: &App, parent: Hash, content_type: Option<&ContentType>, data: Data<'_>) -> ApiResult<Fields> {
     use rocket::data::ToByteUnit;
     if content_type.is_some_and(|kind| kind.is_form_data()) {
         let form = read(app, content_type, data, LEGACY).await?;
-        return legacy_options(form.texts, parent).await;
+        return legacy_fields(form.texts, parent).await;
     }
     let bytes = data.open(16.mebibytes()).into_bytes().await?;
     if !bytes.is_complete() {
         return Err(ApiError::TooLarge);
     }
     if content_type.is_some_and(|kind| kind.is_json()) {
-        let fields = Fields::read(bytes.into_inner()).await?;
-        let mut options = options(&fields)?;
-        options.parent = (parent.0 != "root").then_some(parent.0);
-        return Ok((fields, options));
+        return Ok(below(Fields::read(bytes.into_inner()).await?, parent));
     }
     let text = String::from_utf8_lossy(&bytes);
     let decode = |text: &str| rocket::http::RawStr::new(text).url_decode_lossy().into_owned();
@@ -241,7 +265,7 @@ async fn legacy_body(app: &App, parent: Hash, content_type: Option<&ContentType>
             texts.insert(name.to_owned(), decode(value));
         }
     }
-    legacy_options(texts, parent).await
+    legacy_fields(texts, parent).await
 }
 
 #[put("/config/<parent>", data = "<data>")]
@@ -253,8 +277,9 @@ async fn config_below(
     app: &State<App>,
 ) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingConfigs)?;
-    let (fields, options) = legacy_body(app, parent, content_type, data).await?;
-    store_config(app, &user.0, &fields, options).await
+    let fields = legacy_body(app, parent, content_type, data).await?;
+    let (options, content) = (options(&fields), config_fields(&fields)).together()?;
+    Ok(Json(store_object(app, &user.0, content, options).await?))
 }
 
 #[put("/blob/<parent>", data = "<data>")]
@@ -266,17 +291,19 @@ async fn blob_below(
     app: &State<App>,
 ) -> ApiResult<Json<Detail>> {
     user.require(Capability::AddingBlobs)?;
-    let (fields, options) = legacy_body(app, parent, content_type, data).await?;
-    store_blob(app, &user.0, &fields, options).await
+    let fields = legacy_body(app, parent, content_type, data).await?;
+    let (options, content) = (options(&fields), blob_fields(&fields)).together()?;
+    Ok(Json(store_object(app, &user.0, content, options).await?))
 }
 
 /// The arguments of an analysis: texts by name.
 pub(super) fn arguments(fields: &Fields) -> ApiResult<karton_rs::json::Map> {
     let Some(value) = fields.optional("arguments")? else { return Ok(karton_rs::json::Map::new()) };
     let map = value.as_object().ok_or_else(|| ApiError::invalid("arguments", "Not a valid mapping type."))?;
-    if map.values().all(|value| matches!(value, Value::String(_))) {
-        Ok(map.clone())
-    } else {
-        Err(ApiError::invalid("arguments", super::body::NOT_TEXT))
+    let mut mistakes = Mistakes::default();
+    for (key, value) in map.iter().filter(|(_, value)| !matches!(value, Value::String(_))) {
+        let reason = if value.is_null() { NULL } else { NOT_TEXT };
+        mistakes.add(Mistakes::of("value", reason).inside(key.spelled()));
     }
+    if mistakes.is_empty() { Ok(map.clone()) } else { Err(ApiError::Invalid(mistakes.inside("arguments"))) }
 }

@@ -145,12 +145,16 @@ pub(crate) async fn identify_session(app: &App, token: &str) -> ApiResult<Option
     }
 }
 
+fn maintenance() -> ApiError {
+    ApiError::Forbidden("Maintenance underway. Please come back later.".to_owned())
+}
+
 async fn admitted(app: &App, claim: Claim) -> ApiResult<Option<Arc<Caller>>> {
     let claim = Arc::new(claim);
-    match app.db.read(move |c| accounts::identify(c, &claim)).await? {
-        Some(caller) if app.config.enable_maintenance && caller.login != app.config.admin_login => {
-            Err(ApiError::Forbidden("Maintenance underway. Please come back later.".to_owned()))
-        }
-        caller => Ok(caller.map(Arc::new)),
+    match app.db.read(move |c| accounts::identify(c, &claim)).await {
+        Ok(Some(caller)) if app.config.enable_maintenance && caller.login != app.config.admin_login => Err(maintenance()),
+        // Those who are disabled hear of that afterwards.
+        Err(ApiError::Forbidden(_)) if app.config.enable_maintenance => Err(maintenance()),
+        found => Ok(found?.map(Arc::new)),
     }
 }

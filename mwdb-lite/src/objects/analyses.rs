@@ -24,7 +24,7 @@ pub(crate) fn page(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &s
     let object = access::find(c, caller, kind, hash)?;
     let older = match older_than {
         None => None,
-        Some(id) => Some(match db::creation_time(c, id)? {
+        Some(id) => Some(match db::creation_time(c, &parse_id("older_than", id)?)? {
             Some(time) => db::newest(c, object.id, Some(time), PAGE)?,
             None => Vec::new(),
         }),
@@ -52,7 +52,7 @@ fn no_analysis() -> ApiError {
 
 pub(crate) fn detail(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: &str) -> ApiResult<AnalysisRow> {
     let object = access::find(c, caller, kind, hash)?;
-    db::of_object(c, object.id, id)?.ok_or_else(no_analysis)
+    db::of_object(c, object.id, &parse_id("analysis_id", id)?)?.ok_or_else(no_analysis)
 }
 
 /// Gives an object an analysis, recording it when it is not known.
@@ -64,7 +64,7 @@ pub(crate) fn assign_known(c: &Connection, id: &str, object_id: i64) -> ApiResul
 /// The id in its canonical form. It is judged after the object: a missing object is 404, whatever the id.
 pub(crate) fn assignable(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: &str) -> ApiResult<String> {
     access::find(c, caller, kind, hash)?;
-    parse_id(id)
+    parse_id("analysis_id", id)
 }
 
 /// Gives an object an analysis that is [`assignable`].
@@ -76,7 +76,7 @@ pub(crate) fn assign(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: 
 
 pub(crate) fn unassign(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: &str) -> ApiResult<()> {
     let object = access::find(c, caller, kind, hash)?;
-    let id = parse_id(id)?;
+    let id = parse_id("analysis_id", id)?;
     if db::unassign(c, &id, object.id)? { Ok(()) } else { Err(no_analysis()) }
 }
 
@@ -92,6 +92,6 @@ pub(crate) fn reanalyze(c: &Connection, caller: &Caller, kind: Option<Kind>, has
 }
 
 /// A UUID in any notation, in the canonical one.
-pub(crate) fn parse_id(text: &str) -> ApiResult<String> {
-    uuid::Uuid::try_parse(text).map(|id| id.to_string()).map_err(|_| ApiError::invalid("analysis_id", "Not a valid UUID."))
+pub(crate) fn parse_id(field: &str, text: &str) -> ApiResult<String> {
+    uuid::Uuid::try_parse(text).map(|id| id.to_string()).map_err(|_| ApiError::invalid(field, "Not a valid UUID."))
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Kind, access,
-    text::{self, Nul},
+    text::{self, Nul, trimmed},
     views::json_text,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) struct AttributeItem {
 
 /// Trimmed and lower-cased; `[a-z0-9_-]{1,32}`.
 pub(crate) fn normalise_key(key: &str) -> ApiResult<String> {
-    let normal = key.trim().to_lowercase();
+    let normal = trimmed(key).to_lowercase();
     let fits = (1..=32).contains(&normal.len()) && normal.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if fits {
         Ok(normal)

@@ -21,6 +21,7 @@ use crate::{
         objects::{self as db, BlobRow, ConfigRow, FileRow, ObjectRow},
     },
     error::{ApiError, ApiResult},
+    mistakes::Mistakes,
     timestamp::Timestamp,
 };
 
@@ -192,11 +193,21 @@ fn embedded_blob(c: &Connection, caller: &Caller, spec: &Value, only: bool, opti
     caller.require(Capability::AddingBlobs)?;
     match spec {
         Value::Object(fields) => {
-            let text = |name: &str| {
-                let value = fields.get(name).and_then(Value::as_str);
-                value.map(str::to_owned).ok_or_else(|| ApiError::invalid(name, "Not a valid string."))
+            let mut mistakes = Mistakes::default();
+            let mut text = |name: &str| {
+                let reason = match fields.get(name) {
+                    Some(Value::String(text)) => return text.clone(),
+                    Some(Value::Null) => "Field may not be null.",
+                    Some(_) => "Not a valid string.",
+                    None => "Missing data for required field.",
+                };
+                mistakes.add(Mistakes::of(name, reason));
+                String::new()
             };
-            let blob = NewBlob { blob_name: text("blob_name")?, blob_type: text("blob_type")?, content: text("content")? };
+            let blob = NewBlob { blob_name: text("blob_name"), blob_type: text("blob_type"), content: text("content") };
+            if !mistakes.is_empty() {
+                return Err(ApiError::Invalid(mistakes));
+            }
             check_width("blob_type", &blob.blob_type)?;
             for (field, text) in [("blob_name", &blob.blob_name), ("blob_type", &blob.blob_type)] {
                 if text.contains('\0') {

@@ -145,11 +145,10 @@ pub(crate) fn rights(c: &Connection, key: &str) -> ApiResult<Vec<Rights>> {
     Ok(db::rights(c, key)?.into_iter().map(Rights::from).collect())
 }
 
-pub(crate) fn set_rights(c: &Connection, key: &str, rights: Rights) -> ApiResult<Rights> {
+pub(crate) fn set_rights(c: &Connection, key: &str, rights: Rights) -> ApiResult<()> {
     find(c, key)?;
     let group = accounts::group(c, &rights.group_name)?.ok_or_else(no_group)?;
-    db::put_right(c, key, group.id, rights.can_read, rights.can_set)?;
-    Ok(rights)
+    Ok(db::put_right(c, key, group.id, rights.can_read, rights.can_set)?)
 }
 
 pub(crate) fn remove_rights(c: &Connection, key: &str, group_name: &str) -> ApiResult<()> {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::{
     Kind, access,
-    text::check_longest,
+    text::{check_longest, trimmed},
     views::{self, TagItem},
 };
 use crate::{
@@ -18,7 +18,7 @@ const LONGEST: usize = 4096;
 
 /// Lower case without blanks around; nothing left is no tag.
 pub(crate) fn normalise(tag: &str) -> ApiResult<String> {
-    let normal = tag.to_lowercase().trim().to_owned();
+    let normal = trimmed(&tag.to_lowercase()).to_owned();
     if normal.is_empty() { Err(ApiError::invalid("tag", "Tag cannot be empty")) } else { Ok(normal) }
 }
 

@@ -37,5 +37,10 @@ pub(crate) fn check_longest(field: &str, text: &str, most: usize) -> ApiResult<(
     Ok(())
 }
 
+/// The text without the blanks around it: those of Unicode, and the separators that Python takes for such.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|sign: char| sign.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&sign))
+}
+
 /// Why a text with NUL is refused.
 pub(crate) const HAS_NUL: &str = "Null characters are not allowed.";

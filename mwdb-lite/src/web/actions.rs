@@ -267,7 +267,7 @@ async fn restart(hash: Hash, analysis: String, actor: Actor, app: &State<App>) -
     let outcome = async {
         actor.require(Capability::KartonReanalyze)?;
         needs_karton(app)?;
-        let (id, wanted) = (hash.0.clone(), analyses::parse_id(&analysis)?);
+        let (id, wanted) = (hash.0.clone(), analyses::parse_id("analysis_id", &analysis)?);
         let known = app.look(&actor.0, move |c, caller| analyses::detail(c, caller, None, &id, &wanted)).await?;
         let started = app.karton.restart_crashed(&known.id).await?;
         Ok(if started > 0 { Done::Restarted } else { Done::NothingToRestart })

@@ -1,5 +1,6 @@
 //! Users, groups and memberships. See MWDB API §U2 and §U3.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, id, keys, sorted};
@@ -268,4 +269,18 @@ async fn groups_have_no_providers_and_some_keep_their_names() {
     admin.put("group/g1", json!({"provider": 1})).await.refused(400);
     admin.put("group/g1", json!({"name": "private"})).await.refused(400);
     admin.put("group/nothing", json!({"name": "private"})).await.missing();
+}
+
+#[tokio::test]
+async fn one_and_zero_are_truth_values_however_they_are_written() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    server.user(&admin, "alice", &[]).await;
+    for (literal, expected) in [("1.0", true), ("0.0", false), ("1", true), ("-0.0", false), ("1e0", true), ("0", false)] {
+        admin.raw(Method::PUT, "user/alice", format!(r#"{{"disabled": {literal}}}"#)).await.ok();
+        assert_eq!(admin.get("user/alice").await.ok()["disabled"], expected, "{literal}");
+    }
+    for literal in ["1.5", "2", "-1", "1e1"] {
+        admin.raw(Method::PUT, "user/alice", format!(r#"{{"disabled": {literal}}}"#)).await.refused(400);
+    }
 }

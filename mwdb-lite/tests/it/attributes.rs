@@ -301,3 +301,24 @@ async fn values_that_clients_cannot_read_back_are_refused() {
     }
     assert_eq!(admin.get(&format!("file/{file}/attribute")).await.ok(), json!({"attributes": []}));
 }
+
+#[tokio::test]
+async fn rights_are_told_without_the_group_that_was_named() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    define(&admin, "k", false).await;
+    let rights = json!({"group_name": "public", "can_read": true, "can_set": false});
+    let told = admin.put("attribute/k/permissions", rights.clone()).await.ok();
+    assert_eq!(told, json!({"can_read": true, "can_set": false}));
+    assert_eq!(admin.get("attribute/k/permissions").await.ok(), json!({"attribute_permissions": [rights]}));
+}
+
+#[tokio::test]
+async fn what_can_be_no_key_is_refused_by_the_metakeys() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for key in ["a%20b", &"x".repeat(33)] {
+        admin.put(&format!("meta/manage/{key}"), json!({"label": "x"})).await.refused(400);
+    }
+    admin.put("meta/manage/nokey", json!({"label": "x"})).await.missing();
+}

@@ -359,3 +359,34 @@ async fn tokens_are_refused_before_their_time_and_under_a_name_that_is_none() {
     assert!(is_known(&server, &token).await);
     assert!(!is_known(&server, &format!(" {token}")).await, "two blanks");
 }
+
+#[tokio::test]
+async fn only_a_login_is_told_in_the_words_that_clients_look_for() {
+    let mut server = Server::with(|config| config.enable_registration = true).await;
+    let admin = server.admin().await;
+    server.user(&admin, "alice", &[]).await;
+    let token = admin.post_empty("user/alice/api_key").await.ok()["token"].as_str().unwrap().to_owned();
+    admin.put("user/alice", json!({"disabled": true})).await.ok();
+    let refusal = server.with_token(&token).get("auth/validate").await.refused(403);
+    assert!(!refusal.contains("User account is disabled"), "{refusal}");
+    let account = json!({"login": "bob", "email": "bob@example.com", "additional_info": "x"});
+    server.anonymous().post("auth/register", account).await.ok();
+    let refusal = admin.put("user/bob", json!({"feed_quality": "low"})).await.refused(403);
+    assert!(!refusal.contains("User registration is pending"), "{refusal}");
+    let token_with_nul = json!({"token": "a\u{0}b", "password": "long enough"});
+    server.anonymous().post("auth/change_password", token_with_nul).await.refused(403);
+    server.stop().await;
+    server.start_again(|config| config.enable_maintenance = true).await;
+    let refusal = server.with_token(&token).get("auth/validate").await.refused(403);
+    assert!(refusal.contains("Maintenance underway"), "{refusal}");
+}
+
+#[tokio::test]
+async fn the_own_group_comes_first() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    server.group(&admin, "crew", &[]).await;
+    let alice = server.user(&admin, "alice", &[]).await;
+    admin.post_empty("group/crew/member/alice").await.ok();
+    assert_eq!(alice.get("auth/validate").await.ok()["groups"], json!(["alice", "public", "registered", "crew"]));
+}

@@ -171,10 +171,10 @@ async fn all_mistakes_are_told_with_their_places() {
     let options = json!({
         "parent": 5, "tags": [{"tag": "fine"}, {"tag": 1, "x": 1}, {}, "t"], "attributes": [{"key": "k"}], "unknown": 1,
     });
-    let expected = "ValidationError: {'parent': ['Not a valid string.'], \
+    let expected = "ValidationError: {'options': {'parent': ['Not a valid string.'], \
         'attributes': {0: {'value': ['Missing data for required field.']}}, \
         'tags': {1: {'tag': ['Not a valid string.'], 'x': ['Unknown field.']}, 2: {'tag': ['Missing data for required field.']}, \
-        3: {'_schema': ['Invalid input type.']}}, 'unknown': ['Unknown field.']}";
+        3: {'_schema': ['Invalid input type.']}}, 'unknown': ['Unknown field.']}}";
     assert_eq!(admin.upload("a", "content", options).await.refused(400), expected);
     let blob = json!({"blob_name": 1, "blob_type": "x".repeat(33), "tags": {}});
     let expected = "ValidationError: {'tags': ['Invalid type.'], 'blob_name': ['Not a valid string.'], \
@@ -182,7 +182,7 @@ async fn all_mistakes_are_told_with_their_places() {
     assert_eq!(admin.post("blob", blob).await.refused(400), expected);
     admin.post("attribute", json!({"key": "k", "label": "", "description": "", "hidden": false})).await.ok();
     let options = json!({"attributes": [{"key": "k", "value": 1}, {"key": "k", "value": []}]});
-    let expected = r#"ValidationError: {'attributes': {1: {'value': ["Value shouldn't be empty"]}}}"#;
+    let expected = r#"ValidationError: {'options': {'attributes': {1: {'value': ["Value shouldn't be empty"]}}}}"#;
     assert_eq!(admin.upload("a", "content", options).await.refused(400), expected);
     // A request does not decide how long the answer is.
     let many = json!({"tags": vec![json!({}); 10_000]});
@@ -211,4 +211,59 @@ async fn a_body_that_would_take_gigabytes_is_refused() {
     let fields = "a&".repeat(20_000);
     let request = admin.http.post(format!("{}/login", server.url())).header("Content-Type", "application/x-www-form-urlencoded");
     assert_eq!(request.body(fields).send().await.unwrap().status(), 413);
+}
+
+#[tokio::test]
+async fn a_path_may_be_written_in_several_ways() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("x").await);
+    for path in ["%70ing", "/ping", "///ping"] {
+        assert_eq!(admin.get(path).await.ok(), json!({"status": "ok"}), "{path}");
+    }
+    let escaped: String = file.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    admin.get(&format!("%66ile/{escaped}")).await.ok();
+    admin.get(&format!("/file//{file}")).await.ok();
+    // An escaped slash is one, so this is another route, and names keep their other escapes.
+    for path in ["user/a%2Fb", "group/a%2Fb", "attribute/a%2Fb", "ping%2F", "ping//"] {
+        admin.get(path).await.no_route();
+    }
+    admin.get("user/a%25b").await.missing();
+}
+
+#[tokio::test]
+async fn ids_of_rows_are_digits_alone() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for id in ["-1", "+1", "1.0", "x", "%20"] {
+        admin.delete(&format!("quick_query/{id}")).await.no_route();
+    }
+    for id in ["0", "007", "%31", "99999999999999999999"] {
+        admin.delete(&format!("quick_query/{id}")).await.missing();
+    }
+}
+
+#[tokio::test]
+async fn mistakes_inside_something_are_told_with_it() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let upload = |options| admin.upload("x", "x", options);
+    let refusal = upload(json!({"parent": 1, "karton_id": 1})).await.refused(400);
+    assert_eq!(refusal, "ValidationError: {'options': {'parent': ['Not a valid string.'], 'karton_id': ['Not a valid UUID.']}}");
+    let refusal = upload(json!({"attributes": [{"key": "a b", "value": ""}]})).await.refused(400);
+    assert!(refusal.starts_with("ValidationError: {'options': {'attributes': {0: {'key': ["), "{refusal}");
+    assert!(refusal.contains("'value': [\"Value shouldn't be empty\"]"), "{refusal}");
+    assert!(upload(json!([])).await.refused(400).contains("{'options': {'_schema': "));
+    let form = |text: &'static str| {
+        let part = reqwest::multipart::Part::bytes(b"x".to_vec()).file_name("x");
+        admin.request(Method::POST, "file").multipart(reqwest::multipart::Form::new().part("file", part).text("options", text))
+    };
+    assert!(admin.send(form("null")).await.refused(400).contains("{'options': ['Field may not be null.']}"));
+    let refusal = admin.post("group/x", json!({"capabilities": ["a", null, 1]})).await.refused(400);
+    assert_eq!(refusal, "ValidationError: {'capabilities': {1: ['Field may not be null.'], 2: ['Not a valid string.']}}");
+    let blob = json!({"family": "f", "cfg": {"raw": {"in-blob": {"content": 1, "blob_name": null}}}});
+    let refusal = admin.config(blob).await.refused(400);
+    for place in ["'blob_name': ['Field may not be null.']", "'blob_type': ['Missing data", "'content': ['Not a valid string.']"] {
+        assert!(refusal.contains(place), "{refusal}");
+    }
 }

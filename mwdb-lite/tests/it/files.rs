@@ -1,5 +1,6 @@
 //! Files: upload, views, names, options. See MWDB API §O1, §O2 and §O5.
 
+use reqwest::{Method, multipart};
 use serde_json::{Value, json};
 
 use crate::harness::{OBJECT_404, Server, each, id, keys};
@@ -357,4 +358,39 @@ async fn fuzzy_hashes_are_those_of_ssdeep() {
         let size = content.len();
         assert_eq!(admin.upload("a", content, Value::Null).await.ok()["ssdeep"], expected, "{size} bytes");
     }
+}
+
+#[tokio::test]
+async fn fields_of_a_legacy_form_win_over_its_document() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    admin.post("attribute", json!({"key": "k", "label": "", "description": "", "hidden": false})).await.ok();
+    let metakeys = |value: &str| json!({"metakeys": [{"key": "k", "value": value}]}).to_string();
+    let form = multipart::Form::new().part("file", multipart::Part::bytes(b"x".to_vec()).file_name("x"));
+    let form = form.text("json", metakeys("of the document")).text("metakeys", metakeys("of the form"));
+    let view = admin.send(admin.request(Method::POST, "file/root").multipart(form)).await.ok();
+    assert_eq!(each(&view["attributes"], "value"), ["of the form"]);
+    let form = multipart::Form::new()
+        .text("json", json!({"family": "f"}).to_string())
+        .text("metakeys", json!({"metakeys": [{"key": 1}]}).to_string());
+    let refusal = admin.send(admin.request(Method::PUT, "config/root").multipart(form)).await.refused(400);
+    for place in ["'cfg': ", "'metakeys': {0: {'key': ", "'value': "] {
+        assert!(refusal.contains(place), "{refusal}");
+    }
+    let form = multipart::Form::new().text("metakeys", "{}");
+    let refusal = admin.send(admin.request(Method::PUT, "config/root").multipart(form)).await.refused(400);
+    assert!(refusal.contains("'_schema'"), "{refusal}");
+    // The parent is looked up before the form is looked at.
+    admin.post(&format!("file/{}", "0".repeat(64)), json!({})).await.missing();
+    admin.post("file/root", json!({})).await.refused(400);
+}
+
+#[tokio::test]
+async fn of_two_names_of_a_file_the_extended_one_counts() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let body =
+        "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"plain\"; filename*=UTF-8''na%C3%AFve\r\n\r\nx\r\n--X--\r\n";
+    let request = admin.request(Method::POST, "file").header("Content-Type", "multipart/form-data; boundary=X").body(body);
+    assert_eq!(admin.send(request).await.ok()["file_name"], "naive");
 }

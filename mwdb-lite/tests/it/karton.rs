@@ -579,3 +579,22 @@ async fn analyses_of_the_old_plugin_are_taken_over_once() {
     assert_eq!(admin.get("group/alice").await.ok()["capabilities"], json!(["karton_manage", "karton_reanalyze"]));
     assert!(alice.get("auth/validate").await.ok()["capabilities"].to_string().contains("karton_reanalyze"));
 }
+
+#[tokio::test]
+async fn an_object_is_looked_up_before_its_analyses() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("x").await);
+    let missing = "0".repeat(64);
+    for path in ["karton/x", "karton?older_than=x"] {
+        admin.get(&format!("object/{missing}/{path}")).await.missing();
+        admin.get(&format!("object/{file}/{path}")).await.refused(400);
+    }
+    admin.post_empty(&format!("object/{missing}/karton")).await.missing();
+    admin.post_empty(&format!("object/{file}/karton")).await.refused(503);
+    let refusal = admin.post(&format!("object/{file}/karton"), json!({"arguments": {"a": 1, "b": "x", "c": null}})).await.refused(400);
+    assert!(
+        refusal.ends_with("{'arguments': {'a': {'value': ['Not a valid string.']}, 'c': {'value': ['Field may not be null.']}}}"),
+        "{refusal}"
+    );
+}

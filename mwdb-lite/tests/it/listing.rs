@@ -145,3 +145,17 @@ async fn numbers_are_written_as_in_python_and_the_first_of_two_counts() {
     }
     assert_eq!(admin.get("file/count?query=tag:none&query=tag:*").await.ok(), json!({"count": 0}));
 }
+
+#[tokio::test]
+async fn other_names_of_parameters_are_other_parameters() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.upload("x", "x", json!({"tags": [{"tag": "x"}]})).await.ok());
+    for name in ["tag[]", "tag[0]", "tag.x", "tag:x", "Tag"] {
+        admin.delete(&format!("object/{file}/tag?{name}=x")).await.refused(400);
+    }
+    assert_eq!(ids(&admin, "file?query[]=tag:y").await, std::slice::from_ref(&file));
+    assert_eq!(ids(&admin, "file?query[]=tag:y&query=tag:x").await, [file]);
+    // Both are there, whatever they say.
+    admin.get("object?older_than=&page=1").await.refused(400);
+}

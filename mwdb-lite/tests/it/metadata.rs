@@ -156,3 +156,23 @@ async fn tags_and_comments_have_a_longest() {
     admin.upload("a", "many", json!({"tags": many})).await.refused(400);
     assert_eq!(admin.get("file/count").await.ok()["count"], 1);
 }
+
+#[tokio::test]
+async fn separators_of_python_are_blanks_around_a_tag() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("x").await);
+    for tag in ["a", "\u{1f}a\u{1c}", "\u{a0}A\u{2003}", "a\u{85}", "\u{1e}\t a"] {
+        let tags = admin.put(&format!("object/{file}/tag"), json!({"tag": tag})).await.ok();
+        assert_eq!(tags, json!([{"tag": "a"}]), "{tag:?}");
+    }
+    admin.put(&format!("object/{file}/tag"), json!({"tag": "\u{1d} "})).await.refused(400);
+}
+
+#[tokio::test]
+async fn the_type_of_a_saved_search_is_that_of_the_path() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let saved = admin.post("config/quick_query", json!({"name": "n", "query": "q", "type": "a\u{0}b"})).await.ok();
+    assert_eq!(saved["type"], "config");
+}

@@ -114,7 +114,7 @@ pub(crate) static TABLE: &[Entry] = &[
     route(Put, "/attribute/<key>", "attributedefinitionresource", "Change a key", Needs(C::ManageUsers), Json(DEFINITION_CHANGES), Item("AttributeDefinition"), &[400, 404]),
     route(Delete, "/attribute/<key>", "attributedefinitionresource", "Remove a key with all its values", Needs(C::ManageUsers), Nothing, Null, &[404]),
     route(Get, "/attribute/<key>/permissions", "attributepermissionresource", "Who may read and set a key", Needs(C::ManageUsers), Nothing, Keyed("attribute_permissions", "AttributeRights"), &[404]),
-    route(Put, "/attribute/<key>/permissions", "attributepermissionresource", "Give a group rights on a key", Needs(C::ManageUsers), Json("group_name:string! can_read:boolean! can_set:boolean!"), Item("AttributeRights"), &[400, 404]),
+    route(Put, "/attribute/<key>/permissions", "attributepermissionresource", "Give a group rights on a key", Needs(C::ManageUsers), Json("group_name:string! can_read:boolean! can_set:boolean!"), Fields("can_read:boolean! can_set:boolean!"), &[400, 404]),
     route(Delete, "/attribute/<key>/permissions?<group_name>", "attributepermissionresource", "Take them from a group", Needs(C::ManageUsers), Nothing, Null, &[400, 404]),
     route(Get, "/<kind>/<hash>/meta?<hidden>", "metakeyresource", "Attributes as texts", Depends("login, with `hidden` also `reading_all_attributes`"), Nothing, Keyed("metakeys", "Metakey"), &[400, 404]).deprecated(Feature::MetakeyApi),
     route(Post, "/<kind>/<hash>/meta", "metakeyresource", "Add an attribute as text", Depends("the right to set the key"), Json("key:string! value:string!"), Keyed("metakeys", "Metakey"), &[400, 404]).deprecated(Feature::MetakeyApi),
