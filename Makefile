@@ -2,7 +2,7 @@
 
 PEERS := $(CURDIR)/target/peers
 
-.PHONY: bench chaos compare-classifier compare-reporter fuzz playground test
+.PHONY: bench chaos compare-classifier compare-mwdb compare-reporter fuzz playground test
 
 # Everything on this machine. Flags: make playground ARGS="--data elsewhere"
 playground:
@@ -32,6 +32,12 @@ compare-classifier:
 	scripts/setup system peers
 	cargo build --workspace --bin karton-classifier
 	$(PEERS)/karton/bin/python scripts/compare-classifier $(ARGS)
+
+# MWDB Core and mwdb-lite asked the same questions, thousands of them. Flags: make compare-mwdb ARGS="search --karton"
+compare-mwdb:
+	scripts/setup system core
+	cargo build --workspace --bin mwdb-lite
+	scripts/compare-mwdb $(ARGS)
 
 # The Python reporter and ours side by side on MWDB Core, which is installed for it.
 compare-reporter:

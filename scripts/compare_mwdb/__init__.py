@@ -1,0 +1,1 @@
+"""What `scripts/compare-mwdb` is made of: two servers, one who asks both, and the questions."""
