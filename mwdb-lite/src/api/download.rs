@@ -194,7 +194,11 @@ fn parse_range(text: &str, total: u64) -> Option<Option<(u64, u64)>> {
     }
     let (start, end) = spec.split_once('-')?;
     let (start, end) = (start.trim(), end.trim());
-    let number = |text: &str| if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse::<u64>().ok() } else { None };
+    // Digits alone are too large a number, if none: beyond any file.
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
+    };
     if start.is_empty() {
         let last = number(end)?;
         if last == 0 {

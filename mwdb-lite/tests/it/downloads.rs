@@ -122,3 +122,14 @@ async fn old_addresses_give_whole_files_and_say_so() {
     assert_eq!((reply.status.as_u16(), reply.text().as_str(), reply.header("accept-ranges")), (200, "0123456789", ""));
     assert_eq!(admin.get(&format!("file/{file}/download")).await.header("accept-ranges"), "bytes");
 }
+
+#[tokio::test]
+async fn a_range_may_end_beyond_all_numbers() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("0123456789").await);
+    let ask = |range: &'static str| admin.request(Method::GET, &format!("file/{file}/download")).header("Range", range);
+    let reply = admin.send(ask("bytes=4-99999999999999999999")).await;
+    assert_eq!((reply.status.as_u16(), reply.text().as_str(), reply.header("content-range")), (206, "456789", "bytes 4-9/10"));
+    admin.send(ask("bytes=99999999999999999999-")).await.refused(416);
+}
