@@ -13,7 +13,7 @@ use rocket::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{accounts, admission, api, claim::Claim, config::Config, content, karton, objects::plugin, state::App, web};
+use crate::{accounts, admission, api, claim::Claim, config::Config, content, db::Db, karton, objects::plugin, state::App, web};
 
 /// The server with all its routes, not yet listening.
 pub fn build(app: App) -> Rocket<Build> {
@@ -96,14 +96,17 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
         )
     })?;
     app.store.sweep().context("empty the staging folder")?;
-    content::recover(&app).await.context("put back what the uploads folder has lost")?;
+    let left = content::put_back(&app.db, &app.store).await.map_err(|error| anyhow!("look at fresh content: {}", error.cause()))?;
+    if !left.put_back.is_empty() {
+        tracing::warn!("{} files were missing or damaged in the uploads folder and are back from the database", left.put_back.len());
+    }
     match app.store.check().await {
         // It may come back; until then uploads and downloads are answered 503.
         Err(content::StoreError::Away(reason)) => tracing::warn!("the store of file content does not answer yet: {reason}"),
         checked => checked.context("open the store of file content")?,
     }
     let caretaker = tokio::spawn(content::look_after(app.clone(), shutdown.clone()));
-    let securer = tokio::spawn(content::look_after_fresh(app.clone(), shutdown.clone()));
+    let securer = tokio::spawn(content::look_after_fresh(app.clone(), left, shutdown.clone()));
     let announcer = tokio::spawn(karton::outbox::run(app.clone(), shutdown.clone()));
     let listening = std::sync::Mutex::new(Some(ready));
     let liftoff = AdHoc::on_liftoff("tell the address", move |rocket| {
@@ -137,12 +140,19 @@ fn launch_error(error: &rocket::Error, place: &str) -> anyhow::Error {
     anyhow!("the server on {place} failed: {}", error.kind())
 }
 
+/// Opens everything for a command that may work beside a server; not if that has another version of the database in
+/// use, which would be brought up to date under it.
+async fn open_beside(config: Config) -> anyhow::Result<(App, Option<Claim>)> {
+    let claim = if Db::is_current(&config.sqlite_path)? { None } else { Some(Claim::database(&config.sqlite_path)?) };
+    Ok((App::open(config).await?, claim))
+}
+
 /// Makes database, folders and the first account, takes over what an old Karton plugin left, and ends.
 ///
 /// # Errors
 /// When something cannot be used.
 pub async fn setup(config: Config) -> anyhow::Result<()> {
-    let app = App::open(config).await?;
+    let (app, _claim) = open_beside(config).await?;
     let taken = app.db.write(plugin::take_over).await.context("take over what the Karton plugin left")?;
     for value in &taken.skipped {
         tracing::warn!("an attribute `karton` is no analysis and is dropped: {value}");
@@ -162,7 +172,7 @@ pub async fn setup(config: Config) -> anyhow::Result<()> {
 /// When the database cannot be used or has no such account.
 pub async fn set_admin_password(config: Config, password: String) -> anyhow::Result<()> {
     crate::auth::password::check_new(&password).map_err(|error| anyhow!("{error}"))?;
-    let app = App::open(config).await?;
+    let (app, _claim) = open_beside(config).await?;
     let login = app.config.admin_login.clone();
     Ok(app.db.write(move |c| accounts::setup::set_password(c, &login, &password)).await?)
 }

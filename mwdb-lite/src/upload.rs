@@ -8,9 +8,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use multer::{Constraints, Multipart, SizeLimit};
 use rocket::data::{Data, ToByteUnit};
 use tokio_util::io::ReaderStream;
@@ -28,6 +29,8 @@ const CHUNK: usize = 64 * 1024;
 /// What may come without a part's head or a piece of a part: the parser holds all of it, and looks through it
 /// anew each time more has come.
 const MOST_HELD: usize = 256 * 1024;
+/// How long nothing may come of an upload.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// What a multipart body held.
 pub(crate) struct Form<File = Staged> {
@@ -42,28 +45,37 @@ trait Sink {
     /// The file, once it is complete.
     type File;
 
-    async fn push(&mut self, bytes: Bytes) -> io::Result<()>;
+    async fn push(&mut self, bytes: Bytes) -> ApiResult<()>;
 
-    async fn finish(self) -> io::Result<Self::File>;
+    async fn finish(self) -> ApiResult<Self::File>;
 }
 
 impl Sink for Staging {
     type File = Staged;
 
-    async fn push(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.push(bytes).await
+    async fn push(&mut self, bytes: Bytes) -> ApiResult<()> {
+        Ok(self.push(bytes).await?)
     }
 
-    async fn finish(self) -> io::Result<Staged> {
-        self.finish().await
+    async fn finish(self) -> ApiResult<Staged> {
+        Ok(self.finish().await?)
     }
 }
 
 /// Reads a multipart body: the part `file`, and the text parts in `wanted`.
 pub(crate) async fn read(app: &App, content_type: Option<&str>, data: Data<'_>, wanted: &[&str]) -> ApiResult<Form> {
-    let stream = ReaderStream::with_capacity(data.open(u64::MAX.bytes()), CHUNK);
+    let stream = patient(ReaderStream::with_capacity(data.open(u64::MAX.bytes()), CHUNK), STALLED);
     let start = || Staging::start(&app.store, app.config.enable_ssdeep);
     parse(content_type, stream, app.config.max_upload_size.unwrap_or(u64::MAX), wanted, start).await
+}
+
+/// A body that ends with an error when nothing comes of it: whoever has gone without a word would be waited for for ever.
+fn patient(body: impl Stream<Item = io::Result<Bytes>> + Send + Unpin, patience: Duration) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let stalled = move || io::Error::new(io::ErrorKind::TimedOut, format!("nothing came for {} s", patience.as_secs()));
+    futures::stream::unfold(body, move |mut body| async move {
+        let next = tokio::time::timeout(patience, body.next()).await.unwrap_or_else(|_| Some(Err(stalled())));
+        next.map(|next| (next, body))
+    })
 }
 
 /// Reads a multipart body of at most `most` bytes; `start` begins the file.
@@ -194,12 +206,12 @@ fn refusal(error: multer::Error) -> ApiError {
 impl Sink for Vec<u8> {
     type File = Self;
 
-    async fn push(&mut self, bytes: Bytes) -> io::Result<()> {
+    async fn push(&mut self, bytes: Bytes) -> ApiResult<()> {
         self.extend_from_slice(&bytes);
         Ok(())
     }
 
-    async fn finish(self) -> io::Result<Self> {
+    async fn finish(self) -> ApiResult<Self> {
         Ok(self)
     }
 }
@@ -222,6 +234,14 @@ pub(crate) fn exercise(content_type: &str, body: &[u8]) -> [Seen; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_of_which_nothing_comes_any_more_ends() {
+        let body = futures::stream::iter([Ok(Bytes::from_static(b"begun"))]).chain(futures::stream::pending());
+        let pieces: Vec<_> = patient(body, Duration::from_millis(10)).take(2).collect().await;
+        assert!(pieces[0].is_ok());
+        assert_eq!(pieces[1].as_ref().map_err(io::Error::kind), Err(io::ErrorKind::TimedOut));
+    }
 
     #[test]
     fn the_parser_takes_no_more_of_a_body_than_it_needs() {

@@ -55,18 +55,25 @@ impl Renewal {
     pub(super) fn start(claims: Arc<Claims>, backend: Backend) -> Result<Self, Error> {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         // Several services may live in one process: the span tells which one speaks.
         let work = async move { claims.keep(&backend).await }.in_current_span();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         let work = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = work => {}
-                    () = stopped => {}
-                }
-            });
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let (runtime, outcome) = runtime.map_or_else(|error| (None, Err(error)), |runtime| (Some(runtime), Ok(())));
+            // Who starts us waits for it.
+            let _ = tell.send(outcome);
+            if let Some(runtime) = runtime {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = work => {}
+                        () = stopped => {}
+                    }
+                });
+            }
         };
         std::thread::Builder::new().name("claims".to_owned()).spawn(work).map_err(Error::Thread)?;
+        told.recv().unwrap_or_else(|_| Err(std::io::Error::other("it ended at once"))).map_err(Error::Thread)?;
         Ok(Self(stop))
     }
 }

@@ -103,7 +103,7 @@ impl Queue {
         self.connection.run(redis::pipe().cmd("PING").ignore()).await
     }
 
-    pub(super) fn claims(&self) -> &Arc<Claims> {
+    pub(super) fn claims(&self) -> &Claims {
         &self.claims
     }
 

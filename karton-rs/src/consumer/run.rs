@@ -75,6 +75,9 @@ pub(super) struct Running {
     /// Cancelled when what became of tasks can wait no longer for Redis.
     pub(super) give_up: CancellationToken,
     pub(super) queue: Queue,
+    /// With each task that is held: what is dropped in the middle of its work has an end, too.
+    #[expect(dead_code, reason = "held, not read")]
+    renewal: Renewal,
     /// Where ends are handed over to the loop.
     pub(super) ends: mpsc::UnboundedSender<Ended>,
     /// All tasks in our hands, until what became of them is written.
@@ -99,7 +102,9 @@ impl Consumer {
         let stop_timeout = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let bind = self.bind(&settings);
         let (ends, arriving) = mpsc::unbounded_channel();
+        let claims = Arc::new(Claims::new(lease_timeout(config)?));
         let running = Arc::new(Running {
+            renewal: Renewal::start(Arc::clone(&claims), backend.beside(config)?)?,
             filters: Filters::compile(&self.options.filters)?,
             task_timeout: self.options.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
             retry: RetryPolicy::configured(self.options.retry.clone(), config)?,
@@ -108,14 +113,13 @@ impl Consumer {
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
             give_up: CancellationToken::new(),
-            queue: Queue::new(config, bind.clone(), Arc::new(Claims::new(lease_timeout(config)?)))?,
+            queue: Queue::new(config, bind.clone(), claims)?,
             ends,
             work: TaskTracker::new(),
             bind,
             backend,
             consumer: self,
         });
-        let _renewal = Renewal::start(Arc::clone(running.queue.claims()), running.backend.beside(config)?)?;
         let slots = Arc::new(Semaphore::new(concurrency));
         let mut ends = Ends::new(&running, arriving);
         let work = async {

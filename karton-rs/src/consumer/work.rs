@@ -53,12 +53,11 @@ impl Running {
         // ends, the claim is not renewed after it.
         let held = String::from_utf8(claimed.uid.clone()).map(|uid| Held::new(Arc::clone(self), uid));
         let work = async move {
-            match held {
-                Ok(held) => account_for(held, claimed, slot, stopping).await,
-                Err(_) => {
-                    tracing::error!("queue holds something that is no uid, put into quarantine");
-                    running.let_go(&claimed.uid, Some("uid is not UTF-8 text")).await;
-                }
+            if let Ok(held) = held {
+                account_for(held, claimed, slot, stopping).await;
+            } else {
+                tracing::error!("queue holds something that is no uid, put into quarantine");
+                running.let_go(&claimed.uid, Some("uid is not UTF-8 text")).await;
             }
         };
         // Several services may live in one process: the span tells which one speaks.

@@ -46,6 +46,8 @@ struct Raw<'a> {
     headers_persistent: &'a str,
     orig_uid: &'a str,
     last_update: f64,
+    /// The same as it stands in the record.
+    last_update_json: &'a str,
     parent_uid: &'a str,
     payload: &'a str,
     payload_persistent: &'a str,
@@ -118,8 +120,9 @@ impl<'a> Unrouted<'a> {
         }
     }
 
-    /// Appends the unrouted record itself, as it stays behind.
-    pub(super) fn write_finished(&self, out: &mut String, time: &str) {
+    /// Appends the unrouted record itself, as it stays behind. Its time never goes back, whoever's clock is ahead: by that
+    /// a producer whose reply was lost knows that it was sent.
+    pub(super) fn write_finished(&self, out: &mut String, (time, time_json): (f64, &str)) {
         match &self.parts {
             Parts::Parsed(task) => {
                 let mut task = Task::clone(task);
@@ -128,6 +131,7 @@ impl<'a> Unrouted<'a> {
             }
             Parts::Raw(raw) => {
                 let headers = |out: &mut String| out.push_str(&self.headers_json);
+                let time = if raw.last_update > time { raw.last_update_json } else { time_json };
                 raw.write(out, [raw.error, raw.orig_uid, time], headers, TaskState::Finished, &raw.uid);
             }
         }
@@ -165,12 +169,14 @@ impl<'a> Raw<'a> {
                 return None;
             }
         }
-        let last_update = fields.get("last_update")?.parse().ok().filter(|time: &f64| time.is_finite() && *time != 0.0)?;
+        let last_update_json = fields.get("last_update")?;
+        let last_update = last_update_json.parse().ok().filter(|time: &f64| time.is_finite() && *time != 0.0)?;
         let uid_json = fields.get("uid")?;
         let raw = Self {
             error: fields.get("error").filter(|json| json.starts_with('[') || *json == "null")?,
             headers_persistent,
             last_update,
+            last_update_json,
             orig_uid: text_or_null("orig_uid")?,
             parent_uid: text_or_null("parent_uid")?,
             payload: object("payload")?,

@@ -112,7 +112,7 @@ impl Plan {
             forks.push((fork, receiver));
         }
         self.records.write(|out| keys::write_task(out, uid));
-        self.records.write(|out| task.write_finished(out, &self.time_json));
+        self.records.write(|out| task.write_finished(out, (self.time, &self.time_json)));
         let created = task.last_update();
         let about = analysis::Routed { parent_uid: task.parent_uid(), created, routed: self.time, forks };
         self.tracked.keys.write(|out| keys::write_analysis(out, root_uid));

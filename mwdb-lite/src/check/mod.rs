@@ -15,7 +15,7 @@ use crate::{
     claim::Claim,
     config::Config,
     content::{self, Store},
-    db::{Db, upkeep},
+    db::{Db, fresh, upkeep},
 };
 
 pub use report::{Problem, Report};
@@ -42,7 +42,7 @@ pub async fn run(config: &Config, mode: Mode) -> anyhow::Result<Report> {
     let mut report = Report::default();
     rows::database(&c, repair, &mut report)?;
     rows::objects(&c, repair, &mut report)?;
-    if repair {
+    if repair && fresh::is_any(&c)? {
         put_back(config, &store, &mut report).await?;
     }
     contents::files(&c, &store, repair, &mut report).await?;
@@ -68,8 +68,8 @@ fn claim(config: &Config, store: &Store) -> anyhow::Result<(Claim, Claim)> {
 /// What a power cut has taken from the folder, and the database has still.
 async fn put_back(config: &Config, store: &Arc<Store>, report: &mut Report) -> anyhow::Result<()> {
     let db = Db::open(&config.sqlite_path, None)?;
-    let written = content::put_back(&db, store, content::Which::Lost).await.map_err(|error| anyhow::anyhow!(error.cause()))?;
-    for sha256 in written {
+    let left = content::put_back(&db, store).await.map_err(|error| anyhow::anyhow!(error.cause()))?;
+    for sha256 in left.put_back {
         let problem = Problem::new("missing", sha256, "the content was lost in a power cut");
         report.add(problem.repaired(Some("put back from the database")));
     }

@@ -3,6 +3,7 @@
 //! `hash_pathing` spreads files as `a/b/c/d/<sha256>` by the first four digits, as MWDB Core does, so
 //! its folder can be taken over. With the fallback, what lies under the other scheme is found too.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -43,9 +44,11 @@ impl Disk {
             return Ok(Placed { path, changed: None });
         }
         let folder = path.parent().unwrap_or(&self.folder);
-        let mut changed = self.make_folders(folder).map_err(StoreError::disk("make the folder", folder))?;
-        changed.push(folder);
-        let changed = Some(changed.into_iter().map(Path::to_owned).collect());
+        if !folder.is_dir() {
+            fs::create_dir_all(folder).map_err(StoreError::disk("make the folder", folder))?;
+        }
+        // All of them: another upload may have made some just now, and the disk not know of them.
+        let changed = Some(self.folders_of(&path).map(Path::to_owned).collect());
         // An empty place is taken first: then the disk gets bytes and folders at once. What others may
         // rely on is replaced only by what the disk has.
         if let Err(taken) = staged.persist_noclobber(&path) {
@@ -53,15 +56,6 @@ impl Disk {
             taken.path.persist(&path).map_err(|error| StoreError::disk("put content into", &path)(error.error))?;
         }
         Ok(Placed { path, changed })
-    }
-
-    /// Makes the folders of a path; gives those that have changed.
-    fn make_folders<'a>(&self, folder: &'a Path) -> io::Result<Vec<&'a Path>> {
-        if folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        fs::create_dir_all(folder)?;
-        Ok(folder.ancestors().skip(1).take_while(|parent| parent.starts_with(&self.folder)).collect())
     }
 
     /// Opens content; nothing when it is missing.
@@ -81,10 +75,44 @@ impl Disk {
         self.layout.keys(sha256).find(|key| self.folder.join(key).exists())
     }
 
-    /// Waits until the disk has everything below the folder. Blocks.
-    pub(super) fn sync(&self) -> Result<(), StoreError> {
-        let folder = fs::File::open(&self.folder).map_err(StoreError::disk("open the folder", &self.folder))?;
-        sync_file_system(&folder).map_err(StoreError::disk("write to the disk what is below", &self.folder))
+    /// Makes the disk take all that it has not taken yet, where the system can. That it is done says nothing: some
+    /// file systems do nothing, or nothing any more. Blocks.
+    pub(super) fn hurry(&self) {
+        if let Ok(folder) = fs::File::open(&self.folder)
+            && let Err(error) = rustix::fs::syncfs(folder)
+        {
+            tracing::debug!("syncfs `{}`: {error}", self.folder.display());
+        }
+    }
+
+    /// Waits until the disk has content, and the folders that lead to it; gives the numbers of which it has, and
+    /// those of which it has not, with the reason. Blocks.
+    pub(super) fn secure(&self, contents: Vec<(i64, String)>) -> (Vec<i64>, Vec<(i64, StoreError)>) {
+        let mut folders: HashSet<PathBuf> = HashSet::new();
+        let (mut secured, mut refused) = (Vec::new(), Vec::new());
+        for (id, sha256) in contents {
+            let path = self.path(&sha256);
+            let outcome = sync(&path).and_then(|()| {
+                for folder in self.folders_of(&path) {
+                    if !folders.contains(folder) {
+                        sync(folder)?;
+                        folders.insert(folder.to_owned());
+                    }
+                }
+                Ok(())
+            });
+            match outcome.map_err(StoreError::disk("write to the disk", &path)) {
+                Ok(()) => secured.push(id),
+                Err(error) => refused.push((id, error)),
+            }
+        }
+        (secured, refused)
+    }
+
+    /// The folders that lead to content, from the one that lists it up to that of all.
+    fn folders_of<'a>(&self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let all = self.folder.clone();
+        path.ancestors().skip(1).take_while(move |folder| folder.starts_with(&all))
     }
 
     /// Removes content, under both schemes where both are read.
@@ -180,11 +208,6 @@ fn is_same(one: &Path, other: &Path, size: u64) -> io::Result<bool> {
 /// Makes durable what a folder lists, or what a file holds.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
-}
-
-/// Makes everything durable that was written to the file system of `file`.
-fn sync_file_system(file: &fs::File) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(file)?)
 }
 
 /// Makes a file and folders durable: all waits for the disk at the same time.

@@ -17,6 +17,9 @@ pub(crate) enum StoreError {
     /// The server of the store does not answer, or asks to come again.
     #[error("{0}")]
     Away(String),
+    /// Too many use the store at once.
+    #[error("too many large uploads are under way")]
+    Busy,
     /// The server of the store says no.
     #[error("{0}")]
     Refused(String),
@@ -45,6 +48,7 @@ impl From<StoreError> for ApiError {
                 tracing::warn!("the store of file content does not answer: {reason}");
                 Self::Unavailable("The store of file content does not answer".to_owned())
             }
+            StoreError::Busy => Self::Unavailable("Too many large uploads are under way".to_owned()),
             other => Self::Internal(other.into()),
         }
     }

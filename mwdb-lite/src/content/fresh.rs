@@ -1,53 +1,83 @@
-//! Fresh content: small files that are in their place in the folder, and in the database as well until the
-//! disk has taken the folder.
+//! Fresh content: small files that are in their place, and in the database as well until the disk has them
+//! there.
 //!
 //! So an upload waits for the disk once, for the commit of its row, instead of for its bytes, the folders
-//! that list them and its row. The one rule: bytes leave the database only after everything that was in the
-//! folder when they were there has reached the disk.
+//! that list them and its row. The one rule: bytes leave the database only after the disk has said of their
+//! file, and of each folder above it, that it has them. What it has once refused is written anew first, and
+//! so is what a crash has left: then nobody knows any more what the disk has said.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Store, StoreError, stage,
+    Staged, Store, StoreError, settle,
     store::{Place, blocking},
 };
 use crate::{
-    db::{Db, fresh},
+    db::{Db, fresh, upkeep},
     error::ApiResult,
     state::App,
 };
 
-/// How long fresh content gathers: the disk is asked once for all of it.
+/// How long fresh content gathers: the disk is asked for all of it together.
 const GATHER: Duration = Duration::from_secs(1);
-/// How long a disk that took nothing is left alone.
+/// How long a disk or database that refuses is left alone.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Rows that are removed in one transaction: others write meanwhile.
-const AT_ONCE: usize = 100;
+/// How long a stopping server goes on with it.
+const LAST_ROUND: Duration = Duration::from_secs(5);
+/// Rows that are looked at, and removed, together.
+const PAGE: usize = 100;
 
-/// Which files are written again from the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// Those that are missing or hold something else: a power cut took the folder back.
-    Lost,
-    /// All: the disk has refused some, and does not tell which.
-    All,
+/// What a crash has left in the database.
+#[derive(Default)]
+pub(crate) struct Left {
+    rows: BTreeSet<i64>,
+    /// The hashes of what was missing or damaged, and was put back.
+    pub(crate) put_back: Vec<String>,
 }
 
-/// Puts content into its place from the database; gives the hashes of what was put there.
-pub(crate) async fn put_back(db: &Db, store: &Arc<Store>, which: Which) -> ApiResult<Vec<String>> {
-    let mut after = 0;
-    let mut written = Vec::new();
-    while let Some(next) = db.read(move |c| Ok(fresh::next(c, after)?)).await? {
-        after = next.id;
-        let (store, sha256) = (Arc::clone(store), next.sha256.clone());
-        if blocking(move || store.put_back(&next.sha256, &next.content, which)).await? {
-            written.push(sha256);
+/// Before anybody is served: puts back what a power cut has taken, or moved content lacks. What cannot be put back
+/// stays in the database, and is tried again by [`run`].
+pub(crate) async fn put_back(db: &Db, store: &Arc<Store>) -> ApiResult<Left> {
+    let mut left = Left::default();
+    for (id, sha256) in all(db).await? {
+        left.rows.insert(id);
+        let put = async {
+            let Some((_, content)) = db.read(move |c| Ok(fresh::get(c, id)?)).await? else { return Ok(false) };
+            let hash = sha256.clone();
+            let needed = db.read(move |c| Ok(upkeep::is_file(c, &hash)?)).await?;
+            if !needed || store.holds(&sha256, &content).await? {
+                return Ok(false);
+            }
+            write_anew(db, store, &sha256, content).await.map(|()| true)
+        };
+        match put.await {
+            Ok(true) => left.put_back.push(sha256),
+            Ok(false) => {}
+            Err(error) => tracing::error!("the content of {sha256} cannot be put back, this is tried again: {}", error.cause()),
         }
     }
-    Ok(written)
+    Ok(left)
+}
+
+/// Number and hash of each row.
+async fn all(db: &Db) -> ApiResult<Vec<(i64, String)>> {
+    db.read(|c| Ok(fresh::all(c)?)).await
+}
+
+/// Brings content to its place whatever is there, and waits until the disk or the bucket has it.
+async fn write_anew(db: &Db, store: &Arc<Store>, sha256: &str, content: Vec<u8>) -> ApiResult<()> {
+    store.doubt(sha256)?;
+    let staged = Staged::of(store, content).spooled().await?;
+    let (upload, ()) = store.keep(staged, async |_| ()).await?;
+    drop(upload);
+    // The file may have been deleted meanwhile.
+    settle(db, store, sha256).await;
+    Ok(())
 }
 
 impl Store {
@@ -56,64 +86,111 @@ impl Store {
         self.fresh.notify_one();
     }
 
-    fn put_back(&self, sha256: &str, content: &[u8], which: Which) -> Result<bool, StoreError> {
-        let Place::Disk(disk) = &self.place else { return Ok(false) };
-        let staging = self.staging_folder();
-        let staged = stage::write(staging, content).map_err(StoreError::disk("write into the folder", staging))?;
-        let placed = disk.put(staged, content.len() as u64, sha256, which == Which::All)?;
-        let is_new = placed.is_new();
-        placed.secure()?;
-        Ok(is_new)
+    /// Whether exactly these bytes are in place.
+    async fn holds(&self, sha256: &str, content: &[u8]) -> Result<bool, StoreError> {
+        let Some(found) = self.find(sha256).await?.filter(|found| found.size == content.len() as u64) else { return Ok(false) };
+        let mut bytes = Vec::with_capacity(content.len());
+        // What cannot be read is not the same.
+        Ok(found.whole().await?.read_to_end(&mut bytes).await.is_ok() && bytes == content)
     }
 }
 
-/// Waits until the disk has the folder, and takes out of the database what is not fresh any more.
-async fn secure(db: &Db, store: &Arc<Store>) -> ApiResult<()> {
-    // Rows of the time before the bucket stay: their folder may be needed again.
-    let Place::Disk(disk) = &store.place else { return Ok(()) };
-    let Some(newest) = db.read(|c| Ok(fresh::newest(c)?)).await? else { return Ok(()) };
-    let disk = disk.clone();
-    blocking(move || disk.sync()).await?;
-    // A power cut may bring rows back: their files are looked at once more then.
-    while db.write_lazily(move |c| Ok(fresh::remove(c, newest, AT_ONCE)?)).await? == AT_ONCE {}
-    Ok(())
+/// What the loop knows of the rows.
+struct Caretaker {
+    app: App,
+    /// Rows whose file is written anew, whatever is there.
+    refused: BTreeSet<i64>,
 }
 
-/// Before anybody is served: puts back what a power cut has taken from the folder.
-pub(crate) async fn recover(app: &App) -> anyhow::Result<()> {
-    let written = put_back(&app.db, &app.store, Which::Lost).await.map_err(|error| anyhow::anyhow!(error.cause()))?;
-    if !written.is_empty() {
-        tracing::warn!("{} files were missing or damaged in the uploads folder and are back from the database", written.len());
+/// Looks after fresh content until the server stops, and leaves none behind if it can.
+pub(crate) async fn run(app: App, left: Left, shutdown: CancellationToken) {
+    let mut caretaker = Caretaker { app, refused: left.rows };
+    if !caretaker.refused.is_empty() {
+        caretaker.app.store.note_fresh();
     }
-    app.store.note_fresh();
-    Ok(())
-}
-
-/// Looks after fresh content until the server stops, and leaves none behind.
-pub(crate) async fn run(app: App, shutdown: CancellationToken) {
-    let mut refused = false;
     while !shutdown.is_cancelled() {
         let gathered = async {
-            app.store.fresh.notified().await;
-            tokio::time::sleep(if refused { PAUSE } else { GATHER }).await;
+            caretaker.app.store.fresh.notified().await;
+            tokio::time::sleep(GATHER).await;
         };
         tokio::select! {
             () = gathered => {}
             () = shutdown.cancelled() => {}
         }
-        let secured = async {
-            if refused {
-                put_back(&app.db, &app.store, Which::All).await?;
-            }
-            secure(&app.db, &app.store).await
+        let round = async {
+            caretaker.write_refused().await?;
+            caretaker.secure().await
         };
-        match secured.await {
-            Ok(()) => refused = false,
-            Err(error) => {
-                tracing::error!("the disk does not take the uploads folder, this is tried again: {}", error.cause());
-                refused = true;
-                app.store.note_fresh();
+        let patience = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_ROUND).await;
+        };
+        let outcome = tokio::select! {
+            outcome = round => outcome,
+            // The next start goes on with it.
+            () = patience => return,
+        };
+        if let Err(error) = &outcome {
+            tracing::warn!("what is fresh in the uploads folder cannot be looked after, this is tried again: {}", error.cause());
+        }
+        if outcome.is_err() || !caretaker.refused.is_empty() {
+            caretaker.app.store.note_fresh();
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = shutdown.cancelled() => {}
             }
         }
+    }
+}
+
+impl Caretaker {
+    /// Writes anew what the disk has refused, and what a crash has left.
+    async fn write_refused(&mut self) -> ApiResult<()> {
+        for id in self.refused.clone() {
+            if let Some((sha256, content)) = self.app.db.read(move |c| Ok(fresh::get(c, id)?)).await? {
+                if let Err(error) = write_anew(&self.app.db, &self.app.store, &sha256, content).await {
+                    tracing::error!("the content of {sha256} stays in the database, it cannot be written: {}", error.cause());
+                    continue;
+                }
+                self.remove(vec![id]).await?;
+            }
+            self.refused.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// Asks the disk for all other rows, and takes out of the database what it has.
+    async fn secure(&mut self) -> ApiResult<()> {
+        let rows = all(&self.app.db).await?;
+        // Without a folder, rows are of the time before the bucket.
+        let Place::Disk(disk) = &self.app.store.place else {
+            self.refused.extend(rows.into_iter().map(|(id, _)| id));
+            return Ok(());
+        };
+        let disk = disk.clone();
+        // All at once, which is quick where the system does it, and no proof.
+        let all = disk.clone();
+        blocking(move || {
+            all.hurry();
+            Ok(())
+        })
+        .await?;
+        for page in rows.chunks(PAGE) {
+            let page: Vec<_> = page.iter().filter(|(id, _)| !self.refused.contains(id)).cloned().collect();
+            let disk = disk.clone();
+            let (secured, refused) = blocking(move || Ok(disk.secure(page))).await?;
+            for (id, error) in refused {
+                // Gone with its row as a rule; then it goes once more.
+                tracing::debug!("{error}");
+                self.refused.insert(id);
+            }
+            self.remove(secured).await?;
+        }
+        Ok(())
+    }
+
+    /// A power cut may bring rows back: their files are written anew then.
+    async fn remove(&self, ids: Vec<i64>) -> ApiResult<()> {
+        self.app.db.write_lazily(move |c| Ok(fresh::remove(c, &ids)?)).await
     }
 }

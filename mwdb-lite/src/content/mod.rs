@@ -20,7 +20,7 @@ mod zip;
 
 pub(crate) use digests::{Digests, Hasher};
 pub(crate) use error::StoreError;
-pub(crate) use fresh::{Which, put_back, recover, run as look_after_fresh};
+pub(crate) use fresh::{put_back, run as look_after_fresh};
 use layout::{Layout, hash_in};
 pub(crate) use magic::Magic;
 pub(crate) use settle::{run as look_after, settle, settle_all};

@@ -5,13 +5,15 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::{NamedTempFile, TempPath};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{
-    Store,
+    Store, StoreError,
     digests::{Digests, Hasher},
 };
 
@@ -20,6 +22,8 @@ use super::{
 const SMALL: usize = 128 * 1024;
 /// Pieces of a larger one on their way to the thread: bounds what its upload holds in memory.
 const PIECES: usize = 8;
+/// How long a larger one waits until it may come, when too many do.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// An upload in progress.
 pub(crate) struct Staging {
@@ -31,6 +35,13 @@ pub(crate) struct Staging {
 struct Target {
     folder: PathBuf,
     ssdeep: bool,
+    large: Arc<Semaphore>,
+}
+
+impl Target {
+    fn new(store: &Store, ssdeep: bool) -> Self {
+        Self { folder: store.staging_folder().to_owned(), ssdeep, large: Arc::clone(&store.large) }
+    }
 }
 
 enum State {
@@ -41,7 +52,8 @@ enum State {
 /// The thread of a larger one.
 struct Worker {
     pieces: mpsc::Sender<Piece>,
-    outcome: JoinHandle<io::Result<Option<OnDisk>>>,
+    outcome: oneshot::Receiver<io::Result<Option<OnDisk>>>,
+    folder: PathBuf,
 }
 
 enum Piece {
@@ -70,17 +82,17 @@ pub(super) struct OnDisk {
 impl Staging {
     /// Begins with nothing.
     pub(crate) fn start(store: &Store, ssdeep: bool) -> Self {
-        Self { to: Target { folder: store.staging_folder().to_owned(), ssdeep }, state: State::Small(Vec::new()) }
+        Self { to: Target::new(store, ssdeep), state: State::Small(Vec::new()) }
     }
 
     /// Adds bytes; waits when the disk is slower than the client.
-    pub(crate) async fn push(&mut self, bytes: Bytes) -> io::Result<()> {
+    pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         if let State::Small(held) = &mut self.state {
             if held.len() + bytes.len() <= SMALL {
                 held.extend_from_slice(&bytes);
                 return Ok(());
             }
-            let mut worker = Worker::start(self.to.clone());
+            let mut worker = Worker::start(self.to.clone()).await?;
             worker.send(Piece::Data(std::mem::take(held).into())).await?;
             self.state = State::Large(worker);
         }
@@ -91,7 +103,7 @@ impl Staging {
     }
 
     /// Ends the upload. The disk has it once it is in its place.
-    pub(crate) async fn finish(self) -> io::Result<Staged> {
+    pub(crate) async fn finish(self) -> Result<Staged, StoreError> {
         Ok(Staged(match self.state {
             State::Small(bytes) => Complete::Small(self.to, bytes),
             State::Large(worker) => Complete::Large(worker.finish().await?),
@@ -100,6 +112,11 @@ impl Staging {
 }
 
 impl Staged {
+    /// Of bytes that are at hand.
+    pub(super) fn of(store: &Store, content: Vec<u8>) -> Self {
+        Self(Complete::Small(Target::new(store, false), content))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         match &self.0 {
             Complete::Small(_, bytes) => bytes.is_empty(),
@@ -125,7 +142,7 @@ impl Staged {
     pub(super) fn on_disk(self) -> io::Result<OnDisk> {
         match self.0 {
             Complete::Large(on_disk) => Ok(on_disk),
-            Complete::Small(Target { folder, ssdeep }, bytes) => {
+            Complete::Small(Target { folder, ssdeep, .. }, bytes) => {
                 let mut hasher = Hasher::new(ssdeep);
                 hasher.update(&bytes);
                 let path = write(&folder, &bytes)?;
@@ -136,54 +153,70 @@ impl Staged {
 }
 
 /// Writes a new file into the staging folder. Blocks, but does not wait for the disk.
-pub(super) fn write(folder: &Path, bytes: &[u8]) -> io::Result<TempPath> {
+fn write(folder: &Path, bytes: &[u8]) -> io::Result<TempPath> {
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     Ok(file.into_temp_path())
 }
 
 impl Worker {
-    fn start(to: Target) -> Self {
-        let (pieces, mut inbox) = mpsc::channel(PIECES);
-        let outcome = tokio::task::spawn_blocking(move || {
-            let mut file = NamedTempFile::new_in(to.folder)?;
-            let mut hasher = Hasher::new(to.ssdeep);
-            loop {
-                match inbox.blocking_recv() {
-                    Some(Piece::Data(bytes)) => {
-                        hasher.update(&bytes);
-                        file.write_all(&bytes)?;
-                    }
-                    Some(Piece::End) => break,
-                    None => return Ok(None),
-                }
-            }
-            Ok(Some(OnDisk { size: hasher.size(), digests: hasher.finish(), path: file.into_temp_path(), small: None }))
-        });
-        Self { pieces, outcome }
+    /// A thread of its own: those of the runtime are needed for the database.
+    async fn start(to: Target) -> Result<Self, StoreError> {
+        let turn = tokio::time::timeout(LONGEST_WAIT, Arc::clone(&to.large).acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or(StoreError::Busy)?;
+        let (pieces, inbox) = mpsc::channel(PIECES);
+        let (tell, outcome) = oneshot::channel();
+        let folder = to.folder.clone();
+        let work = move || {
+            let staged = stage(&to, inbox);
+            drop(turn);
+            // Nobody listens when the upload broke off.
+            let _ = tell.send(staged);
+        };
+        let started = std::thread::Builder::new().name("staging".to_owned()).spawn(work);
+        started.map_err(|source| StoreError::Disk { action: "start a thread for an upload".to_owned(), source })?;
+        Ok(Self { pieces, outcome, folder })
     }
 
-    async fn send(&mut self, piece: Piece) -> io::Result<()> {
+    async fn send(&mut self, piece: Piece) -> Result<(), StoreError> {
         match self.pieces.send(piece).await {
             Ok(()) => Ok(()),
-            Err(_) => Err(self.failure().await),
+            Err(_) => self.staged().await.and(Err(self.failed(io::Error::other("the staging thread has stopped early")))),
         }
     }
 
-    async fn finish(mut self) -> io::Result<OnDisk> {
+    async fn finish(mut self) -> Result<OnDisk, StoreError> {
         self.send(Piece::End).await?;
-        let outcome = self.outcome.await.map_err(io::Error::other)??;
-        outcome.ok_or_else(|| io::Error::other("the staging thread was told of no end"))
+        let staged = self.staged().await?;
+        staged.ok_or_else(|| self.failed(io::Error::other("the staging thread was told of no end")))
     }
 
-    /// Why the thread has stopped before the end: its own error, such as a full disk.
-    async fn failure(&mut self) -> io::Error {
-        match (&mut self.outcome).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(_)) => io::Error::other("the staging thread has stopped early"),
-            Err(error) => io::Error::other(error),
+    /// What the thread has come to: its own error, such as a full disk.
+    async fn staged(&mut self) -> Result<Option<OnDisk>, StoreError> {
+        let outcome = (&mut self.outcome).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        outcome.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> StoreError {
+        StoreError::disk("write into the folder", &self.folder)(error)
+    }
+}
+
+/// Writes and hashes what comes; gives nothing when it breaks off.
+fn stage(to: &Target, mut inbox: mpsc::Receiver<Piece>) -> io::Result<Option<OnDisk>> {
+    let mut file = NamedTempFile::new_in(&to.folder)?;
+    let mut hasher = Hasher::new(to.ssdeep);
+    loop {
+        match inbox.blocking_recv() {
+            Some(Piece::Data(bytes)) => {
+                hasher.update(&bytes);
+                file.write_all(&bytes)?;
+            }
+            Some(Piece::End) => break,
+            None => return Ok(None),
         }
     }
+    Ok(Some(OnDisk { size: hasher.size(), digests: hasher.finish(), path: file.into_temp_path(), small: None }))
 }
 
 #[cfg(test)]
@@ -203,11 +236,12 @@ mod tests {
         let mut staging = Staging::start(&store, false);
         // The first pieces of a larger one may fit into the channel before the thread has noticed.
         let error = loop {
-            if let Err(error) = staging.push(Bytes::from_static(&[0; SMALL])).await {
+            if let Err(error) = staging.push(vec![0; SMALL].into()).await {
                 break error;
             }
         };
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let StoreError::Disk { source, .. } = error else { panic!("{error}") };
+        assert_eq!(source.kind(), io::ErrorKind::NotFound);
         Ok(())
     }
 }

@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempPath;
-use tokio::{io::AsyncRead, sync::Notify};
+use tokio::{
+    io::AsyncRead,
+    sync::{Notify, Semaphore},
+};
 
 use super::{
     Digests, Layout, Staged, StoreError,
@@ -29,6 +32,8 @@ use crate::{
 const STAGING: &str = ".staging";
 /// Ending of a doubt.
 const DOUBT: &str = ".doubt";
+/// Large uploads at once: each has a thread as long as its client takes.
+const LARGE_AT_ONCE: usize = 128;
 /// How much of a file is read at once.
 const PIECE: usize = 256 * 1024;
 
@@ -41,6 +46,8 @@ pub(crate) struct Store {
     pub(super) place: Place,
     pub(super) layout: Layout,
     pub(super) locks: Arc<Locks>,
+    /// The right to stage a large upload.
+    pub(super) large: Arc<Semaphore>,
     /// There may be [fresh](super::fresh) content.
     pub(super) fresh: Notify,
 }
@@ -102,7 +109,7 @@ impl Store {
             Storage::Disk => Place::Disk(Disk::new(folder, layout)),
             Storage::S3(settings) => Place::S3(Bucket::new(settings, layout).await),
         };
-        Ok(Self { staging, place, layout, locks: Arc::default(), fresh: Notify::new() })
+        Ok(Self { staging, place, layout, locks: Arc::default(), large: Arc::new(Semaphore::new(LARGE_AT_ONCE)), fresh: Notify::new() })
     }
 
     /// Whether content can be kept: that the bucket exists and may be used.

@@ -1,18 +1,9 @@
 //! The bytes of small files that the disk may not have in their place yet.
 //!
-//! The one rule: a row is committed with the file that it belongs to, and goes only after the disk has
-//! taken the uploads folder.
+//! The one rule: a row is committed with the file that it belongs to, and goes only after the disk has the
+//! file in its place.
 
 use rusqlite::{Connection, OptionalExtension, Result};
-
-use crate::objects::Kind;
-
-/// One of them.
-pub(crate) struct Fresh {
-    pub(crate) id: i64,
-    pub(crate) sha256: String,
-    pub(crate) content: Vec<u8>,
-}
 
 /// Keeps the bytes of a file.
 pub(crate) fn insert(c: &Connection, sha256: &str, content: &[u8]) -> Result<()> {
@@ -20,29 +11,31 @@ pub(crate) fn insert(c: &Connection, sha256: &str, content: &[u8]) -> Result<()>
     Ok(())
 }
 
-/// Whether the bytes of a file are kept; a database of an older program has none.
-pub(crate) fn has(c: &Connection, sha256: &str) -> Result<bool> {
+/// Whether there are rows; a database of an older program has none.
+pub(crate) fn is_any(c: &Connection) -> Result<bool> {
     let known = c.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'fresh_content'")?.exists([])?;
-    Ok(known && c.prepare_cached("SELECT 1 FROM fresh_content WHERE sha256 = ?")?.exists([sha256])?)
+    Ok(known && c.prepare_cached("SELECT 1 FROM fresh_content")?.exists([])?)
 }
 
-/// The newest row, if there is any.
-pub(crate) fn newest(c: &Connection) -> Result<Option<i64>> {
-    c.prepare_cached("SELECT max(id) FROM fresh_content")?.query_row([], |row| row.get(0))
+/// Whether the bytes of a file are kept.
+pub(crate) fn has(c: &Connection, sha256: &str) -> Result<bool> {
+    Ok(is_any(c)? && c.prepare_cached("SELECT 1 FROM fresh_content WHERE sha256 = ?")?.exists([sha256])?)
 }
 
-/// The next row whose file is still there.
-pub(crate) fn next(c: &Connection, after: i64) -> Result<Option<Fresh>> {
-    c.prepare_cached(
-        "SELECT n.id, n.sha256, n.content FROM fresh_content n \
-         WHERE n.id > ? AND EXISTS (SELECT 1 FROM object o WHERE o.dhash = n.sha256 AND o.type = ?) ORDER BY n.id LIMIT 1",
-    )?
-    .query_row((after, Kind::File), |row| Ok(Fresh { id: row.get(0)?, sha256: row.get(1)?, content: row.get(2)? }))
-    .optional()
+/// Number and hash of each row.
+pub(crate) fn all(c: &Connection) -> Result<Vec<(i64, String)>> {
+    c.prepare_cached("SELECT id, sha256 FROM fresh_content ORDER BY id")?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// Removes the oldest rows up to one, so many at most; gives how many there were.
-pub(crate) fn remove(c: &Connection, until: i64, most: usize) -> Result<usize> {
-    c.prepare_cached("DELETE FROM fresh_content WHERE id IN (SELECT id FROM fresh_content WHERE id <= ? ORDER BY id LIMIT ?)")?
-        .execute((until, most))
+/// Hash and bytes of a row; nothing when it is gone.
+pub(crate) fn get(c: &Connection, id: i64) -> Result<Option<(String, Vec<u8>)>> {
+    c.prepare_cached("SELECT sha256, content FROM fresh_content WHERE id = ?")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// Removes rows.
+pub(crate) fn remove(c: &Connection, ids: &[i64]) -> Result<()> {
+    let mut delete = c.prepare_cached("DELETE FROM fresh_content WHERE id = ?")?;
+    ids.iter().try_for_each(|id| delete.execute([id]).map(drop))
 }

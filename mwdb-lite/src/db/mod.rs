@@ -72,6 +72,14 @@ impl Db {
         Ok(Self { writer, readers, longest_read: statement_timeout.unwrap_or(LONGEST_READ), searches: Arc::new(Semaphore::new(SEARCHES)) })
     }
 
+    /// Whether opening the file would leave it as it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn is_current(path: &Path) -> anyhow::Result<bool> {
+        migrate::is_current(path).with_context(|| format!("open the database `{}`", path.display()))
+    }
+
     /// Runs `work` on a snapshot. It is interrupted at the deadline and then answered 503.
     ///
     /// # Errors

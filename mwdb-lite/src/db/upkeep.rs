@@ -228,6 +228,14 @@ pub(crate) fn links(c: &Connection, after: i64, limit: u32) -> Result<Vec<Link>>
     .collect()
 }
 
+/// Whether one object is the parent of another.
+pub(crate) fn are_related(c: &Connection, parent: &str, child: &str) -> Result<bool> {
+    c.prepare_cached(
+        "SELECT 1 FROM relation r JOIN object p ON p.id = r.parent_id JOIN object k ON k.id = r.child_id WHERE p.dhash = ? AND k.dhash = ?",
+    )?
+    .exists([parent, child])
+}
+
 /// How many relations there are.
 pub(crate) fn count_links(c: &Connection) -> Result<u64> {
     c.query_row("SELECT count(*) FROM relation", [], |row| row.get(0))

@@ -6,6 +6,7 @@
 //! already. A task that is still `Declared` may have been written without being pushed, so it is pushed
 //! again; the broker routes a task once.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -42,8 +43,8 @@ enum Which {
 
 /// What is known of rows by their ids.
 struct Rows {
-    /// Those up to this one are of an earlier process.
-    inherited: i64,
+    /// Those up to this one may have been announced: by an earlier process, or by this one, and it could not be noted.
+    doubtful: AtomicI64,
     /// The one after which the next round of all begins.
     turn: i64,
 }
@@ -58,7 +59,7 @@ struct Outcome {
 /// Announces what the outbox holds until the server stops.
 pub(crate) async fn run(app: App, shutdown: CancellationToken) {
     let Some(connected) = app.karton.0.clone() else { return };
-    let inherited = match app.db.read(|c| Ok(db::newest_announcement(c)?)).await {
+    let doubtful = match app.db.read(|c| Ok(db::newest_announcement(c)?)).await {
         Ok(newest) => newest,
         Err(error) => {
             tracing::error!("the outbox cannot be read: {}", error.cause());
@@ -66,7 +67,7 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
         }
     };
     let mut which = Which::All;
-    let mut rows = Rows { inherited, turn: 0 };
+    let mut rows = Rows { doubtful: doubtful.into(), turn: 0 };
     let mut pause = FIRST_PAUSE;
     // When to try again what has failed; none: nothing has.
     let mut again: Option<Instant> = None;
@@ -114,7 +115,6 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
 /// Tries announcements once each: from where the round of all before was given up to the newest, and then the older ones.
 async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, which: Which, known: &mut Rows) -> Outcome {
     let start = if which == Which::All { std::mem::take(&mut known.turn) } else { 0 };
-    let inherited = known.inherited;
     let mut outcome = Outcome::default();
     for (mut after, end) in [(start, i64::MAX), (0, start)] {
         loop {
@@ -128,7 +128,7 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
             let Some(last) = rows.last() else { break };
             after = last.id;
             let tried = rows.len();
-            let attempts = stream::iter(rows).map(|row| attempt(app, connected, row, inherited)).buffer_unordered(AT_ONCE);
+            let attempts = stream::iter(rows).map(|row| attempt(app, connected, row, &known.doubtful)).buffer_unordered(AT_ONCE);
             let sent = attempts.filter(|sent| std::future::ready(*sent)).count().await;
             outcome.sent += sent;
             outcome.failed += tried - sent;
@@ -145,9 +145,9 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
     outcome
 }
 
-async fn attempt(app: &App, connected: &Connected, row: OutboxRow, inherited: i64) -> bool {
+async fn attempt(app: &App, connected: &Connected, row: OutboxRow, doubtful: &AtomicI64) -> bool {
     let id = row.id;
-    let may_be_known = row.attempts > 0 || id <= inherited;
+    let may_be_known = row.attempts > 0 || id <= doubtful.load(Ordering::Relaxed);
     let outcome = match announce(app, connected, &row, may_be_known).await {
         // A row that comes back after a power cut is for a task that Karton knows.
         Ok(()) => app.db.write_lazily(move |c| Ok(db::announced(c, id)?)).await,
@@ -164,6 +164,7 @@ async fn attempt(app: &App, connected: &Connected, row: OutboxRow, inherited: i6
     }
     if let Err(error) = app.db.write_lazily(move |c| Ok(db::attempt_failed(c, id, &text)?)).await {
         tracing::error!("a failed announcement cannot be noted: {}", error.cause());
+        doubtful.fetch_max(id, Ordering::Relaxed);
     }
     false
 }
@@ -175,6 +176,10 @@ async fn announce(app: &App, connected: &Connected, row: &OutboxRow, may_be_know
         return Ok(());
     }
     let lent = announcement.attach(&app.store).await?;
+    // Content from a bucket takes a while, and an earlier attempt may have been routed meanwhile.
+    if may_be_known && is_known(connected, &announcement.task, true).await.map_err(anyhow::Error::from)? {
+        return Ok(());
+    }
     connected.karton.send_task(announcement.task).await.map_err(anyhow::Error::from)?;
     drop(lent);
     Ok(())

@@ -218,6 +218,11 @@ impl Push {
                 return Ok(());
             }
             let (parent, child) = subject.split_once(' ').unwrap_or_default();
+            if !upkeep::are_related(&self.c, parent, child)? {
+                // Deleted meanwhile.
+                self.state.succeeded(&subject);
+                continue;
+            }
             let linked = self.client.add_child(parent, child).await;
             if self.note(&subject, linked.map_err(anyhow::Error::from))? {
                 self.report.relations += 1;

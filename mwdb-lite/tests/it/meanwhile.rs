@@ -22,7 +22,9 @@ const END: &str = "\r\n--X--\r\n";
 impl Slow {
     /// Waits until the server has it in its staging folder, which must hold nothing else.
     async fn start(server: &Server, api: &Api) -> Self {
-        let body = format!("--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nof {}", api.login);
+        // A small file would wait in memory.
+        let content = "x".repeat(200 << 10);
+        let body = format!("--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{content} of {}", api.login);
         let head = format!(
             "POST /api/file HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
              Content-Type: multipart/form-data; boundary=X\r\nContent-Length: {}\r\n\r\n{body}",
