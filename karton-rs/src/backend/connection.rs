@@ -219,7 +219,7 @@ fn client(settings: &RedisSettings) -> Result<Client, ConfigError> {
     Client::open(info.set_addr(address)).map_err(|error| bad_url(&error))
 }
 
-fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, ConfigError> {
+pub(crate) fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, ConfigError> {
     let info = match &settings.url {
         Some(url) => url.as_str().into_connection_info(),
         None if settings.ssl => {

@@ -35,7 +35,7 @@ pub use analysis::{AnalysisEnded, TaskHistory};
 pub(crate) use analysis::{Found, Index, Outline};
 pub(crate) use args::Args;
 pub use bind::Bind;
-pub(crate) use connection::{Connection, is_outage};
+pub(crate) use connection::{Connection, connection_info, is_outage};
 pub(crate) use glimpse::{Glimpse, resources};
 pub use names::{KARTON_VERSION, ServiceInfo};
 pub(crate) use places::Places;

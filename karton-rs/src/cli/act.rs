@@ -114,7 +114,7 @@ async fn run(context: &Context, action: Action, mut args: Common) -> anyhow::Res
         }
     }
     for typed in &args.uids {
-        uids.push(select::resolve(backend, typed).await?);
+        uids.push(select::resolve(context, backend, typed).await?);
     }
     let count = uids.len();
     if count > 1 && !args.yes && !args.dry_run {
@@ -145,7 +145,7 @@ async fn act_on_all(context: &Context, backend: &Backend, action: Action, args: 
         if context.shutdown.is_cancelled() {
             break;
         }
-        let result = act_on(backend, action, args, &uid).await?;
+        let result = act_on(context, backend, action, args, &uid).await?;
         if result.done {
             done += 1;
         } else {
@@ -234,12 +234,15 @@ impl Told {
     }
 }
 
-async fn act_on(backend: &Backend, action: Action, args: &Common, uid: &str) -> anyhow::Result<Told> {
+async fn act_on(context: &Context, backend: &Backend, action: Action, args: &Common, uid: &str) -> anyhow::Result<Told> {
     let record = backend.records(&[uid.to_owned()]).await?.into_iter().flatten().next();
     let Some(record) = record else { return Ok(Told::left(None, "is gone")) };
     let task = match read_task(uid, &record) {
         Ok(task) => task,
-        Err(reason) => return Ok(Told::left(None, format!("cannot be read: {reason}; see `karton quarantine`"))),
+        Err(reason) => {
+            let list = context.commands.karton("quarantine list", &[]);
+            return Ok(Told::left(None, format!("cannot be read: {reason}; see `{list}`")));
+        }
     };
     // Filters found it a moment ago; what it is like now decides.
     if args.uids.is_empty() && !args.selection.holds(&task, now()) {

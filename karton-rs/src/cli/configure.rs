@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         match backend.storage().check_bucket(false).await {
             Ok(true) => break s3,
             Ok(false) => {
-                out.line("The bucket does not exist yet; `karton-system --setup-bucket` creates it.")?;
+                out.line(format!("The bucket does not exist yet; `{}` creates it.", context.commands.system(&["--setup-bucket"])))?;
                 out.flush()?;
                 break s3;
             }

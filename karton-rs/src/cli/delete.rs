@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let identity = args.identity;
     let inspect = context.inspect()?;
     let known = inspect.backend().binds_raw().await?.contains_key(&identity);
-    ensure!(known, "no service `{identity}` has declared a bind; `karton list` shows all");
+    ensure!(known, "no service `{identity}` has declared a bind; `{}` shows all", context.commands.karton("list", &[]));
     let online = inspect.online_consumers().await?.get(&identity).copied().unwrap_or(0);
     ensure!(online == 0, "`{identity}` is running ({}): stop it first", values::count(online as u64, "connection"));
     if !args.yes {

@@ -50,13 +50,13 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
             // What is named like a file was perhaps meant to be one.
             let no_file =
                 |error: anyhow::Error| if uid.contains(['/', '.']) { error.context(format!("there is no file `{uid}`")) } else { error };
-            headers_for_router(&select::load(inspect.backend(), uid).await.map_err(no_file)?.0)
+            headers_for_router(&select::load(context, inspect.backend(), uid).await.map_err(no_file)?.0)
         }
     };
     headers.extend(args.headers.into_iter().map(|Entry { name, value }| (name, value)));
     let binds = inspect.backend().binds_raw().await?;
     if let Some(unknown) = args.identity.iter().find(|identity| !binds.contains_key(*identity)) {
-        anyhow::bail!("no service `{unknown}` has declared a bind; `karton list` shows all");
+        anyhow::bail!("no service `{unknown}` has declared a bind; `{}` shows all", context.commands.karton("list", &[]));
     }
     let mut out = Out::new();
     let (mut receivers, mut others) = (0_u64, Vec::new());

@@ -11,6 +11,7 @@ macro_rules! note {
 
 mod act;
 mod analysis;
+mod commands;
 mod configure;
 mod delete;
 mod doctor;
@@ -162,7 +163,8 @@ impl Cli {
 
     /// Runs the command and gives the exit code; an error is printed.
     pub async fn run(self, shutdown: CancellationToken) -> ExitCode {
-        let context = Context { config_file: self.config_file, shutdown };
+        let commands = commands::Commands::new(self.config_file.clone());
+        let context = Context { config_file: self.config_file, commands, shutdown };
         match dispatch(self.command, &context).await {
             Ok(outcome) => outcome.into(),
             // Of a command that only looks: who reads has read enough, as `head` does.
@@ -239,6 +241,8 @@ const IDENTITY: &str = "karton.cli";
 /// What every command has.
 struct Context {
     config_file: Option<PathBuf>,
+    /// How commands for the user to copy are written.
+    commands: commands::Commands,
     shutdown: CancellationToken,
 }
 

@@ -74,10 +74,10 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let mut out = if looks { Out::new() } else { Out::of_deeds() };
     let outcome = match args.command {
         Command::List { json } => list(&mut out, &entries, json)?,
-        Command::Show { name, json } => show(&mut out, backend, find(&entries, &name)?, json).await?,
+        Command::Show { name, json } => show(&mut out, context, backend, find(context, &entries, &name)?, json).await?,
         Command::Retry(several) => {
             let Some(chosen) = choose(context, entries, &several, "Retry").await? else { bail!("aborted: nothing was done") };
-            each(&mut out, chosen, several.json, |entry| retry(backend, entry)).await?
+            each(&mut out, chosen, several.json, |entry| retry(context, backend, entry)).await?
         }
         Command::Drop { several, keep_record } => {
             let Some(chosen) = choose(context, entries, &several, "Drop").await? else { bail!("aborted: nothing was done") };
@@ -118,12 +118,13 @@ fn object(entry: &Quarantined) -> Map {
     ])
 }
 
-fn find<'a>(entries: &'a [Quarantined], name: &str) -> anyhow::Result<&'a Quarantined> {
+fn find<'a>(context: &Context, entries: &'a [Quarantined], name: &str) -> anyhow::Result<&'a Quarantined> {
     let found = entries.iter().find(|entry| entry.name == name.as_bytes() || escape_bytes(&entry.name) == name);
-    found.ok_or_else(|| anyhow::anyhow!("nothing called `{name}` is in quarantine; `karton quarantine list` shows all"))
+    let list = context.commands.karton("quarantine list", &[]);
+    found.ok_or_else(|| anyhow::anyhow!("nothing called `{name}` is in quarantine; `{list}` shows all"))
 }
 
-async fn show(out: &mut Out, backend: &Backend, entry: &Quarantined, json: bool) -> anyhow::Result<Outcome> {
+async fn show(out: &mut Out, context: &Context, backend: &Backend, entry: &Quarantined, json: bool) -> anyhow::Result<Outcome> {
     let content = backend.quarantined_content(entry).await?;
     let now_readable = content.as_deref().map(|content| readable(entry, content));
     if json {
@@ -139,10 +140,13 @@ async fn show(out: &mut Out, backend: &Backend, entry: &Quarantined, json: bool)
     out.line(format!("put aside {}", entry.time.map_or_else(|| "at an unknown time".to_owned(), values::moment)))?;
     out.line(format!("reason: {}", out.paint(Style::Red, &escape(&entry.reason))))?;
     match (&content, now_readable) {
-        (None, _) => out.line("what it was about is gone: `karton quarantine drop` forgets the entry")?,
+        (None, _) => out.line(format!("what it was about is gone: `{}` forgets the entry", to_forget(context, entry)))?,
         (Some(content), readable) => {
             match readable {
-                Some(Ok(())) => out.line("it can be read now: `karton quarantine retry` gives it back")?,
+                Some(Ok(())) => {
+                    let retry = context.commands.karton("quarantine retry", &[&escape_bytes(&entry.name)]);
+                    out.line(format!("it can be read now: `{retry}` gives it back"))?;
+                }
                 Some(Err(reason)) if reason != entry.reason => out.line(format!("now: {}", escape(&reason)))?,
                 _ => {}
             }
@@ -151,6 +155,11 @@ async fn show(out: &mut Out, backend: &Backend, entry: &Quarantined, json: bool)
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The command that forgets an entry, by the name that the list shows.
+fn to_forget(context: &Context, entry: &Quarantined) -> String {
+    context.commands.karton("quarantine drop", &[&escape_bytes(&entry.name)])
 }
 
 /// Whether what was put aside can be used now.
@@ -164,8 +173,11 @@ fn readable(entry: &Quarantined, content: &[u8]) -> Result<(), String> {
 }
 
 async fn choose(context: &Context, entries: Vec<Quarantined>, several: &Several, verb: &str) -> anyhow::Result<Option<Vec<Quarantined>>> {
-    let chosen =
-        if several.all { entries } else { several.names.iter().map(|name| find(&entries, name).cloned()).collect::<Result<_, _>>()? };
+    let chosen = if several.all {
+        entries
+    } else {
+        several.names.iter().map(|name| find(context, &entries, name).cloned()).collect::<Result<_, _>>()?
+    };
     if chosen.len() > 1 && !several.yes && !context.confirmed(&format!("{verb} {} entries?", chosen.len())).await? {
         return Ok(None);
     }
@@ -199,9 +211,9 @@ async fn each<F: Future<Output = anyhow::Result<(bool, String)>>>(
     Ok(if all { Outcome::Done } else { Outcome::Failed })
 }
 
-async fn retry(backend: &Backend, entry: Quarantined) -> anyhow::Result<(bool, String)> {
+async fn retry(context: &Context, backend: &Backend, entry: Quarantined) -> anyhow::Result<(bool, String)> {
     let Some(content) = backend.quarantined_content(&entry).await? else {
-        return Ok((false, "what it was about is gone; `karton quarantine drop` forgets the entry".to_owned()));
+        return Ok((false, format!("what it was about is gone; `{}` forgets the entry", to_forget(context, &entry))));
     };
     if let Err(reason) = readable(&entry, &content) {
         return Ok((false, format!("still cannot be read: {reason}")));

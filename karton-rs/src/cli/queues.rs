@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let overview = context.inspect()?.overview().await?;
     let unknown = args.identity.iter().find(|identity| !overview.queues.iter().any(|queue| queue.identity == **identity));
     if let Some(identity) = unknown {
-        anyhow::bail!("no service `{identity}` has a bind or a queue; `karton queues` shows all");
+        anyhow::bail!("no service `{identity}` has a bind or a queue; `{}` shows all", context.commands.karton("queues", &[]));
     }
     let mut queues = overview.queues;
     queues.retain(|queue| args.identity.is_empty() || args.identity.contains(&queue.identity));
@@ -56,7 +56,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     }
     out.flush()?;
     if overview.unreadable > 0 && !args.json {
-        note!("{} records cannot be read: `karton tasks --unreadable` lists them", overview.unreadable);
+        let list = context.commands.karton("tasks", &["--unreadable"]);
+        note!("{} records cannot be read: `{list}` lists them", overview.unreadable);
     }
     Ok(Outcome::Done)
 }

@@ -5,8 +5,7 @@
 use anyhow::{Context as _, bail};
 
 use super::{
-    Usage,
-    output::escape,
+    Context, Usage,
     values::{self, HeaderTest},
 };
 use crate::{
@@ -133,15 +132,17 @@ pub(super) async fn matching(backend: &Backend, selection: &Selection) -> anyhow
 }
 
 /// The full uid of what was typed: a full uid, or the part behind the last `:`.
-pub(super) async fn resolve(backend: &Backend, typed: &str) -> anyhow::Result<String> {
+pub(super) async fn resolve(context: &Context, backend: &Backend, typed: &str) -> anyhow::Result<String> {
     if let Some(uid) = find(backend, typed).await? {
         return Ok(uid);
     }
     let root = keys::root_in(typed).unwrap_or(typed);
     if backend.has_analysis(root).await? {
-        bail!("no task `{typed}`, but an analysis of that name has tasks: `karton analysis {}` shows them", escape(root));
+        let show = context.commands.karton("analysis", &[root]);
+        bail!("no task `{typed}`, but an analysis of that name has tasks: `{show}` shows them");
     }
-    bail!("no task `{typed}` in Redis: it may be finished and collected, or mistyped; `karton tasks` lists what is there");
+    let list = context.commands.karton("tasks", &[]);
+    bail!("no task `{typed}` in Redis: it may be finished and collected, or mistyped; `{list}` lists what is there");
 }
 
 /// As [`resolve`]; none when no task is meant.
@@ -163,14 +164,13 @@ async fn find(backend: &Backend, typed: &str) -> anyhow::Result<Option<String>> 
 }
 
 /// A stored task, and its record.
-pub(super) async fn load(backend: &Backend, typed: &str) -> anyhow::Result<(Task, Vec<u8>)> {
-    let uid = resolve(backend, typed).await?;
+pub(super) async fn load(context: &Context, backend: &Backend, typed: &str) -> anyhow::Result<(Task, Vec<u8>)> {
+    let uid = resolve(context, backend, typed).await?;
     let record = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next();
     let record = record.with_context(|| format!("task `{uid}` was deleted just now"))?;
     let task = read_task(&uid, &record).map_err(|reason| {
-        anyhow::anyhow!(
-            "the record of task `{uid}` cannot be read: {reason}; `karton quarantine show {uid}` shows it once the collector has met it"
-        )
+        let show = context.commands.karton("quarantine show", &[&uid]);
+        anyhow::anyhow!("the record of task `{uid}` cannot be read: {reason}; `{show}` shows it once the collector has met it")
     })?;
     Ok((task, record))
 }

@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
     let inspect = context.inspect()?;
-    let (task, record) = select::load(inspect.backend(), &args.uid).await?;
+    let (task, record) = select::load(context, inspect.backend(), &args.uid).await?;
     let mut out = Out::new();
     if args.json {
         // As it is stored, unknown fields included, on one line.

@@ -63,7 +63,8 @@ pub(super) async fn run(context: &Context, mut args: Args) -> anyhow::Result<Out
     };
     out.flush()?;
     if unreadable > 0 && !args.unreadable && !json {
-        note!("{unreadable} records cannot be read: `karton tasks --unreadable` lists them");
+        let list = context.commands.karton("tasks", &["--unreadable"]);
+        note!("{unreadable} records cannot be read: `{list}` lists them");
     }
     if shown == 0 && limit > 0 && !json {
         note!(

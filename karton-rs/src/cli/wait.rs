@@ -83,10 +83,12 @@ pub(super) async fn finished(
         out.line(format!("{}: {counts}", out.paint(style, state)))?;
         // What is noted on stderr comes after it.
         out.flush()?;
+        let show = context.commands.karton("analysis", &[root]);
         if !in_time {
-            note!("Still running: `karton analysis {}` shows what is going on.", escape(root));
+            note!("Still running: `{show}` shows what is going on.");
         } else if !crashed.is_empty() {
-            note!("`karton analysis {0}` shows what has crashed, `karton restart --root {0}` starts it again.", escape(root));
+            let restart = context.commands.karton("restart", &["--root", root]);
+            note!("`{show}` shows what has crashed, `{restart}` starts it again.");
         }
     }
     out.flush()?;

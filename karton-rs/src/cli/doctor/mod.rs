@@ -3,7 +3,6 @@
 //! The one rule: a finding says what is wrong and the exact way to put it right. A check that cannot
 //! be made is a finding too, and ends no other.
 
-mod commands;
 mod configuration;
 mod servers;
 mod services;
@@ -13,11 +12,11 @@ use std::time::Duration;
 
 use super::{
     Context, Outcome,
+    commands::{Commands, redis_cli},
     output::{Out, Style, escape, escape_lines},
     values,
 };
-use crate::{Inspect, json::Map};
-use commands::Commands;
+use crate::{Inspect, RedisSettings, json::Map};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -118,14 +117,15 @@ impl Report {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
-    let commands = Commands::new(context.config_file.clone());
+    let commands = context.commands.clone();
     let mut report = Report { out: Out::of_deeds(), commands, json: args.json, worst: Level::Fine, counts: [0; 2] };
     if let Some(config) = configuration::check(context, &mut report)? {
-        match Inspect::new(&config, super::IDENTITY, None) {
-            Ok(inspect) => {
+        let redis = RedisSettings::from_config(&config).and_then(|settings| redis_cli(&settings));
+        match redis.map_err(crate::Error::from).and_then(|redis| Ok((redis, Inspect::new(&config, super::IDENTITY, None)?))) {
+            Ok((redis, inspect)) => {
                 let backend = inspect.backend();
                 // One server that is away must not hide what is wrong with the other.
-                if servers::redis(backend, &mut report).await? {
+                if servers::redis(backend, &redis, &mut report).await? {
                     let online = services::check(&inspect, &mut report).await;
                     told(&mut report, "services", online)?;
                     let stuck = stuck::check(&inspect, args.stuck_after, &mut report).await;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Report, values};
 use crate::backend::Backend;
 
-/// Whether Redis answers, so that there is more to look at.
-pub(super) async fn redis(backend: &Backend, report: &mut Report) -> std::io::Result<bool> {
+/// Whether Redis answers, so that there is more to look at. `cli` is `redis-cli` for it.
+pub(super) async fn redis(backend: &Backend, cli: &str, report: &mut Report) -> std::io::Result<bool> {
     if let Err(error) = backend.ping().await {
         report.wrong("redis", error.to_string(), "start Redis, or correct [redis] host, port, password in the configuration")?;
         return Ok(false);
@@ -21,8 +21,8 @@ pub(super) async fn redis(backend: &Backend, report: &mut Report) -> std::io::Re
         }
     }
     version(&info, report)?;
-    persistence(&info, report)?;
-    memory(&info, report)?;
+    persistence(&info, cli, report)?;
+    memory(&info, cli, report)?;
     if info.get("role").is_some_and(|role| role != "master") {
         report.wrong("redis", "this is a replica: nothing can be written to it", "set [redis] host to the master")?;
     }
@@ -31,7 +31,7 @@ pub(super) async fn redis(backend: &Backend, report: &mut Report) -> std::io::Re
         report.warning(
             "redis",
             format!("it closes connections that are idle for {timeout} s: services seem offline then, and binds that are not persistent are removed"),
-            "redis-cli CONFIG SET timeout 0, and the same in redis.conf",
+            format!("`{cli} CONFIG SET timeout 0`, and the same in redis.conf"),
         )?;
     }
     Ok(true)
@@ -47,10 +47,10 @@ fn version(info: &BTreeMap<String, String>, report: &mut Report) -> std::io::Res
     report.fine("redis", format!("version {version}{up}"))
 }
 
-fn persistence(info: &BTreeMap<String, String>, report: &mut Report) -> std::io::Result<()> {
+fn persistence(info: &BTreeMap<String, String>, cli: &str, report: &mut Report) -> std::io::Result<()> {
     let is = |field: &str, value: &str| info.get(field).is_some_and(|found| found == value);
     if is("loading", "1") {
-        return report.wrong("redis", "it is still loading its data", "wait until it has; `redis-cli INFO persistence` tells");
+        return report.wrong("redis", "it is still loading its data", format!("wait until it has; `{cli} INFO persistence` tells"));
     }
     let failed =
         ["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"].into_iter().find(|field| is(field, "err"));
@@ -64,17 +64,14 @@ fn persistence(info: &BTreeMap<String, String>, report: &mut Report) -> std::io:
     if is("aof_enabled", "1") {
         return report.fine("redis", "tasks survive its end (append-only file)");
     }
+    let append_only = format!("`{cli} CONFIG SET appendonly yes`, and the same in redis.conf");
     match number(info, "rdb_last_save_time").zip(number(info, "rdb_changes_since_last_save")) {
         Some(_) if number(info, "rdb_saves").is_none_or(|saves| saves > 0.0) && saves_by_itself(info) => report.warning(
             "redis",
             "it keeps snapshots only: the tasks of the last minutes are lost when it ends unexpectedly",
-            "redis-cli CONFIG SET appendonly yes, and the same in redis.conf",
+            append_only,
         ),
-        _ => report.warning(
-            "redis",
-            "it keeps nothing on disk: all tasks are lost when it ends",
-            "redis-cli CONFIG SET appendonly yes, and the same in redis.conf",
-        ),
+        _ => report.warning("redis", "it keeps nothing on disk: all tasks are lost when it ends", append_only),
     }
 }
 
@@ -83,12 +80,12 @@ fn saves_by_itself(info: &BTreeMap<String, String>) -> bool {
     number(info, "rdb_last_bgsave_time_sec").is_some_and(|seconds| seconds >= 0.0)
 }
 
-fn memory(info: &BTreeMap<String, String>, report: &mut Report) -> std::io::Result<()> {
+fn memory(info: &BTreeMap<String, String>, cli: &str, report: &mut Report) -> std::io::Result<()> {
     let policy = info.get("maxmemory_policy").map_or("noeviction", String::as_str);
     let (used, limit) = (number(info, "used_memory").unwrap_or(0.0), number(info, "maxmemory").unwrap_or(0.0));
     let share = if limit > 0.0 { used / limit } else { 0.0 };
     let mib = |bytes: f64| format!("{:.0} MiB", bytes / f64::from(1 << 20));
-    let fix = "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf";
+    let fix = format!("`{cli} CONFIG SET maxmemory-policy noeviction`, and the same in redis.conf");
     if policy != "noeviction" && limit > 0.0 {
         return report.wrong("redis", format!("under pressure it drops keys ({policy}), which are tasks, binds and queues"), fix);
     }

@@ -23,7 +23,12 @@ pub(super) async fn check(inspect: &Inspect, report: &mut Report) -> anyhow::Res
     if fine > 0 {
         report.fine("services", format!("{fine} of {} have consumers online", overview.queues.len()))?;
     } else if overview.queues.is_empty() {
-        report.warning("services", "no service has declared a bind: tasks go nowhere", "start a service, `karton-classifier` for one")?;
+        let classifier = report.commands.service("karton-classifier", &[]);
+        report.warning(
+            "services",
+            "no service has declared a bind: tasks go nowhere",
+            format!("start a service, `{classifier}` for one"),
+        )?;
     }
     versions_in_use(&versions, report)?;
     Ok(())

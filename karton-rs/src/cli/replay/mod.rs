@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let inspect = context.inspect()?;
     let real = inspect.backend();
     let work = async {
-        let (task, _) = select::load(real, &args.uid).await?;
+        let (task, _) = select::load(context, real, &args.uid).await?;
         let sandbox = Sandbox::start(&config, real, &task).await?;
         let mut service = start(&args.command, &sandbox, args.timeout)?;
         let outcome = replay(&sandbox, service.as_mut().map(|service| &mut service.0), task, args.timeout).await;

@@ -21,7 +21,7 @@ async fn an_analysis_is_a_tree_and_can_be_waited_for() {
     let (code, out, err) = cli.run(&["send", "--header", "type=a", "--wait", "--timeout", "20s"]).await;
     assert_eq!(code, 1, "{out}{err}");
     let root = out.lines().next().unwrap();
-    assert!(out.contains("crashed: ") && err.contains("karton restart --root"), "{out}{err}");
+    assert!(out.contains("crashed: ") && err.contains(&format!("`karton -c {} restart --root {root}`", cli.ini.display())), "{out}{err}");
     let tree = cli.out(&["analysis", root]).await;
     let lines: Vec<&str> = tree.lines().collect();
     assert!(lines[0].contains("crashed: 1 finished, 1 crashed,"), "the unrouted ones are not in the tree: {tree}");
@@ -37,6 +37,8 @@ async fn an_analysis_is_a_tree_and_can_be_waited_for() {
     let root = text(&sent[0], "root_uid");
     let (code, out, _) = cli.run(&["wait", root, "--timeout", "0.3s", "--json"]).await;
     assert_eq!((code, text(&objects(&out)[0], "state")), (3, "running"));
+    let (_, _, err) = cli.run(&["wait", root, "--timeout", "0.1s"]).await;
+    assert_eq!(err, format!("Still running: `karton -c {} analysis {root}` shows what is going on.\n", cli.ini.display()));
     // An interrupt is no failure, and no panic.
     let child = cli.command(&["wait", root]).spawn().unwrap();
     let id = child.id().unwrap().to_string();

@@ -78,11 +78,38 @@ async fn every_kind_of_trouble_is_found_with_a_way_out() {
     let glob = found(&findings, "warning", "services", "`[k]*.glob` has no consumers").unwrap();
     assert!(text(glob, "fix").ends_with(&format!("`karton -c {} delete '[k]*.glob'`", cli.ini.display())), "{glob}");
     // The fix that is named for a lost task works as it stands.
-    let fix = text(found(&findings, "error", "tasks", "Declared and in no queue").unwrap(), "fix").to_owned();
-    let script = format!("karton() {{ {} \"$@\"; }}; {fix}", env!("CARGO_BIN_EXE_karton"));
-    let output = tokio::process::Command::new("sh").arg("-c").arg(script).env("HOME", cli.folder.path()).output().await.unwrap();
-    assert!(output.status.success(), "{fix}: {}", String::from_utf8_lossy(&output.stderr));
+    pasted(&cli, text(found(&findings, "error", "tasks", "Declared and in no queue").unwrap(), "fix")).await;
     assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.tasks", "0", "-1"]).await, [lost[0].as_str()]);
+}
+
+/// Runs a command in a shell, as a user who has copied it; gives what it prints.
+async fn pasted(cli: &Cli, command: &str) -> String {
+    let script = format!("karton() {{ {} \"$@\"; }}; {command}", env!("CARGO_BIN_EXE_karton"));
+    let output = tokio::process::Command::new("sh").arg("-c").arg(script).env("HOME", cli.folder.path()).output().await.unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What stands between the first two backticks.
+fn first_command(fix: &str) -> &str {
+    fix.split('`').nth(1).unwrap_or_else(|| panic!("no command in {fix}"))
+}
+
+#[tokio::test]
+async fn fixes_address_the_servers_that_were_looked_at() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let findings = objects(&cli.run(&["doctor", "--json"]).await.1);
+    let start = text(found(&findings, "warning", "services", "no service has declared a bind").unwrap(), "fix").to_owned();
+    assert!(start.contains(&format!("`karton-classifier --config-file {}`", cli.ini.display())), "{start}");
+    let fix = text(found(&findings, "warning", "redis", "keeps nothing on disk").unwrap(), "fix");
+    let command = first_command(fix);
+    assert_eq!(command, format!("redis-cli -h 127.0.0.1 -p {} CONFIG SET appendonly yes", bed.redis.port()));
+    // The same without redis-cli, which need not be there.
+    let words: Vec<&str> = command.split(' ').skip_while(|word| *word != "CONFIG").collect();
+    let () = bed.command(&words).await;
+    let findings = objects(&cli.run(&["doctor", "--json"]).await.1);
+    assert!(found(&findings, "ok", "redis", "append-only file").is_some());
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn queues_are_counted_by_priority_and_those_without_consumers_are_marked()
     assert!(line("karton.alone").ends_with("no consumers") && !line("karton.served").contains("no consumers"), "{table}");
     assert!(line("karton.unbound").contains("no bind") && !table.contains('\x1b'), "{table}");
     let (code, _, err) = cli.run(&["queues", "karton.mistyped"]).await;
-    assert_eq!((code, err.contains("`karton queues` shows all")), (1, true), "{err}");
+    assert_eq!((code, err.contains(&format!("`karton -c {} queues` shows all", cli.ini.display()))), (1, true), "{err}");
 }
 
 #[tokio::test]
@@ -80,7 +80,11 @@ async fn tasks_are_found_by_what_they_are_like() {
     let position = cli.out(&["task", &raw]).await;
     assert!(position.contains("number 1 in karton.queue.normal:karton.a"), "{position}");
     let (code, _, err) = cli.run(&["task", "00000000-0000-0000-0000-000000000000"]).await;
-    assert_eq!((code, err.contains("no task `0000") && err.contains("karton tasks")), (1, true), "{err}");
+    assert_eq!(
+        (code, err.contains("no task `0000") && err.contains(&format!("`karton -c {} tasks`", cli.ini.display()))),
+        (1, true),
+        "{err}"
+    );
 }
 
 #[tokio::test]
@@ -108,7 +112,10 @@ async fn hostile_records_are_shown_escaped_and_hide_nothing() {
         assert!(!out.contains(acts) && !err.contains(acts), "{command:?}: {out:?} {err:?}");
     }
     let (_, _, err) = cli.run(&["tasks"]).await;
-    assert!(err.contains("4 records cannot be read"), "{err}");
+    let list = format!("4 records cannot be read: `karton -c {} tasks --unreadable` lists them", cli.ini.display());
+    assert!(err.contains(&list), "{err}");
+    let (_, _, err) = cli.run(&["queues"]).await;
+    assert!(err.contains(&list), "{err}");
     let (code, _, err) = cli.run(&["task", "broken"]).await;
     assert_eq!((code, err.contains("not JSON")), (1, true), "{err}");
 }
