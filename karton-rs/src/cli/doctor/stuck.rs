@@ -1,4 +1,4 @@
-//! Tasks that nothing will happen to any more.
+//! Tasks that nothing will happen to any more, and those that have crashed.
 //!
 //! The one rule: queues are read before records, and what changed within a minute is not judged, so a
 //! task on its way is not taken for a lost one.
@@ -42,12 +42,16 @@ pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut
         now: backend.server_time().await?,
     };
     let mut troubles: BTreeMap<Trouble, (u64, Vec<String>)> = BTreeMap::new();
-    // What has ended, or has changed a moment ago, is not stuck.
+    let mut crashed = 0_u64;
+    // What has finished, or has changed a moment ago, is not stuck; a crash is one at once.
     let wanted = |record: &[u8]| {
-        Glimpse::of_readable(record)
-            .is_none_or(|glimpse| glimpse.status.is_pending() && glimpse.last_update.is_some_and(|time| held.now - time >= ON_ITS_WAY))
+        Glimpse::of_readable(record).is_none_or(|glimpse| match glimpse.status {
+            TaskState::Crashed => true,
+            status => status.is_pending() && glimpse.last_update.is_some_and(|time| held.now - time >= ON_ITS_WAY),
+        })
     };
     let seen = each_task(backend, wanted, |uid, task| {
+        crashed += u64::from(task.as_ref().is_ok_and(|task| task.status() == TaskState::Crashed));
         if let Some(trouble) = task.ok().and_then(|task| trouble(&task, &held, stuck_after)) {
             let (count, uids) = troubles.entry(trouble).or_default();
             *count += 1;
@@ -101,7 +105,17 @@ pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut
             format!("{tasks}, then `{list}` once the collector has met them"),
         )?;
     }
-    if troubles.is_empty() && seen.unreadable == 0 {
+    if crashed > 0 {
+        let (list, restart) =
+            (report.commands.karton("tasks", &["--status", "Crashed"]), report.commands.karton("restart", &["--status", "Crashed"]));
+        let (have, them) = if crashed == 1 { ("has", "it") } else { ("have", "them") };
+        report.warning(
+            "tasks",
+            format!("{crashed} {have} crashed"),
+            format!("`{list}` lists {them}, `{restart}` starts {them} again once the cause is mended"),
+        )?;
+    }
+    if troubles.is_empty() && seen.unreadable == 0 && crashed == 0 {
         report.fine("tasks", format!("{}, none is stuck", seen.total))?;
     }
     Ok(())

@@ -96,6 +96,23 @@ fn first_command(fix: &str) -> &str {
 }
 
 #[tokio::test]
+async fn crashed_tasks_are_a_warning_with_the_command_that_lists_them() {
+    let bed = Bed::durable().await;
+    let cli = Cli::on(&bed);
+    let _broker = bed.broker();
+    let _service = bed.consumer(Consumer::new("karton.a").filters(json!([{"type": "x"}])).process(|_, _| async { Ok(()) })).await;
+    eventually("the broker", || async { bed.command::<bool>(&["EXISTS", "karton.rs.routers"]).await.then_some(()) }).await;
+    let crashed = [bed.put("karton.a", TaskState::Crashed, &json!({})).await, bed.put("karton.a", TaskState::Crashed, &json!({})).await];
+    let (code, out, err) = cli.run(&["doctor"]).await;
+    assert!(code == 0 && out.contains("2 have crashed") && out.ends_with("0 errors, 1 warning\n"), "{out}{err}");
+    assert_eq!(cli.run(&["doctor", "--strict"]).await.0, 1);
+    let findings = cli.json(&["doctor"]).await;
+    let fix = text(found(&findings, "warning", "tasks", "2 have crashed").unwrap(), "fix");
+    let listed = pasted(&cli, first_command(fix)).await;
+    assert!(crashed.iter().all(|uid| listed.contains(uid.rsplit(':').next().unwrap())), "{fix}: {listed}");
+}
+
+#[tokio::test]
 async fn fixes_address_the_servers_that_were_looked_at() {
     let bed = Bed::start().await;
     let cli = Cli::on(&bed);
