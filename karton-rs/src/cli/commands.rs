@@ -85,7 +85,7 @@ fn server_words(settings: &RedisSettings, info: &ConnectionInfo) -> Vec<String> 
 }
 
 /// A word of a shell's command line.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '%' | '+' | ',' | '=');
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

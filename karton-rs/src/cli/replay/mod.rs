@@ -16,9 +16,16 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::{Context, Outcome, explain::Verdict, output::escape, select, values};
+use super::{
+    Context, Outcome,
+    commands::quoted,
+    explain::Verdict,
+    output::{Out, escape},
+    select, values,
+};
 use crate::{
     backend::{Backend, read_task},
+    json::Map,
     task::{Task, TaskState},
 };
 use outcome::Replayed;
@@ -42,7 +49,7 @@ pub(super) struct Args {
     /// Keep the folder with what the service has uploaded
     #[arg(long)]
     keep: bool,
-    /// Print one object
+    /// Print one object; without a command, one with the variables first
     #[arg(long)]
     json: bool,
 }
@@ -54,7 +61,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let work = async {
         let (task, _) = select::load(context, real, &args.uid).await?;
         let sandbox = Sandbox::start(&config, real, &task).await?;
-        let mut service = start(&args.command, &sandbox, args.timeout)?;
+        let mut service = start(&args, &sandbox)?;
         let outcome = replay(&sandbox, service.as_mut().map(|service| &mut service.0), task, args.timeout).await;
         if let Some(service) = service {
             service.stop().await;
@@ -69,11 +76,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     context.unless_interrupted(work).await
 }
 
-fn start(command: &[String], sandbox: &Sandbox, timeout: Duration) -> anyhow::Result<Option<Service>> {
-    let Some((program, arguments)) = command.split_first() else {
-        note!("Start the service with these, in another terminal or a debugger:\n");
-        sandbox.variables().iter().for_each(|(name, value)| note!("export {name}='{value}'"));
-        note!("\nWaiting {} for it; Ctrl-C leaves.", values::age(timeout.as_secs_f64()));
+fn start(args: &Args, sandbox: &Sandbox) -> anyhow::Result<Option<Service>> {
+    let Some((program, arguments)) = args.command.split_first() else {
+        note!("Start the service with these, in another terminal or a debugger:");
+        tell_variables(sandbox.variables(), args.json)?;
+        note!("Waiting {} for it; Ctrl-C leaves.", values::age(args.timeout.as_secs_f64()));
         return Ok(None);
     };
     let mut command = Command::new(program);
@@ -88,6 +95,20 @@ fn start(command: &[String], sandbox: &Sandbox, timeout: Duration) -> anyhow::Re
     command.stdin(std::process::Stdio::null()).stdout(std::io::stderr());
     command.process_group(0).kill_on_drop(true);
     Ok(Some(Service(command.spawn().with_context(|| format!("cannot start `{program}`"))?)))
+}
+
+/// The variables on stdout, at once: whoever reads them starts the service.
+fn tell_variables(variables: Vec<(String, String)>, json: bool) -> std::io::Result<()> {
+    let mut out = Out::of_deeds();
+    if json {
+        let variables: Map = variables.into_iter().map(|(name, value)| (name, value.into())).collect();
+        out.json(&Map::from_iter([("variables".to_owned(), variables.into())]).into())?;
+    } else {
+        for (name, value) in variables {
+            out.line(format!("export {name}={}", quoted(&value)))?;
+        }
+    }
+    out.flush()
 }
 
 /// Hands the task to the service and waits for its end.

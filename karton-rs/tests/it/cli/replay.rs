@@ -2,7 +2,7 @@
 
 use karton_rs::{Config, Consumer, Karton, LocalResource, Task, TaskState, json::Value};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -96,26 +96,51 @@ async fn a_service_in_a_debugger_takes_the_variables() {
     let bed = Bed::start().await;
     let cli = Cli::on(&bed);
     let sent = sent_with_file(&bed, json!({"type": "sample"}), b"abc").await;
-    let mut child = cli.command(&["replay", sent.uid()]).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut variables = Vec::new();
-    while let Some(line) = lines.next_line().await.unwrap().filter(|line| !line.starts_with("Waiting")) {
-        if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
-            variables.push((name.to_owned(), value.trim_matches('\'').to_owned()));
+    let shown = |line: &str| {
+        let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+        Some((name.to_owned(), value.trim_matches('\'').to_owned()))
+    };
+    let (code, out) = in_debugger(&cli, &["replay", sent.uid()], |lines| {
+        // The last one that is told.
+        lines.last()?.starts_with("export NO_PROXY").then(|| lines.iter().filter_map(|line| shown(line)).collect())
+    })
+    .await;
+    assert!(code == Some(0) && out.contains("karton.draft: Finished") && out.contains("1. type=result size=3"), "{out}");
+    assert!(out.contains("reversed = file reversed.bin (3 bytes") && out.contains("would go to nobody"), "{out}");
+    let (code, out) = in_debugger(&cli, &["replay", sent.uid(), "--json"], |lines| {
+        let variables = objects(lines.last()?).remove(0).get("variables")?.as_object()?.clone();
+        Some(variables.iter().map(|(name, value)| (name.spelled().to_owned(), value.as_str().unwrap().to_owned())).collect())
+    })
+    .await;
+    assert_eq!((code, text(&objects(&out)[0], "status")), (Some(0), "Finished"), "{out}");
+}
+
+/// Replays with a service that is started by hand, with the variables on stdout; gives the exit code and what
+/// stdout holds after them.
+async fn in_debugger(cli: &Cli, args: &[&str], variables: impl Fn(&[String]) -> Option<Vec<(String, String)>>) -> (Option<i32>, String) {
+    let mut child = cli.command(args).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut lines = Vec::new();
+    let variables = loop {
+        let mut line = String::new();
+        assert!(out.read_line(&mut line).await.unwrap() > 0, "it ended: {lines:?}");
+        lines.push(line.trim_end().to_owned());
+        if let Some(variables) = variables(&lines) {
+            break variables;
         }
-    }
+    };
     let config = Config::load_from(&[], &[], variables).unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn({
         let stop = stop.clone();
         async move { service().run(&config, stop).await }
     });
-    let output = tokio::time::timeout(std::time::Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
+    let mut rest = String::new();
+    tokio::time::timeout(std::time::Duration::from_secs(20), out.read_to_string(&mut rest)).await.unwrap().unwrap();
+    let status = child.wait().await.unwrap();
     stop.cancel();
-    let out = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && out.contains("karton.draft: Finished") && out.contains("1. type=result size=3"), "{out}");
-    assert!(out.contains("reversed = file reversed.bin (3 bytes") && out.contains("would go to nobody"), "{out}");
     running.await.unwrap().unwrap();
+    (status.code(), rest)
 }
 
 /// The same with a service of the reference.
