@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::{
     Context, Outcome,
-    output::{Out, Style, cut, escape, terminal_width},
+    output::{Out, Style, cut, cut_name, escape},
     select::{headers_line, root_of, status_style},
     values,
 };
@@ -19,6 +21,10 @@ use crate::{
 
 /// Levels that are drawn; a loop of parents, which only a broken record makes, ends there.
 const DEEPEST: usize = 60;
+/// What a name keeps while there is something else to do without.
+const USEFUL_WIDTH: usize = 16;
+/// What is not cut any shorter while something else can be.
+const LEAST_WIDTH: usize = 8;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -62,22 +68,16 @@ pub(super) fn state(analysis: &Analysis) -> &'static str {
     }
 }
 
-/// How many tasks there are in each status, unrouted ones included.
+/// How many of the tasks that are drawn are in each status: the same in text and in JSON.
 pub(super) fn counts(analysis: &Analysis) -> BTreeMap<TaskState, u64> {
-    count(analysis.history().iter())
-}
-
-fn count<'a>(tasks: impl Iterator<Item = &'a TaskHistory>) -> BTreeMap<TaskState, u64> {
-    tasks.fold(BTreeMap::new(), |mut counts, task| {
+    nodes(analysis.history()).fold(BTreeMap::new(), |mut counts, task| {
         *counts.entry(task.status).or_default() += 1;
         counts
     })
 }
 
-/// The tasks that are drawn, counted.
 pub(super) fn counts_line(analysis: &Analysis) -> String {
-    let counts = count(nodes(analysis.history()));
-    counts.iter().map(|(status, count)| format!("{count} {}", status.as_str().to_lowercase())).collect::<Vec<_>>().join(", ")
+    counts(analysis).iter().map(|(status, count)| format!("{count} {}", status.as_str().to_lowercase())).collect::<Vec<_>>().join(", ")
 }
 
 /// All but the unrouted tasks that others were made from.
@@ -140,13 +140,25 @@ fn print(out: &mut Out, root: &str, analysis: &Analysis) -> std::io::Result<()> 
         "crashed" => Style::Red,
         _ => Style::Green,
     };
-    out.line(format!("analysis {} {}: {}{age}", escape(root), out.paint(style, state), counts_line(analysis)))?;
+    let (root, rest) = (escape(root), format!(": {}{age}", counts_line(analysis)));
+    let width = out.width();
+    if format!("analysis {root} {state}{rest}").width() <= width {
+        out.line(format!("analysis {root} {}{rest}", out.paint(style, state)))?;
+    } else {
+        // The uid is what has to be copied.
+        let head = format!("analysis {root}");
+        out.line(if head.width() <= width { &head } else { root.as_ref() })?;
+        let rest = cut(&rest, width.saturating_sub(state.width()));
+        out.line(format!("{}{rest}", out.paint(style, state)))?;
+    }
     let tree = Tree::of(analysis);
     let mut drawn = HashSet::new();
     for (missing, tasks) in &tree.tops {
         // Of tasks that nothing is known of any more, what came of them tells.
         if let Some(parent) = missing {
-            out.line(out.paint(Style::Dim, &format!("(collected) {}", escape(parent))))?;
+            let whole = format!("(collected) {}", escape(parent));
+            let told = if whole.width() <= out.width() { whole } else { format!("(collected) {}", escape(end_of(parent))) };
+            out.line(out.paint(Style::Dim, &told))?;
         }
         for (index, task) in tasks.iter().enumerate() {
             tree.draw(out, task, "", missing.map(|_| index + 1 == tasks.len()), &mut drawn, 0)?;
@@ -201,8 +213,7 @@ impl<'a> Tree<'a> {
         if let (TaskState::Crashed, Some(reason)) = (task.status, self.reason(task)) {
             let bar = if children.is_empty() { "   " } else { "│  " };
             let line = format!("{indent}{bar}{}", escape(&reason));
-            let line = if out.is_terminal() { cut(&line, terminal_width()).into_owned() } else { line };
-            out.line(out.paint(Style::Red, &line))?;
+            out.line(out.paint(Style::Red, &cut(&line, out.width())))?;
         }
         for (index, child) in children.iter().enumerate() {
             self.draw(out, child, &indent, Some(index + 1 == children.len()), drawn, level + 1)?;
@@ -226,16 +237,107 @@ fn line(out: &mut Out, task: &TaskHistory, ended: Option<f64>, start: &str) -> s
         (None, TaskState::Declared) => "(waits for the broker)",
         (None, _) => "(nobody wanted it)",
     };
-    let (name, status) = (escape(name).into_owned(), task.status);
     let time = match (task.started, ended) {
         (Some(started), Some(ended)) if ended >= started => format!("in {:.1}s", ended - started),
         (None, Some(ended)) => format!("{} ago", values::age(now() - ended)),
         (started, _) => format!("for {}", values::age(now() - started.unwrap_or(task.created))),
     };
-    let uid = task.uid.rsplit(':').next().unwrap_or(&task.uid);
-    let tail = format!("{}  {}", escape(&headers_line(&task.headers)), escape(uid));
-    let fixed = start.chars().count() + name.chars().count() + status.as_str().len() + time.len() + 6;
-    let tail = if out.is_terminal() { cut(&tail, terminal_width().saturating_sub(fixed).max(10)).into_owned() } else { tail };
-    let status = out.paint(status_style(status), status.as_str());
-    out.line(format!("{start}{}  {status}  {time}  {}", out.paint(Style::Bold, &name), out.paint(Style::Dim, &tail)))
+    let mut line = Line {
+        start: start.to_owned(),
+        name: escape(name).into_owned(),
+        status: task.status.as_str(),
+        time: Some(time),
+        headers: escape(&headers_line(&task.headers)).into_owned(),
+        uid: escape(end_of(&task.uid)).into_owned(),
+    };
+    line.fit(out.width());
+    let words = [
+        Some(out.paint(Style::Bold, &line.name)),
+        Some(out.paint(status_style(task.status), line.status)),
+        line.time,
+        Some(line.headers).filter(|headers| !headers.is_empty()).map(|headers| out.paint(Style::Dim, &headers)),
+        Some(out.paint(Style::Dim, &line.uid)),
+    ];
+    out.line(line.start + &words.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}
+
+/// The part of a uid that the other commands take.
+fn end_of(uid: &str) -> &str {
+    uid.rsplit(':').next().unwrap_or(uid)
+}
+
+/// What is told of a task. Its uid is shown whole: it is what is copied into other commands.
+struct Line {
+    /// The branches before it.
+    start: String,
+    name: String,
+    status: &'static str,
+    time: Option<String>,
+    headers: String,
+    uid: String,
+}
+
+impl Line {
+    /// Headers are cut first, then the name, down to what tells services apart; then the time goes, and the
+    /// branches of a tree that is deeper than the terminal is wide.
+    fn fit(&mut self, width: usize) {
+        let room = width.saturating_sub(self.used_without_headers() + 2);
+        self.headers =
+            if self.headers.width() <= room || room >= LEAST_WIDTH { cut(&self.headers, room).into_owned() } else { String::new() };
+        let name = self.name.clone();
+        self.shorten(&name, USEFUL_WIDTH, width);
+        if self.used_without_headers() > width {
+            self.time = None;
+        }
+        self.shorten(&name, LEAST_WIDTH, width);
+        let spare = self.used_without_headers().saturating_sub(width);
+        if spare > 0 && !self.start.is_empty() {
+            let kept: Vec<char> = self.start.chars().skip(spare + 1).collect();
+            self.start = "…".chars().chain(kept).collect();
+        }
+        self.shorten(&name, 1, width);
+    }
+
+    fn used_without_headers(&self) -> usize {
+        let time = self.time.as_ref().map_or(0, |time| time.width() + 2);
+        self.start.width() + self.name.width() + self.status.len() + time + self.uid.width() + 4
+    }
+
+    fn shorten(&mut self, name: &str, least: usize, width: usize) {
+        let room = width.saturating_sub(self.used_without_headers() - self.name.width()).max(least);
+        self.name = cut_name(name, room).into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_the_terminal_with_its_uid_whole() {
+        let uid = "01234567-89ab-cdef-0123-456789abcdef";
+        let shown = |start: &str, width: usize| {
+            let mut line = Line {
+                start: start.to_owned(),
+                name: "karton.archive-extractor".to_owned(),
+                status: "Finished",
+                time: Some("in 12.3s".to_owned()),
+                headers: "type=sample kind=raw".to_owned(),
+                uid: uid.to_owned(),
+            };
+            line.fit(width);
+            let headers = Some(line.headers).filter(|headers| !headers.is_empty());
+            let words = [Some(line.name), Some(line.status.to_owned()), line.time, headers, Some(line.uid)];
+            line.start + &words.into_iter().flatten().collect::<Vec<_>>().join("  ")
+        };
+        assert_eq!(shown("└─ ", usize::MAX), format!("└─ karton.archive-extractor  Finished  in 12.3s  type=sample kind=raw  {uid}"));
+        assert_eq!(shown("└─ ", 99), format!("└─ karton.archive-extractor  Finished  in 12.3s  type=sample…  {uid}"));
+        assert_eq!(shown("└─ ", 80), format!("└─ …archive-extractor  Finished  in 12.3s  {uid}"));
+        assert_eq!(shown("└─ ", 70), format!("└─ …archive-extractor  Finished  {uid}"));
+        assert_eq!(shown("└─ ", 60), format!("└─ …archive…  Finished  {uid}"));
+        for (start, width) in [("", 60), ("└─ ", 52), (&"│  ".repeat(8), 80), (&"│  ".repeat(59), 60)] {
+            let line = shown(start, width);
+            assert!(line.width() <= width && line.ends_with(&format!("  {uid}")), "{width}: {line}");
+        }
+    }
 }

@@ -82,6 +82,11 @@ impl Out {
         }
     }
 
+    /// Columns that a line may have.
+    pub(super) fn width(&self) -> usize {
+        self.width.unwrap_or(usize::MAX)
+    }
+
     pub(super) fn is_terminal(&self) -> bool {
         self.width.is_some()
     }
@@ -177,7 +182,7 @@ pub(super) fn cut(text: &str, width: usize) -> Cow<'_, str> {
 }
 
 /// A name in `width` columns: what stands before its first dot is left out before its end is.
-fn cut_name(text: &str, width: usize) -> Cow<'_, str> {
+pub(super) fn cut_name(text: &str, width: usize) -> Cow<'_, str> {
     match text.split_once('.') {
         Some((_, own)) if text.width() > width && width > 1 => Cow::Owned(cut(&format!("…{own}"), width).into_owned()),
         _ => cut(text, width),

@@ -29,7 +29,12 @@ async fn an_analysis_is_a_tree_and_can_be_waited_for() {
     assert!(lines[2].starts_with("└─ karton.second  Crashed") && lines[3].contains("no luck"), "{tree}");
     let whole = cli.json(&["analysis", root]).await;
     assert_eq!(text(&whole[0], "state"), "crashed");
-    assert_eq!(cli.run(&["wait", root]).await.0, 1);
+    // The same tasks are counted as in the text, and in that of `wait`.
+    let (code, out, _) = cli.run(&["wait", root, "--json"]).await;
+    for counted in [&whole[0], &objects(&out)[0]] {
+        assert_eq!(counted.get("counts").map(Value::to_json).as_deref(), Some(r#"{"Crashed": 1, "Finished": 1}"#), "{counted}");
+    }
+    assert_eq!(code, 1);
     // Nobody takes it: it waits for ever.
     let broker_less = Bed::start().await;
     let cli = Cli::on(&broker_less);
