@@ -33,7 +33,8 @@ struct Common {
     /// Do not ask before more than one
     #[arg(short, long)]
     yes: bool,
-    /// Also tasks that a consumer may be working on: their work is not stopped
+    /// Also tasks that a consumer may be working on, whose work is not stopped; of Finished ones that are named, do
+    /// the work once more
     #[arg(long)]
     force: bool,
     /// Print one object a line
@@ -251,6 +252,10 @@ async fn act_on(context: &Context, backend: &Backend, action: Action, args: &Com
     let status = task.status();
     let refusal = match (action, status) {
         (Action::Cancel, TaskState::Finished) => Some("is finished already"),
+        // It may have been restarted already: its copy does the work. Filters that find it were told so.
+        (Action::Restart, TaskState::Finished) if !args.force && !args.uids.is_empty() => {
+            Some("is Finished: done, cancelled or restarted already; --force starts it once more")
+        }
         (_, TaskState::Started) if !args.force => Some("is being processed; --force does it nevertheless"),
         (Action::Restart, TaskState::Spawned) if !args.force => {
             Some("waits in its queue, or a consumer has just taken it; --force does it nevertheless")

@@ -92,7 +92,8 @@ enum Command {
     /// Start tasks again
     ///
     /// A fresh copy of a task goes to the same service; the old record is then Finished. Without `--status`, filters
-    /// take Crashed tasks alone. A Declared task that the broker has lost is handed to it again.
+    /// take Crashed tasks alone. A task that is named and Finished, which it is after a restart too, takes `--force`. A
+    /// Declared task that the broker has lost is handed to it again.
     Restart(act::RestartArgs),
     /// End tasks that are not to be processed
     ///

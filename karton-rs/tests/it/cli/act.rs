@@ -19,6 +19,19 @@ async fn restart_makes_the_copy_of_the_reference_and_leaves_running_tasks_alone(
     let record: String = bed.command(&["GET", &format!("karton.task:{copy}")]).await;
     let copied = Task::from_json(&record).unwrap();
     assert_eq!((copied.status(), copied.orig_uid(), copied.error().len()), (TaskState::Spawned, Some("{r}:orig"), 0));
+    // A second time would do the work twice: the copy is what there is to restart.
+    for again in [&["restart", &crashed][..], &["restart", "--dry-run", &crashed]] {
+        let (code, out, _) = cli.run(again).await;
+        assert_eq!(
+            (code, out.contains("is Finished") && out.contains("--force"), bed.queued("karton.a").await.len()),
+            (1, true, 1),
+            "{out}"
+        );
+    }
+    let done = bed.put("karton.done", TaskState::Finished, &json!({"type": "x"})).await;
+    cli.out(&["restart", "--force", &done]).await;
+    cli.out(&["restart", "--identity", "karton.done", "--status", "Finished"]).await;
+    assert_eq!(bed.queued("karton.done").await.len(), 2, "who says so gets it");
     let (code, out, _) = cli.run(&["restart", &started]).await;
     assert_eq!((code, out.contains("--force"), bed.status(&started).await), (1, true, Some(TaskState::Started)));
     cli.out(&["restart", "--force", &started]).await;
