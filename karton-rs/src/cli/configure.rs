@@ -1,5 +1,8 @@
 //! `karton configure`: asks for the servers, tries them, writes `karton.ini`.
+//!
+//! The one rule: a wrong answer is asked for again, and costs none that was right.
 
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
@@ -16,6 +19,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
     let target = context.config_file.clone().unwrap_or_else(|| PathBuf::from("karton.ini"));
+    ensure!(!target.is_dir(), "{} is a folder: name the file to write in it", target.display());
     ensure!(args.force || !target.exists(), "{} exists already; --force replaces it", target.display());
     let mut out = Out::of_deeds();
     let s3 = loop {
@@ -25,16 +29,19 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
             ("address", ask(context, "S3 address", "http://localhost:9000").await?),
             ("bucket", ask(context, "S3 bucket", "karton").await?),
         ];
-        let backend = backend(&s3, &[("host", "localhost".to_owned())])?;
-        match backend.storage().check_bucket(false).await {
+        let tried = match backend(&s3, &[("host", "localhost".to_owned())]) {
+            Ok(backend) => backend.storage().check_bucket(false).await.map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        match tried {
             Ok(true) => break s3,
             Ok(false) => {
                 out.line(format!("The bucket does not exist yet; `{}` creates it.", context.commands.system(&["--setup-bucket"])))?;
                 out.flush()?;
                 break s3;
             }
-            Err(error) if error.is_temporary() && again(context, &mut out, &error.to_string()).await? => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if again(context, &mut out, &error.to_string()).await? => {}
+            Err(error) => return Err(error),
         }
     };
     let redis = loop {
@@ -43,10 +50,14 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
         if !password.is_empty() {
             redis.push(("password", password));
         }
-        match backend(&s3, &redis)?.ping().await {
+        let tried = match backend(&s3, &redis) {
+            Ok(backend) => backend.ping().await.map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        match tried {
             Ok(()) => break redis,
             Err(error) if again(context, &mut out, &error.to_string()).await? => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     };
     write(&target, &s3, &redis).with_context(|| format!("cannot write {}", target.display()))?;
@@ -67,7 +78,7 @@ fn backend(s3: &Options, redis: &Options) -> anyhow::Result<Backend> {
     Ok(Backend::new(&config, super::IDENTITY, "")?)
 }
 
-/// A `%` is doubled, because it refers to other options otherwise.
+/// For this user alone, since it holds keys and passwords. A `%` is doubled, because it refers to other options otherwise.
 fn write(target: &PathBuf, s3: &Options, redis: &Options) -> Result<(), std::io::Error> {
     let mut ini = ini::Ini::new();
     for (section, options) in [("s3", s3), ("redis", redis)] {
@@ -75,7 +86,10 @@ fn write(target: &PathBuf, s3: &Options, redis: &Options) -> Result<(), std::io:
             ini.set_to(Some(section), (*option).to_owned(), value.replace('%', "%%"));
         }
     }
-    ini.write_to_file_policy(target, ini::EscapePolicy::Nothing)
+    // Nobody else's to read before anything stands in it, also where there was a file already.
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(target)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    ini.write_to_policy(&mut file, ini::EscapePolicy::Nothing)
 }
 
 async fn ask(context: &Context, question: &str, default: &str) -> anyhow::Result<String> {

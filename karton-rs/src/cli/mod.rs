@@ -118,6 +118,8 @@ enum Command {
     /// Remove a service that is not running, with its queues
     Delete(delete::Args),
     /// Write a configuration file: the one that `-c` names, else `karton.ini` in this folder
+    ///
+    /// It holds keys and passwords, so that no other user may read it.
     Configure(configure::Args),
     /// Start a service crate
     New(new::Args),

@@ -68,8 +68,8 @@ impl Config {
         named: &[PathBuf],
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        if let Some(missing) = named.iter().find(|path| !path.is_file()) {
-            return Err(ConfigError::new(Kind::FileNotFound, format!("configuration file `{}` does not exist", missing.display())));
+        if let Some(problem) = named.iter().find_map(|path| no_file(path)) {
+            return Err(problem);
         }
         let (mut files, mut skipped) = (Vec::new(), Vec::new());
         for path in standard.iter().filter(|path| path.is_file()) {
@@ -195,6 +195,20 @@ impl Config {
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.sections.iter().map(|(name, options)| (name, options.keys().collect::<Vec<_>>()))).finish()
+    }
+}
+
+/// What is wrong with a named file that is none.
+fn no_file(path: &Path) -> Option<ConfigError> {
+    let shown = path.display();
+    if path.is_file() {
+        None
+    } else if path.is_dir() {
+        Some(ConfigError::new(Kind::Unreadable, format!("configuration file `{shown}` is a folder: name the file in it")))
+    } else if path.exists() {
+        Some(ConfigError::new(Kind::Unreadable, format!("configuration file `{shown}` is a device or pipe: name a regular file")))
+    } else {
+        Some(ConfigError::new(Kind::FileNotFound, format!("configuration file `{shown}` does not exist")))
     }
 }
 

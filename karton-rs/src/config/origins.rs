@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, ini::Ini, read_file, standard_files, variable_target};
+use super::{Config, ConfigErrorKind, ini::Ini, no_file, read_file, standard_files, variable_target};
 
 /// What is to be said of a file by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,10 @@ pub(crate) enum FileState {
 
 impl FileState {
     fn of(path: &Path, standard: bool) -> Self {
-        if !path.is_file() {
-            return Self::Missing;
+        match no_file(path) {
+            Some(error) if error.kind() == ConfigErrorKind::FileNotFound => return Self::Missing,
+            Some(error) => return Self::Wrong(error.to_string()),
+            None => {}
         }
         let text = match read_file(path) {
             Ok(Err(error)) if standard => return Self::Skipped(error.to_string()),

@@ -26,9 +26,13 @@ pub(super) fn check(context: &Context, report: &mut Report) -> std::io::Result<O
             Origin::File { state: FileState::Skipped(problem), .. } => {
                 report.warning("config", format!("{problem}; it is left out"), "let this user read it, if it is meant for it")?;
             }
-            Origin::File { state: FileState::Wrong(problem), .. } => {
+            Origin::File { path, state: FileState::Wrong(problem) } => {
                 told = true;
-                report.wrong("config", problem, "correct it there")?;
+                report.wrong(
+                    "config",
+                    problem,
+                    if path.is_file() { "correct it there" } else { "name a file with --config-file or KARTON_CONFIG_FILE" },
+                )?;
             }
             Origin::Variables(names) => report.fine("config", format!("set by variables: {}", names.join(", ")))?,
         }

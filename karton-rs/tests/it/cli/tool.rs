@@ -122,6 +122,13 @@ async fn a_configuration_that_cannot_be_used_is_wrong_usage() {
     cli.ini = cli.folder.path().join("missing.ini");
     let (code, _, err) = cli.run(&["tasks"]).await;
     assert_eq!((code, err.contains("missing.ini")), (2, true), "{err}");
+    // A folder does exist.
+    cli.ini = cli.folder.path().to_owned();
+    for command in [&["tasks"][..], &["doctor"], &["configure", "--force"]] {
+        let (code, out, err) = cli.run(command).await;
+        let told = format!("{out}{err}");
+        assert!(code != 0 && told.contains("is a folder: name the file") && !told.contains("not exist"), "{command:?}: {told}");
+    }
 }
 
 #[tokio::test]
@@ -136,4 +143,30 @@ async fn a_standard_file_that_this_user_may_not_read_is_left_out_with_a_warning(
     assert!(code == 0 && err.contains("cannot read") && err.contains("left out"), "{code} {err}");
     let findings = objects(&cli.run(&["doctor", "--json"]).await.1);
     assert!(findings.iter().any(|finding| text(finding, "level") == "warning" && text(finding, "message").contains("left out")));
+}
+
+#[tokio::test]
+async fn configure_asks_again_for_what_is_wrong_and_writes_for_this_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bed = Bed::start().await;
+    let mut cli = Cli::on(&bed);
+    let (address, port) = (bed.config.get("s3", "address").unwrap(), bed.redis.port());
+    cli.ini = cli.folder.path().join("new.ini");
+    // It was for everybody.
+    std::fs::write(&cli.ini, "").unwrap();
+    std::fs::set_permissions(&cli.ini, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let s3 = format!("access\nsecret-key\n{address}\nkarton\n");
+    let redis = |port: &str| format!("127.0.0.1\n{port}\n\n");
+    let answers = [s3, redis("63x79"), "yes\n".to_owned(), redis("66000"), "yes\n".to_owned(), redis(&port.to_string())].concat();
+    let (code, out, err) = cli.answered(&["configure", "--force"], &answers).await;
+    assert!(code == 0 && out.contains("`63x79` is not a whole number") && out.contains("66000 is not a port"), "{out}{err}");
+    assert_eq!(std::fs::metadata(&cli.ini).unwrap().permissions().mode() & 0o777, 0o600);
+    cli.out(&["queues"]).await;
+    std::fs::remove_file(&cli.ini).unwrap();
+    let (code, out, err) = cli.answered(&["configure"], &answers).await;
+    assert_eq!((code, std::fs::metadata(&cli.ini).unwrap().permissions().mode() & 0o777), (0, 0o600), "{out}{err}");
+    // Whoever has had enough is told what is wrong.
+    let wrong = [&answers[..answers.find("yes").unwrap()], "no\n"].concat();
+    let (code, _, err) = cli.answered(&["configure", "--force"], &wrong).await;
+    assert_eq!((code, err.contains("63x79")), (2, true), "{err}");
 }
