@@ -57,7 +57,7 @@ use crate::{Config, ConfigError, Inspect};
     // As the reference's parser does.
     infer_long_args = true,
     arg_required_else_help = false,
-    after_help = "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration, 3 waited in vain, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration, 3 waited in vain, 130 interrupted; `logs`, which runs until then, gives 0."
 )]
 pub struct Cli {
     /// Configuration file, read after the standard ones; `configure` writes it
@@ -113,7 +113,7 @@ enum Command {
     Doctor(doctor::Args),
     /// Watch queues and rates
     Top(top::Args),
-    /// Print the log records of all services
+    /// Print the log records of all services, until it is interrupted: exit code 0
     Logs(logs::Args),
     /// Remove a service that is not running, with its queues
     Delete(delete::Args),
