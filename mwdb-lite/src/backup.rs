@@ -80,6 +80,10 @@ pub async fn run(config: &Config, dest: &Path) -> anyhow::Result<Report> {
             bail!("`{}` is in use by the server: choose another folder for the copy", theirs.display());
         }
     }
+    let (copy, content) = (fs::canonicalize(dest)?, fs::canonicalize(&config.uploads_folder).ok());
+    if content.is_some_and(|content| copy.starts_with(content)) {
+        bail!("`{}` is inside the uploads folder of the server: choose another folder for the copy", dest.display());
+    }
     let target = Arc::new(Store::open(&settings).await?);
     let _claim = target.claim()?.with_context(|| format!("another backup or server works on `{}`", dest.display()))?;
     target.sweep()?;

@@ -35,8 +35,15 @@ impl Claim {
     /// # Errors
     /// When another server has it.
     pub(crate) fn database(path: &Path) -> anyhow::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("make the folder `{}` ([mwdb] sqlite_path)", folder.display()))?;
+        }
         let lock = lock_of(path);
-        let file = File::options().create(true).append(true).open(&lock).with_context(|| format!("open `{}`", lock.display()))?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&lock)
+            .with_context(|| format!("open `{}` ([mwdb] sqlite_path)", lock.display()))?;
         Self::on(file, &lock)
             .with_context(|| format!("another mwdb-lite serves the database `{}`: stop it, or set [mwdb] sqlite_path", path.display()))
     }

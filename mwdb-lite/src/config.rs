@@ -8,7 +8,8 @@
 mod extras;
 mod storage;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -113,6 +114,8 @@ pub struct Config {
     pub enable_prometheus_metrics: bool,
     /// Encrypt connections.
     pub tls: Option<TlsConfig>,
+    /// Keys in the files that mean nothing here, each with its file.
+    pub unknown: Vec<String>,
     /// How the log is written.
     pub log: LogConfig,
     /// `[karton] config_path`: one more `karton.ini`.
@@ -162,6 +165,7 @@ impl Default for Config {
             max_failed_logins: 10,
             enable_prometheus_metrics: false,
             tls: None,
+            unknown: Vec::new(),
             log: LogConfig::default(),
             karton_config_path: None,
             karton: None,
@@ -263,6 +267,7 @@ impl Config {
         if !crate::auth::is_login(&config.admin_login) {
             return Err(source.error("mwdb", "admin_login", "is not a login: letters, digits, `_`, `.` and `-`, at most 32"));
         }
+        config.unknown = source.unknown();
         Ok(config)
     }
 
@@ -274,7 +279,12 @@ impl Config {
 
 /// Values with where they came from.
 struct Source {
+    /// Value and origin by section and key.
     values: BTreeMap<(String, String), (String, String)>,
+    /// What was asked for.
+    known: RefCell<BTreeSet<(String, String)>>,
+    /// The file that is read last: where one would set what is missing.
+    last_file: String,
 }
 
 impl Source {
@@ -304,17 +314,30 @@ impl Source {
                 }
             }
         }
-        Ok(Self { values })
+        let last_file = files.last().map_or("mwdb.ini", |(name, _)| *name).to_owned();
+        Ok(Self { values, known: RefCell::default(), last_file })
     }
 
     /// Value and origin; an empty value counts as not set.
     fn get(&self, section: &str, key: &str) -> Option<(&str, &str)> {
-        let (value, origin) = self.values.get(&(section.to_owned(), key.to_owned()))?;
+        let place = (section.to_owned(), key.to_owned());
+        let found = self.values.get(&place);
+        self.known.borrow_mut().insert(place);
+        let (value, origin) = found?;
         (!value.is_empty()).then_some((value.as_str(), origin.as_str()))
     }
 
+    /// Keys in files that nobody has asked for, each with its file. Those of what is switched off are not meant.
+    fn unknown(&self) -> Vec<String> {
+        const SWITCHED: [&str; 3] = ["s3_storage_", "mail_", "recaptcha_"];
+        let known = self.known.borrow();
+        let of_files = self.values.iter().filter(|((section, _), (_, origin))| section == "mwdb" && !origin.starts_with("variable "));
+        let unknown = of_files.filter(|(place, _)| !known.contains(*place) && !SWITCHED.iter().any(|prefix| place.1.starts_with(prefix)));
+        unknown.map(|((section, key), (_, origin))| format!("{origin}: [{section}] {key}")).collect()
+    }
+
     fn error(&self, section: &str, key: &str, problem: impl Into<String>) -> ConfigError {
-        ConfigError::new(self.get(section, key).map_or("mwdb.ini", |(_, origin)| origin), section, key, problem)
+        ConfigError::new(self.get(section, key).map_or(self.last_file.as_str(), |(_, origin)| origin), section, key, problem)
     }
 
     fn parsed<T: FromStr>(&self, section: &str, key: &str, target: &mut T) -> Result<(), ConfigError> {
@@ -377,6 +400,14 @@ mod tests {
         assert_eq!(error.to_string(), "x/mwdb.ini: [mwdb] enable_karton: `true` is neither 0 nor 1");
         let error = Config::from_parts(&[], [("MWDB_PORT".to_owned(), "x".to_owned())]).expect_err("x is no port");
         assert_eq!(error.to_string(), "variable `MWDB_PORT`: [mwdb] port: `x` is not valid");
+    }
+
+    #[test]
+    fn keys_that_mean_nothing_are_told_with_their_file() -> anyhow::Result<()> {
+        let text = "[mwdb]\nbase_ulr = http://a\nport = 1\nmail_from = a@b\n[other]\nkey = 1\n[mwdb_limiter]\nx = 1/day";
+        let config = Config::from_parts(&[("mwdb.ini", text)], [("MWDB_ADMIN".to_owned(), "x".to_owned())])?;
+        assert_eq!(config.unknown, ["mwdb.ini: [mwdb] base_ulr"]);
+        Ok(())
     }
 
     #[test]

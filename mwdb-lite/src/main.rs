@@ -1,5 +1,6 @@
 //! The `mwdb-lite` command: flags, and which function of the library they mean.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use mwdb_lite::{Config, ConfigError, backup, check, config::LogConfig, push};
+use rustix::{fs::Mode, process::umask};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -46,7 +48,7 @@ enum Command {
     SetAdminPassword {
         #[command(flatten)]
         source: Source,
-        /// The new password; without it, the first line of standard input
+        /// The new password; without it, it is asked for, or the first line of standard input
         password: Option<String>,
     },
     /// Copy database and content to a folder, also while the server runs; again: only what is new
@@ -104,8 +106,8 @@ struct PushTarget {
     #[arg(long)]
     dry_run: bool,
     /// Objects on their way at once
-    #[arg(long, default_value_t = 4)]
-    jobs: usize,
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
     /// Accept any certificate
     #[arg(long)]
     no_verify_ssl: bool,
@@ -120,13 +122,7 @@ struct Source {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Command::Version = args.command {
-        #[expect(clippy::print_stdout, reason = "the answer of the command")]
-        {
-            println!("mwdb-lite {}", env!("CARGO_PKG_VERSION"));
-        }
-        return ExitCode::SUCCESS;
-    }
+    keep_from_others();
     karton_rs::service::install_crypto();
     match start(args.command) {
         Ok(true) => ExitCode::SUCCESS,
@@ -156,8 +152,7 @@ fn start(command: Command) -> anyhow::Result<bool> {
             Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(load(&source)?).await?,
             Command::SetAdminPassword { source, password } => {
                 let config = load(&source)?;
-                let password = password.map_or_else(|| std::io::stdin().lines().next().unwrap_or(Ok(String::new())), Ok);
-                mwdb_lite::set_admin_password(config, password.context("cannot read the password")?).await?;
+                mwdb_lite::set_admin_password(config, new_password(password)?).await?;
             }
             Command::Backup { source, dest, json } => {
                 let report = backup::run(&load(&source)?, &dest).await?;
@@ -168,6 +163,7 @@ fn start(command: Command) -> anyhow::Result<bool> {
                 let mut config = load(&source)?;
                 if let Some(folder) = copy {
                     config = backup::settings_of_copy(&config, &folder);
+                    anyhow::ensure!(config.sqlite_path.is_file(), "there is no copy made by `backup` in `{}`", folder.display());
                 }
                 let report = check::run(&config, if repair { check::Mode::Repair } else { check::Mode::Look }).await?;
                 print(json, &report, &check_lines(&report))?;
@@ -182,27 +178,52 @@ fn start(command: Command) -> anyhow::Result<bool> {
                     state: target.state,
                     restart: target.restart,
                     dry_run: target.dry_run,
-                    jobs: target.jobs,
+                    jobs: target.jobs.into(),
                     verify_ssl: !target.no_verify_ssl,
                 };
                 let report = push::run(&load(&source)?, &options, stop).await?;
                 print(json, &report, &push_lines(&report))?;
                 return Ok(report.is_complete());
             }
-            Command::Version => {}
+            Command::Version => print_lines(&[format!("mwdb-lite {}", env!("CARGO_PKG_VERSION"))])?,
         }
         Ok(true)
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of the command")]
-fn print(json: bool, report: &impl Serialize, lines: &[String]) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(report)?);
-    } else {
-        lines.iter().for_each(|line| println!("{line}"));
+/// What we write is for our account, and for its group where that is usual here: password hashes, the key of all tokens,
+/// malware.
+fn keep_from_others() {
+    let others = Mode::RWXO;
+    umask(umask(others) | others);
+}
+
+/// The new password: an argument, what is typed twice on a terminal, or the first line of standard input.
+fn new_password(argument: Option<String>) -> anyhow::Result<String> {
+    if let Some(password) = argument {
+        return Ok(password);
     }
-    Ok(())
+    if !std::io::stdin().is_terminal() {
+        return std::io::stdin().lines().next().unwrap_or(Ok(String::new())).context("cannot read the password");
+    }
+    let password = rpassword::prompt_password("New password: ").context("cannot read the password")?;
+    let again = rpassword::prompt_password("Once more: ").context("cannot read the password")?;
+    anyhow::ensure!(password == again, "the two are not the same: nothing was changed");
+    Ok(password)
+}
+
+fn print(json: bool, report: &impl Serialize, lines: &[String]) -> anyhow::Result<()> {
+    if json { print_lines(&[serde_json::to_string(report)?]) } else { print_lines(lines) }
+}
+
+/// Writes the answer of a command; who reads no further is no failure.
+fn print_lines(lines: &[String]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = lines.iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 fn backup_lines(report: &backup::Report) -> Vec<String> {

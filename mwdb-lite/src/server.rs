@@ -86,6 +86,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// # Errors
 /// As [`run`].
 pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(SocketAddr) + Send + 'static) -> anyhow::Result<()> {
+    for key in &config.unknown {
+        tracing::warn!("{key} means nothing here: it is misspelt, or a setting of MWDB Core that mwdb-lite does without");
+    }
     // Before it is opened: that may bring it up to date, which nobody must see who is at work on it.
     let _database = Claim::database(&config.sqlite_path)?;
     let app = App::open(config).await?;

@@ -1,6 +1,6 @@
 //! Settings that come in groups: mail, captcha, encryption, logs, limits.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Source};
 use crate::limits::{self, Limits};
@@ -109,10 +109,23 @@ pub(super) fn tls(source: &Source) -> Result<Option<TlsConfig>, ConfigError> {
     source.exists("mwdb", "tls_key", key.as_deref())?;
     match (certificate, key) {
         (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => Ok(Some(TlsConfig { certificate, key })),
+        (Some(certificate), Some(key)) => {
+            holds(source, "tls_certificate", &certificate, "-----BEGIN CERTIFICATE-----")?;
+            holds(source, "tls_key", &key, "PRIVATE KEY-----")?;
+            Ok(Some(TlsConfig { certificate, key }))
+        }
         (Some(_), None) => Err(source.error("mwdb", "tls_certificate", "needs `tls_key` beside it")),
         (None, Some(_)) => Err(source.error("mwdb", "tls_key", "needs `tls_certificate` beside it")),
     }
+}
+
+/// What a file must hold to be what a key says.
+fn holds(source: &Source, key: &str, path: &Path, mark: &str) -> Result<(), ConfigError> {
+    let text = std::fs::read(path).map_err(|error| source.error("mwdb", key, format!("`{}` cannot be read: {error}", path.display())))?;
+    if String::from_utf8_lossy(&text).contains(mark) {
+        return Ok(());
+    }
+    Err(source.error("mwdb", key, format!("`{}` holds no `{mark}`", path.display())))
 }
 
 /// `[mwdb] enable_json_logger`, `enable_debug_log`, `log_level`.

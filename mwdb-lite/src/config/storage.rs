@@ -1,5 +1,7 @@
 //! Where content is kept: `storage_provider` and the keys of S3. See MWDB API §A3.2.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use super::{ConfigError, Source};
 
 /// Where content is kept.
@@ -64,11 +66,32 @@ pub(super) fn storage(source: &Source) -> Result<Storage, ConfigError> {
 pub(super) fn not_kartons(storage: &Storage, karton: &karton_rs::Config) -> Result<(), ConfigError> {
     let Storage::S3(ours) = storage else { return Ok(()) };
     let Ok(theirs) = karton_rs::S3Settings::from_config(karton) else { return Ok(()) };
-    if theirs.bucket().is_ok_and(|bucket| bucket == ours.bucket) && theirs.endpoint.trim_end_matches('/') == ours.endpoint {
+    if theirs.bucket().is_ok_and(|bucket| bucket == ours.bucket) && is_same_server(&theirs.endpoint, &ours.endpoint) {
         let problem = format!("`{}` is the bucket of Karton, which removes foreign objects: choose another one", ours.bucket);
         return Err(ConfigError::new("mwdb.ini", "mwdb", "s3_storage_bucket_name", problem));
     }
     Ok(())
+}
+
+/// Whether two addresses lead to one server: the same text, or a port on the same host.
+fn is_same_server(one: &str, other: &str) -> bool {
+    let places = |endpoint: &str| -> Option<Vec<SocketAddr>> {
+        let url = reqwest::Url::parse(endpoint).ok()?;
+        let resolved: Vec<SocketAddr> = url.socket_addrs(|| None).ok()?;
+        // A machine has many names for itself.
+        let plain = |mut place: SocketAddr| {
+            if place.ip().is_loopback() {
+                place.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            place
+        };
+        Some(resolved.into_iter().map(plain).collect())
+    };
+    if one.trim_end_matches('/') == other.trim_end_matches('/') {
+        return true;
+    }
+    let (Some(one), Some(other)) = (places(one), places(other)) else { return false };
+    one.iter().any(|place| other.contains(place))
 }
 
 #[cfg(test)]
@@ -117,6 +140,8 @@ mod tests {
         let config = Config::from_parts(&[("mwdb.ini", &text)], [])?;
         let error = not_kartons(&config.storage, &karton).expect_err("the same bucket").to_string();
         assert!(error.contains("s3_storage_bucket_name"), "{error}");
+        assert!(is_same_server("http://localhost:9000", "http://127.0.0.1:9000/"));
+        assert!(!is_same_server("http://localhost:9000", "http://localhost:9001"));
         let other = Config::from_parts(&[("mwdb.ini", &text.replace("name = mwdb", "name = other"))], [])?;
         not_kartons(&other.storage, &karton)?;
         Ok(())

@@ -101,8 +101,17 @@ pub async fn run(config: &Config, options: &Options, stop: CancellationToken) ->
     let url = api_url(&options.url);
     let mut settings = Settings::new(&url, Credentials::api_key(&options.api_key)).context("the address or the key of the other MWDB")?;
     settings.verify_ssl = options.verify_ssl;
+    // Somebody waits to hear whether the address is right; later a server that is away is waited for.
+    let mut first = settings.clone();
+    first.patience.wait_for_server = false;
+    first.patience.retries = 1;
+    let meeting = Client::new(first, stop.clone())?;
+    let target = Target::meet(&meeting, &c, options.dry_run).await.map_err(|error| {
+        let untrusted = options.verify_ssl && format!("{error:#}").contains("certificate");
+        let error = if untrusted { error.context("--no-verify-ssl accepts any certificate") } else { error };
+        error.context(format!("the MWDB at {url}"))
+    })?;
     let client = Client::new(settings, stop.clone())?;
-    let target = Target::meet(&client, &c, options.dry_run).await?;
     let mut push = Push {
         state: State::load(&options.state, &url, options.restart)?,
         report: Report { dry_run: options.dry_run, notes: target.notes.clone(), ..Report::default() },

@@ -95,4 +95,6 @@ async fn the_folder_of_the_server_is_no_place_for_a_copy() {
     let folder = server.config().sqlite_path.parent().unwrap().to_owned();
     let error = backup::run(server.config(), &folder).await.unwrap_err();
     assert!(error.to_string().contains("in use"), "{error:#}");
+    let error = backup::run(server.config(), &server.config().uploads_folder.join("copy")).await.unwrap_err();
+    assert!(error.to_string().contains("inside the uploads folder"), "{error:#}");
 }

@@ -59,6 +59,43 @@ async fn bad_settings_are_named_and_end_with_2() {
 }
 
 #[tokio::test]
+async fn what_is_missing_is_made_and_nobody_else_reads_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let mut configure = command(folder.path(), &["configure", "-q"]);
+    configure.env("MWDB_SQLITE_PATH", "state/deep/mwdb.sqlite").env("MWDB_UPLOADS_FOLDER", "state/uploads");
+    assert_eq!(outcome(configure).await.0, 0);
+    for made in ["state", "state/uploads", "state/deep/mwdb.sqlite"] {
+        let mode = std::fs::metadata(folder.path().join(made)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{made}: {mode:o}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["version"] as &[&str], &["check"], &["backup", "copy"]] {
+        assert_eq!(outcome(command(folder.path(), &["configure", "-q"])).await.0, 0);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut unread = command(folder.path(), arguments);
+        unread.stdout(writer).stderr(Stdio::null());
+        assert!(unread.status().await.unwrap().success(), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_that_are_none_and_copies_that_nobody_made_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mwdb.ini"), "[mwdb]\ntls_certificate = mwdb.ini\ntls_key = mwdb.ini\n").unwrap();
+    let (code, message) = outcome(command(folder.path(), &["run"])).await;
+    assert!(code == 2 && message.contains("[mwdb] tls_certificate: `mwdb.ini` holds no"), "{code} {message}");
+    std::fs::remove_file(folder.path().join("mwdb.ini")).unwrap();
+    let (code, message) = outcome(command(folder.path(), &["check", "--copy", "."])).await;
+    assert!(code == 1 && message.contains("there is no copy made by `backup` in `.`"), "{code} {message}");
+}
+
+#[tokio::test]
 async fn a_port_in_use_ends_with_1_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -265,3 +265,16 @@ async fn a_relation_is_tried_again_when_its_objects_are_there() {
     assert!(report.is_complete() && report.relations == 1, "{report:?}");
     assert_eq!(each(&there.get(&format!("file/{child}")).await.ok()["parents"], "id"), [&json!(parent)]);
 }
+
+#[tokio::test]
+async fn an_address_where_nobody_answers_is_told_at_once() {
+    let server = Server::start().await;
+    let key = key_of(&server.admin().await).await;
+    let folder = tempfile::tempdir().unwrap();
+    for dry_run in [true, false] {
+        let options = Options { url: "http://127.0.0.1:1".to_owned(), dry_run, ..options(&server, key.clone(), &folder) };
+        let pushed = tokio::time::timeout(Duration::from_secs(15), push::run(server.config(), &options, CancellationToken::new())).await;
+        let error = format!("{:#}", pushed.expect("an end").unwrap_err());
+        assert!(error.contains("ask the other MWDB who we are there") && error.contains("127.0.0.1:1"), "{error}");
+    }
+}

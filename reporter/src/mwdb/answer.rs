@@ -23,7 +23,7 @@ pub(super) fn judge(status: StatusCode, retry_after: Option<&str>, location: Opt
     }
     let said = text.ok().and_then(|text| Value::parse(text).ok());
     let said = said.as_ref().and_then(|value| value.get("message")?.as_str());
-    let message = said.map_or_else(|| shortened(&String::from_utf8_lossy(body)), shortened);
+    let message = said.map_or_else(|| unread(&String::from_utf8_lossy(body)), shortened);
     let number = status.as_u16();
     Err(match number {
         401 => Problem::NotAuthenticated(message),
@@ -50,6 +50,11 @@ fn patience(text: &str) -> Option<Duration> {
     let text = text.trim();
     let until = |date: SystemTime| date.duration_since(SystemTime::now()).unwrap_or_default();
     text.parse().map(Duration::from_secs).ok().or_else(|| httpdate::parse_http_date(text).ok().map(until))
+}
+
+/// An answer without a message. Nobody reads a page in a log.
+fn unread(body: &str) -> String {
+    if body.trim_start().starts_with('<') { "it answered with a page".to_owned() } else { shortened(body) }
 }
 
 /// One line of bounded length, without control characters.
