@@ -63,11 +63,16 @@ impl Connection {
         if let Ok(outcome) = tokio::time::timeout(limit, self.run(pipeline)).await {
             return outcome;
         }
+        self.leave();
+        Err(self.error(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+    }
+
+    /// The server has fallen silent: whatever is asked from now on goes over a new connection.
+    pub(crate) fn leave(&self) {
         // Who holds this now is opening a new one.
         if let Ok(mut current) = self.current.try_lock() {
             *current = None;
         }
-        Err(self.error(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 
     /// How long Redis has worked for this connection so far, about.

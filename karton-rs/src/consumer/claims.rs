@@ -51,12 +51,12 @@ impl Drop for Renewal {
 }
 
 impl Renewal {
-    /// Starts the thread; `backend` is its alone.
-    pub(super) fn start(claims: Arc<Claims>, backend: Backend) -> Result<Self, Error> {
+    /// Starts the thread; `own` is its alone, `service` what the service writes with.
+    pub(super) fn start(claims: Arc<Claims>, own: Backend, service: Backend) -> Result<Self, Error> {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         // Several services may live in one process: the span tells which one speaks.
-        let work = async move { claims.keep(&backend).await }.in_current_span();
+        let work = async move { claims.keep(&own, &service).await }.in_current_span();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let work = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -110,17 +110,19 @@ impl Claims {
     }
 
     /// Renews all claims for ever, well before they lapse: what Redis does not answer within the time
-    /// between two renewals is asked again, over another connection.
-    async fn keep(&self, backend: &Backend) {
+    /// between two renewals is asked again, over another connection. So does then what the service asks: it would
+    /// find out for itself much later.
+    async fn keep(&self, own: &Backend, service: &Backend) {
         let every = self.lease / RENEWALS;
         let (mut outage, mut pause) = (Outage::default(), every);
         loop {
             tokio::time::sleep(pause).await;
             pause = every;
-            match self.renew(backend, every).await {
+            match self.renew(own, every).await {
                 Ok(()) => outage.over(),
                 Err(error) => {
                     outage.note("renew the claims on tasks", &error);
+                    service.redis().leave();
                     pause = every / RENEWALS;
                 }
             }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesOrdered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -13,10 +13,10 @@ use super::{
     Consumer, RetryPolicy,
     claims::{Claims, Renewal, lease_timeout},
     ends::{Ended, Ends},
-    queue::{Queue, Taken},
+    queue::{Claimed, Queue, Taken},
 };
 use crate::{
-    backend::{Backend, Bind},
+    backend::{Backend, Bind, Settled},
     config::{Config, ServiceSettings},
     error::Error,
     filters::Filters,
@@ -104,7 +104,7 @@ impl Consumer {
         let (ends, arriving) = mpsc::unbounded_channel();
         let claims = Arc::new(Claims::new(lease_timeout(config)?));
         let running = Arc::new(Running {
-            renewal: Renewal::start(Arc::clone(&claims), backend.beside(config)?)?,
+            renewal: Renewal::start(Arc::clone(&claims), backend.beside(config)?, backend.clone())?,
             filters: Filters::compile(&self.options.filters)?,
             task_timeout: self.options.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
             retry: RetryPolicy::configured(self.options.retry.clone(), config)?,
@@ -123,7 +123,7 @@ impl Consumer {
         let slots = Arc::new(Semaphore::new(concurrency));
         let mut ends = Ends::new(&running, arriving);
         let work = async {
-            let reason = running.take_tasks(&slots, &mut ends, &shutdown).await;
+            let reason = running.take_tasks(&slots, concurrency.div_ceil(2).clamp(1, MOST_AT_ONCE), &mut ends, &shutdown).await;
             running.drain(&mut ends, stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
             reason
         };
@@ -161,18 +161,27 @@ impl Running {
         Ok(())
     }
 
-    /// Turn by turn: writes what has ended and takes as many tasks as there is room for.
-    async fn take_tasks(self: &Arc<Self>, slots: &Arc<Semaphore>, ends: &mut Ends, shutdown: &CancellationToken) -> StopReason {
+    /// Turn by turn: writes what has ended and takes as many tasks as there is room for. While tasks come as fast as
+    /// they are taken, two turns are under way, each for half of the slots: then Redis and handlers work at the same time.
+    async fn take_tasks(
+        self: &Arc<Self>,
+        slots: &Arc<Semaphore>,
+        share: usize,
+        ends: &mut Ends,
+        shutdown: &CancellationToken,
+    ) -> StopReason {
         let mut outage = Outage::default();
         let mut registered = false;
         let mut ended = Vec::new();
+        let mut turns = FuturesOrdered::new();
+        let mut queue = Supply::Unknown;
         // It outlives a turn: dropped, it might swallow the sign of a task.
         let mut sign: Option<Waiting<'_>> = None;
         let reason = loop {
             if shutdown.is_cancelled() {
                 break StopReason::Shutdown;
             }
-            if !registered {
+            if !registered && turns.is_empty() {
                 match self.register().await {
                     Ok(()) => registered = true,
                     Err(error) => {
@@ -181,66 +190,100 @@ impl Running {
                     }
                 }
             }
-            ends.drain(&mut ended);
-            let mut free = room(slots, &mut ended);
-            if ended.is_empty() && free.is_empty() {
-                tokio::select! {
-                    end = ends.next() => ended.push(end),
-                    // Of a blocking handler that nobody waited for. The semaphore is never closed.
-                    slot = Arc::clone(slots).acquire_owned() => free.extend(slot.ok()),
-                    () = shutdown.cancelled() => continue,
-                }
-                free.extend(room(slots, &mut ended));
-            }
             if sign.as_mut().is_some_and(|waiting| waiting.now_or_never().is_some()) {
-                sign = None;
+                (sign, queue) = (None, Supply::Unknown);
             }
-            let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
-            let taken = match self.queue.turn(&self.backend, sign.is_some(), &endings, free.len()).await {
+            ends.drain(&mut ended);
+            while registered && turns.len() < queue.turns() {
+                let mut part: Vec<Ended> = ended.drain(..ended.len().min(share)).collect();
+                if part.is_empty() && queue == Supply::Nothing {
+                    break;
+                }
+                let free = room(slots, &mut part, share);
+                if part.is_empty() && free.is_empty() {
+                    break;
+                }
+                turns.push_back(self.turn(part, free, sign.is_some()));
+            }
+            let idle = turns.is_empty() && queue == Supply::Nothing;
+            if idle && sign.is_none() {
+                sign = Some(Box::pin(self.queue.wait()));
+            }
+            let turn = tokio::select! {
+                Some(turn) = turns.next() => turn,
+                end = ends.next() => {
+                    ended.push(end);
+                    continue;
+                }
+                outcome = signed(&mut sign) => {
+                    (sign, queue) = (None, Supply::Unknown);
+                    if let Err(error) = outcome {
+                        outage.wait(&error, shutdown).await;
+                    }
+                    continue;
+                }
+                // Of a blocking handler that nobody waited for. The semaphore is never closed.
+                slot = Arc::clone(slots).acquire_owned(), if turns.is_empty() && !idle => {
+                    drop(slot);
+                    continue;
+                }
+                () = shutdown.cancelled() => continue,
+            };
+            let Turn { ended: written, free, outcome } = turn;
+            match outcome {
                 Ok((settled, taken)) => {
                     outage.over();
-                    self.settled(std::mem::take(&mut ended), settled);
-                    taken
+                    self.settled(written, settled);
+                    match taken {
+                        Taken::Tasks(tasks) => {
+                            queue = Supply::after(tasks.len(), free.len(), queue);
+                            self.start_all(tasks, free, shutdown.is_cancelled());
+                        }
+                        Taken::BindReplaced => {
+                            tracing::info!("Binds changed, shutting down: a replica with another bind took over");
+                            break StopReason::BindReplaced;
+                        }
+                        Taken::BindMissing => {
+                            if std::mem::take(&mut registered) {
+                                tracing::warn!("bind was deleted, registering it again");
+                            }
+                        }
+                    }
                 }
                 // What stands there afterwards decides: a replica that took over meanwhile is the newer one.
                 Err(error) => {
-                    self.settle_alone(std::mem::take(&mut ended));
+                    queue = Supply::Unknown;
+                    self.settle_alone(written);
                     drop(free);
                     outage.wait(&error, shutdown).await;
-                    continue;
-                }
-            };
-            match taken {
-                Taken::Tasks(tasks) if tasks.is_empty() => {
-                    drop(free);
-                    let waiting = sign.get_or_insert_with(|| Box::pin(self.queue.wait()));
-                    tokio::select! {
-                        outcome = waiting => {
-                            sign = None;
-                            if let Err(error) = outcome {
-                                outage.wait(&error, shutdown).await;
-                            }
-                        }
-                        end = ends.next() => ended.push(end),
-                        () = shutdown.cancelled() => {}
-                    }
-                }
-                Taken::Tasks(tasks) => {
-                    let stopping = shutdown.is_cancelled();
-                    tasks.into_iter().zip(free).for_each(|(task, slot)| self.start(task, Arc::new(slot), stopping));
-                }
-                Taken::BindReplaced => {
-                    tracing::info!("Binds changed, shutting down: a replica with another bind took over");
-                    break StopReason::BindReplaced;
-                }
-                Taken::BindMissing => {
-                    tracing::warn!("bind was deleted, registering it again");
-                    registered = false;
                 }
             }
         };
+        // What is under way may have taken tasks: they go straight back.
+        while let Some(Turn { ended: written, free, outcome }) = turns.next().await {
+            match outcome {
+                Ok((settled, taken)) => {
+                    self.settled(written, settled);
+                    if let Taken::Tasks(tasks) = taken {
+                        self.start_all(tasks, free, true);
+                    }
+                }
+                Err(_) => self.settle_alone(written),
+            }
+        }
         self.settle_alone(ended);
         reason
+    }
+
+    /// One round trip: writes what has ended, and takes a task for each free slot.
+    async fn turn(&self, ended: Vec<Ended>, free: Vec<OwnedSemaphorePermit>, waits: bool) -> Turn {
+        let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
+        let outcome = self.queue.turn(&self.backend, waits, &endings, free.len()).await;
+        Turn { ended, free, outcome }
+    }
+
+    fn start_all(self: &Arc<Self>, tasks: Vec<Claimed>, free: Vec<OwnedSemaphorePermit>, stopping: bool) {
+        tasks.into_iter().zip(free).for_each(|(task, slot)| self.start(task, Arc::new(slot), stopping));
     }
 
     /// Queues tasks whose wait is over, for ever.
@@ -285,9 +328,51 @@ impl Running {
     }
 }
 
-/// Free slots, first those of what has ended.
-fn room(slots: &Arc<Semaphore>, ended: &mut [Ended]) -> Vec<OwnedSemaphorePermit> {
+/// The end of a wait for a sign; without one it takes for ever.
+async fn signed(sign: &mut Option<Waiting<'_>>) -> Result<(), Error> {
+    match sign {
+        Some(waiting) => waiting.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A turn that is over.
+struct Turn {
+    ended: Vec<Ended>,
+    free: Vec<OwnedSemaphorePermit>,
+    outcome: Result<(Vec<Settled>, Taken), Error>,
+}
+
+/// What the last turn says of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Supply {
+    Unknown,
+    /// There was less than there was room for.
+    Nothing,
+    /// There was as much as there was room for.
+    Plenty,
+}
+
+impl Supply {
+    fn after(taken: usize, room: usize, before: Self) -> Self {
+        match (taken, room) {
+            // It took nothing because it could not.
+            (_, 0) => before,
+            (0, _) => Self::Nothing,
+            (taken, room) if taken == room => Self::Plenty,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// How many turns may be under way.
+    fn turns(self) -> usize {
+        if self == Self::Plenty { 2 } else { 1 }
+    }
+}
+
+/// So many free slots at most, first those of what has ended.
+fn room(slots: &Arc<Semaphore>, ended: &mut [Ended], most: usize) -> Vec<OwnedSemaphorePermit> {
     let of_ended = ended.iter_mut().filter_map(|ended| Arc::into_inner(ended.slot.take()?));
     let free = std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok());
-    of_ended.chain(free).take(MOST_AT_ONCE).collect()
+    of_ended.chain(free).take(most).collect()
 }

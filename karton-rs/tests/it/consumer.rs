@@ -241,7 +241,7 @@ async fn a_claim_is_renewed_while_handlers_keep_every_thread_busy() {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&runs);
     // An async handler that does not wait as async code should, on a runtime that has no other thread.
-    let consumer = any("karton.x").concurrency(2).process(move |_, _| {
+    let consumer = any("karton.x").concurrency(4).process(move |_, _| {
         count.fetch_add(1, Ordering::SeqCst);
         let ended = wait.lock().unwrap().recv();
         async move { Ok(ended?) }
