@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use karton_rs::testing::{RedisServer, eventually, within};
+use karton_rs::testing::{RedisServer, eventually, throughout, within};
 use redis::AsyncCommands;
 use serde_json::{Value, json};
 
@@ -404,6 +404,39 @@ async fn what_was_announced_and_collected_is_not_announced_again() {
     let insert = "INSERT INTO karton_outbox (analysis_id, object_id, quality, resource_uid, created) SELECT ?, id, 'high', 'uid', 0 FROM object WHERE dhash = ?";
     assert_eq!(c.execute(insert, [&root, &hash]).unwrap(), 1);
     server.start_again(|_| ()).await;
+    let left = || c.query_row("SELECT count(*) FROM karton_outbox", [], |row| row.get::<_, u64>(0)).unwrap();
+    eventually("an empty outbox", || async { (left() == 0).then_some(()) }).await;
+    assert_eq!(routed().await, Some(1));
+    stop.cancel();
+    broker.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_was_announced_and_could_not_be_noted_is_not_announced_again() {
+    let bed = Bed::start().await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let broker = tokio::spawn(karton_rs::system::run(bed.karton_config(), false, stop.clone()));
+    let server = bed.server().await;
+    let admin = server.admin().await;
+    // As on a full disk: an upload may still fit, and then nothing does.
+    let c = rusqlite::Connection::open(&server.config().sqlite_path).unwrap();
+    c.busy_timeout(Duration::from_secs(10)).unwrap();
+    let full =
+        |change: &str| format!("CREATE TRIGGER no_{change} BEFORE {change} ON karton_outbox BEGIN SELECT RAISE(ABORT, 'full'); END;");
+    c.execute_batch(&(full("DELETE") + &full("UPDATE"))).unwrap();
+    admin.file("content").await;
+    let routed = async || -> Option<u64> { bed.redis.connection().await.hget("karton.metrics.produced", "karton.mwdb").await.unwrap() };
+    // The collector takes what has ended.
+    let ended = async || {
+        let mut redis = bed.redis.connection().await;
+        let keys: Vec<String> = redis.keys("karton.task:*").await.unwrap();
+        let record: Option<String> = redis.get(keys.first()?).await.unwrap();
+        record.is_some_and(|record| record.contains("\"status\": \"Finished\"")).then_some(keys)
+    };
+    let records = eventually("the end of the task", ended).await;
+    let _: () = bed.redis.connection().await.del(records).await.unwrap();
+    throughout(Duration::from_secs(2), "no second announcement", || async { routed().await == Some(1) }).await;
+    c.execute_batch("DROP TRIGGER no_DELETE; DROP TRIGGER no_UPDATE").unwrap();
     let left = || c.query_row("SELECT count(*) FROM karton_outbox", [], |row| row.get::<_, u64>(0)).unwrap();
     eventually("an empty outbox", || async { (left() == 0).then_some(()) }).await;
     assert_eq!(routed().await, Some(1));
