@@ -246,3 +246,23 @@ fn sorted<'h>(headers: impl Iterator<Item = (&'h Key, &'h Value)>) -> (String, u
     out.push('}');
     (out, at, last)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_routed_task_does_not_go_back_where_clocks_differ() {
+        let task = Task::new(json!({"type": "sample"}));
+        let (record, sent) = (task.to_json(), task.last_update());
+        let finished = |time: f64| {
+            let mut out = String::new();
+            let unrouted = Unrouted::read(task.uid(), &record).expect("a task");
+            unrouted.write_finished(&mut out, (time, &crate::json::float_text(time)));
+            Task::from_json(&out).expect("a task").last_update()
+        };
+        assert_eq!((finished(sent - 5.0), finished(sent + 5.0)), (sent, sent + 5.0));
+    }
+}
