@@ -185,7 +185,7 @@ async fn copy_one(store: &Store, target: &Arc<Store>, sha256: &str) -> anyhow::R
         staging.push(piece.freeze()).await?;
     }
     // The copy has no server that looks after what the disk has not taken yet.
-    let staged = staging.finish().await?.spooled().await?;
+    let staged = staging.finish().await?.spooled(target).await?;
     if staged.sha256() != Some(sha256) {
         return Ok(Copied::Unreadable("its content is damaged, see `mwdb-lite check`"));
     }

@@ -109,7 +109,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
         checked => checked.context("open the store of file content")?,
     }
     let caretaker = tokio::spawn(content::look_after(app.clone(), shutdown.clone()));
-    let securer = tokio::spawn(content::look_after_fresh(app.clone(), left, shutdown.clone()));
+    let served = CancellationToken::new();
+    let securer = tokio::spawn(content::look_after_fresh(app.clone(), left, served.clone()));
     let announcer = tokio::spawn(karton::outbox::run(app.clone(), shutdown.clone()));
     let listening = std::sync::Mutex::new(Some(ready));
     let liftoff = AdHoc::on_liftoff("tell the address", move |rocket| {
@@ -132,6 +133,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     let outcome = rocket.launch().await.map(drop).map_err(|error| launch_error(&error, &place));
     // Also when the server ends by itself.
     shutdown.cancel();
+    served.cancel();
     announcer.await.context("the announcer")?;
     caretaker.await.context("the caretaker of content")?;
     securer.await.context("the caretaker of fresh content")?;

@@ -2,6 +2,17 @@
 
 import hashlib
 
+# Who sees and shares everything.
+ERIN = (
+    "access_all_objects",
+    "sharing_with_all",
+    "access_uploader_info",
+    "share_queried_objects",
+    "reading_all_attributes",
+    "adding_all_attributes",
+    "adding_files",
+    "adding_parents",
+)
 CREW = (
     "adding_files",
     "adding_configs",
@@ -56,18 +67,7 @@ def build(pair):
     pair.account("bob", "adding_files", "adding_blobs", "adding_configs", groups=("crew",))
     pair.account("carol", *CREW)
     pair.account("dave")
-    pair.account(
-        "erin",
-        "access_all_objects",
-        "sharing_with_all",
-        "access_uploader_info",
-        "share_queried_objects",
-        "reading_all_attributes",
-        "adding_all_attributes",
-        "adding_files",
-        "adding_parents",
-        groups=("readers",),
-    )
+    pair.account("erin", *ERIN, groups=("readers",))
     pair.account("frank", *CREW, groups=("crew",))
     pair.key("frank", "frank's key")
     pair.key("admin", "admin's key")

@@ -346,8 +346,9 @@ struct Turn {
 /// What the last turn says of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Supply {
+    /// There was less than there was room for, or nobody has looked.
     Unknown,
-    /// There was less than there was room for.
+    /// There was nothing.
     Nothing,
     /// There was as much as there was room for.
     Plenty,

@@ -49,15 +49,17 @@ impl Running {
     /// Starts the work on what was claimed; with `stopping` a readable task goes straight back.
     pub(super) fn start(self: &Arc<Self>, claimed: Claimed, slot: Slot, stopping: bool) {
         let running = Arc::clone(self);
+        let Claimed { uid, record, started } = claimed;
         // Held from now on: handlers that keep all threads busy may let it wait for long. However the work on it
         // ends, the claim is not renewed after it.
-        let held = String::from_utf8(claimed.uid.clone()).map(|uid| Held::new(Arc::clone(self), uid));
+        let held = String::from_utf8(uid).map(|uid| Held::new(Arc::clone(self), uid));
         let work = async move {
-            if let Ok(held) = held {
-                account_for(held, claimed, slot, stopping).await;
-            } else {
-                tracing::error!("queue holds something that is no uid, put into quarantine");
-                running.let_go(&claimed.uid, Some("uid is not UTF-8 text")).await;
+            match held {
+                Ok(held) => account_for(held, record, started, slot, stopping).await,
+                Err(error) => {
+                    tracing::error!("queue holds something that is no uid, put into quarantine");
+                    running.let_go(error.as_bytes(), Some("uid is not UTF-8 text")).await;
+                }
             }
         };
         // Several services may live in one process: the span tells which one speaks.
@@ -150,10 +152,10 @@ impl Running {
 }
 
 /// What a claim ends with: nothing to do, a task that is none, or the work on it.
-async fn account_for(held: Held, claimed: Claimed, slot: Slot, stopping: bool) {
+async fn account_for(held: Held, record: Option<Vec<u8>>, started: bool, slot: Slot, stopping: bool) {
     let (running, uid) = (&held.running, &held.uid);
     // Deleted while it was queued.
-    let Some(record) = claimed.record else {
+    let Some(record) = record else {
         return running.let_go(uid.as_bytes(), None).await;
     };
     let task = match read_task(uid, &record) {
@@ -168,7 +170,7 @@ async fn account_for(held: Held, claimed: Claimed, slot: Slot, stopping: bool) {
         return at_work.give_back().await;
     }
     let (publisher, current) = (running.publisher.clone(), Arc::clone(&at_work.task));
-    let work = at_work.process(claimed.started, Slot::clone(&slot));
+    let work = at_work.process(started, Slot::clone(&slot));
     let ending = Box::pin(logs::scope(publisher, Some(current), work)).await;
     if let Some(ending) = ending {
         Arc::clone(&held.running).end(Ended { ending, slot: Some(slot), held });

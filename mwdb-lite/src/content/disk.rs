@@ -44,9 +44,7 @@ impl Disk {
             return Ok(Placed { path, changed: None });
         }
         let folder = path.parent().unwrap_or(&self.folder);
-        if !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(StoreError::disk("make the folder", folder))?;
-        }
+        fs::create_dir_all(folder).map_err(StoreError::disk("make the folder", folder))?;
         // All of them: another upload may have made some just now, and the disk not know of them.
         let changed = Some(self.folders_of(&path).map(Path::to_owned).collect());
         // An empty place is taken first: then the disk gets bytes and folders at once. What others may
@@ -110,9 +108,8 @@ impl Disk {
     }
 
     /// The folders that lead to content, from the one that lists it up to that of all.
-    fn folders_of<'a>(&self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
-        let all = self.folder.clone();
-        path.ancestors().skip(1).take_while(move |folder| folder.starts_with(&all))
+    fn folders_of<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
+        path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.folder))
     }
 
     /// Removes content, under both schemes where both are read.

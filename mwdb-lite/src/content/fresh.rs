@@ -29,8 +29,8 @@ const GATHER: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long a stopping server goes on with it.
 const LAST_ROUND: Duration = Duration::from_secs(5);
-/// Rows that are looked at, and removed, together.
-const PAGE: usize = 100;
+/// Rows that are removed in one transaction: others write meanwhile.
+const AT_ONCE: usize = 100;
 
 /// What a crash has left in the database.
 #[derive(Default)]
@@ -47,10 +47,10 @@ pub(crate) async fn put_back(db: &Db, store: &Arc<Store>) -> ApiResult<Left> {
     for (id, sha256) in all(db).await? {
         left.rows.insert(id);
         let put = async {
-            let Some((_, content)) = db.read(move |c| Ok(fresh::get(c, id)?)).await? else { return Ok(false) };
             let hash = sha256.clone();
-            let needed = db.read(move |c| Ok(upkeep::is_file(c, &hash)?)).await?;
-            if !needed || store.holds(&sha256, &content).await? {
+            let needed = db.read(move |c| Ok(if upkeep::is_file(c, &hash)? { fresh::get(c, id)? } else { None })).await?;
+            let Some((_, content)) = needed else { return Ok(false) };
+            if store.holds(&sha256, &content).await? {
                 return Ok(false);
             }
             write_anew(db, store, &sha256, content).await.map(|()| true)
@@ -72,7 +72,7 @@ async fn all(db: &Db) -> ApiResult<Vec<(i64, String)>> {
 /// Brings content to its place whatever is there, and waits until the disk or the bucket has it.
 async fn write_anew(db: &Db, store: &Arc<Store>, sha256: &str, content: Vec<u8>) -> ApiResult<()> {
     store.doubt(sha256)?;
-    let staged = Staged::of(store, content).spooled().await?;
+    let staged = Staged::of(content).spooled(store).await?;
     let (upload, ()) = store.keep(staged, async |_| ()).await?;
     drop(upload);
     // The file may have been deleted meanwhile.
@@ -102,27 +102,28 @@ struct Caretaker {
     refused: BTreeSet<i64>,
 }
 
-/// Looks after fresh content until the server stops, and leaves none behind if it can.
-pub(crate) async fn run(app: App, left: Left, shutdown: CancellationToken) {
+/// Looks after fresh content until nobody is `served` any more, and leaves none behind if it can.
+pub(crate) async fn run(app: App, left: Left, served: CancellationToken) {
     let mut caretaker = Caretaker { app, refused: left.rows };
     if !caretaker.refused.is_empty() {
         caretaker.app.store.note_fresh();
     }
-    while !shutdown.is_cancelled() {
+    loop {
         let gathered = async {
             caretaker.app.store.fresh.notified().await;
             tokio::time::sleep(GATHER).await;
         };
         tokio::select! {
             () = gathered => {}
-            () = shutdown.cancelled() => {}
+            () = served.cancelled() => {}
         }
+        let is_last = served.is_cancelled();
         let round = async {
             caretaker.write_refused().await?;
             caretaker.secure().await
         };
         let patience = async {
-            shutdown.cancelled().await;
+            served.cancelled().await;
             tokio::time::sleep(LAST_ROUND).await;
         };
         let outcome = tokio::select! {
@@ -133,11 +134,14 @@ pub(crate) async fn run(app: App, left: Left, shutdown: CancellationToken) {
         if let Err(error) = &outcome {
             tracing::warn!("what is fresh in the uploads folder cannot be looked after, this is tried again: {}", error.cause());
         }
+        if is_last {
+            return;
+        }
         if outcome.is_err() || !caretaker.refused.is_empty() {
             caretaker.app.store.note_fresh();
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
-                () = shutdown.cancelled() => {}
+                () = served.cancelled() => {}
             }
         }
     }
@@ -168,23 +172,20 @@ impl Caretaker {
             return Ok(());
         };
         let disk = disk.clone();
-        // All at once, which is quick where the system does it, and no proof.
-        let all = disk.clone();
-        blocking(move || {
-            all.hurry();
-            Ok(())
+        let rows = rows.into_iter().filter(|(id, _)| !self.refused.contains(id)).collect();
+        let (secured, refused) = blocking(move || {
+            // All at once, which is quick where the system does it, and no proof.
+            disk.hurry();
+            Ok(disk.secure(rows))
         })
         .await?;
-        for page in rows.chunks(PAGE) {
-            let page: Vec<_> = page.iter().filter(|(id, _)| !self.refused.contains(id)).cloned().collect();
-            let disk = disk.clone();
-            let (secured, refused) = blocking(move || Ok(disk.secure(page))).await?;
-            for (id, error) in refused {
-                // Gone with its row as a rule; then it goes once more.
-                tracing::debug!("{error}");
-                self.refused.insert(id);
-            }
-            self.remove(secured).await?;
+        for (id, error) in refused {
+            // Gone with its row as a rule; then it goes once more.
+            tracing::debug!("{error}");
+            self.refused.insert(id);
+        }
+        for ids in secured.chunks(AT_ONCE) {
+            self.remove(ids.to_vec()).await?;
         }
         Ok(())
     }

@@ -27,21 +27,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// An upload in progress.
 pub(crate) struct Staging {
-    to: Target,
-    state: State,
-}
-
-#[derive(Clone)]
-struct Target {
     folder: PathBuf,
     ssdeep: bool,
     large: Arc<Semaphore>,
-}
-
-impl Target {
-    fn new(store: &Store, ssdeep: bool) -> Self {
-        Self { folder: store.staging_folder().to_owned(), ssdeep, large: Arc::clone(&store.large) }
-    }
+    state: State,
 }
 
 enum State {
@@ -66,7 +55,7 @@ enum Piece {
 pub(crate) struct Staged(Complete);
 
 enum Complete {
-    Small(Target, Vec<u8>),
+    Small { bytes: Vec<u8>, ssdeep: bool },
     Large(OnDisk),
 }
 
@@ -82,7 +71,8 @@ pub(super) struct OnDisk {
 impl Staging {
     /// Begins with nothing.
     pub(crate) fn start(store: &Store, ssdeep: bool) -> Self {
-        Self { to: Target::new(store, ssdeep), state: State::Small(Vec::new()) }
+        let (folder, large) = (store.staging_folder().to_owned(), Arc::clone(&store.large));
+        Self { folder, ssdeep, large, state: State::Small(Vec::new()) }
     }
 
     /// Adds bytes; waits when the disk is slower than the client.
@@ -92,7 +82,7 @@ impl Staging {
                 held.extend_from_slice(&bytes);
                 return Ok(());
             }
-            let mut worker = Worker::start(self.to.clone()).await?;
+            let mut worker = Worker::start(&self.large, self.folder.clone(), self.ssdeep).await?;
             worker.send(Piece::Data(std::mem::take(held).into())).await?;
             self.state = State::Large(worker);
         }
@@ -105,7 +95,7 @@ impl Staging {
     /// Ends the upload. The disk has it once it is in its place.
     pub(crate) async fn finish(self) -> Result<Staged, StoreError> {
         Ok(Staged(match self.state {
-            State::Small(bytes) => Complete::Small(self.to, bytes),
+            State::Small(bytes) => Complete::Small { bytes, ssdeep: self.ssdeep },
             State::Large(worker) => Complete::Large(worker.finish().await?),
         }))
     }
@@ -113,62 +103,57 @@ impl Staging {
 
 impl Staged {
     /// Of bytes that are at hand.
-    pub(super) fn of(store: &Store, content: Vec<u8>) -> Self {
-        Self(Complete::Small(Target::new(store, false), content))
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self(Complete::Small { bytes, ssdeep: false })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         match &self.0 {
-            Complete::Small(_, bytes) => bytes.is_empty(),
+            Complete::Small { bytes, .. } => bytes.is_empty(),
             Complete::Large(on_disk) => on_disk.size == 0,
         }
     }
 
     /// As if it were a large one: [`Store::keep`] then waits until the disk has it.
-    pub(crate) async fn spooled(self) -> io::Result<Self> {
-        let on_disk = tokio::task::spawn_blocking(|| self.on_disk()).await.map_err(io::Error::other)??;
+    pub(crate) async fn spooled(self, store: &Store) -> io::Result<Self> {
+        let folder = store.staging_folder().to_owned();
+        let on_disk = tokio::task::spawn_blocking(move || self.on_disk(&folder)).await.map_err(io::Error::other)??;
         Ok(Self(Complete::Large(OnDisk { small: None, ..on_disk })))
     }
 
     /// The hash; of a small one only when it is [spooled](Self::spooled).
     pub(crate) fn sha256(&self) -> Option<&str> {
         match &self.0 {
-            Complete::Small(..) => None,
+            Complete::Small { .. } => None,
             Complete::Large(on_disk) => Some(&on_disk.digests.sha256),
         }
     }
 
     /// Writes and hashes what is in memory still. Blocks.
-    pub(super) fn on_disk(self) -> io::Result<OnDisk> {
+    pub(super) fn on_disk(self, folder: &Path) -> io::Result<OnDisk> {
         match self.0 {
             Complete::Large(on_disk) => Ok(on_disk),
-            Complete::Small(Target { folder, ssdeep, .. }, bytes) => {
+            Complete::Small { bytes, ssdeep } => {
                 let mut hasher = Hasher::new(ssdeep);
                 hasher.update(&bytes);
-                let path = write(&folder, &bytes)?;
-                Ok(OnDisk { path, size: hasher.size(), digests: hasher.finish(), small: Some(bytes) })
+                let mut file = NamedTempFile::new_in(folder)?;
+                file.write_all(&bytes)?;
+                Ok(OnDisk { path: file.into_temp_path(), size: hasher.size(), digests: hasher.finish(), small: Some(bytes) })
             }
         }
     }
 }
 
-/// Writes a new file into the staging folder. Blocks, but does not wait for the disk.
-fn write(folder: &Path, bytes: &[u8]) -> io::Result<TempPath> {
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    Ok(file.into_temp_path())
-}
-
 impl Worker {
     /// A thread of its own: those of the runtime are needed for the database.
-    async fn start(to: Target) -> Result<Self, StoreError> {
-        let turn = tokio::time::timeout(LONGEST_WAIT, Arc::clone(&to.large).acquire_owned()).await;
+    async fn start(large: &Arc<Semaphore>, folder: PathBuf, ssdeep: bool) -> Result<Self, StoreError> {
+        let turn = tokio::time::timeout(LONGEST_WAIT, Arc::clone(large).acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or(StoreError::Busy)?;
         let (pieces, inbox) = mpsc::channel(PIECES);
         let (tell, outcome) = oneshot::channel();
-        let folder = to.folder.clone();
+        let into = folder.clone();
         let work = move || {
-            let staged = stage(&to, inbox);
+            let staged = stage(&into, ssdeep, inbox);
             drop(turn);
             // Nobody listens when the upload broke off.
             let _ = tell.send(staged);
@@ -203,9 +188,9 @@ impl Worker {
 }
 
 /// Writes and hashes what comes; gives nothing when it breaks off.
-fn stage(to: &Target, mut inbox: mpsc::Receiver<Piece>) -> io::Result<Option<OnDisk>> {
-    let mut file = NamedTempFile::new_in(&to.folder)?;
-    let mut hasher = Hasher::new(to.ssdeep);
+fn stage(folder: &Path, ssdeep: bool, mut inbox: mpsc::Receiver<Piece>) -> io::Result<Option<OnDisk>> {
+    let mut file = NamedTempFile::new_in(folder)?;
+    let mut hasher = Hasher::new(ssdeep);
     loop {
         match inbox.blocking_recv() {
             Some(Piece::Data(bytes)) => {
@@ -231,7 +216,7 @@ mod tests {
         std::fs::remove_dir_all(store.staging_folder())?;
         let mut staging = Staging::start(&store, false);
         staging.push(Bytes::from_static(b"small")).await?;
-        let error = staging.finish().await?.on_disk().err().map(|error| error.kind());
+        let error = staging.finish().await?.on_disk(store.staging_folder()).err().map(|error| error.kind());
         assert_eq!(error, Some(io::ErrorKind::NotFound));
         let mut staging = Staging::start(&store, false);
         // The first pieces of a larger one may fit into the channel before the thread has noticed.

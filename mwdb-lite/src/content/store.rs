@@ -209,7 +209,7 @@ impl Store {
     pub(crate) async fn keep<T>(self: &Arc<Self>, staged: Staged, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<(Upload, T), StoreError> {
         let store = Arc::clone(self);
         let (size, digests, small, begun) = blocking(move || {
-            let staged = staged.on_disk().map_err(StoreError::disk("write into the folder", &store.staging))?;
+            let staged = staged.on_disk(&store.staging).map_err(StoreError::disk("write into the folder", &store.staging))?;
             let OnDisk { path, size, digests, small } = staged;
             // As a rule nobody else is at work on the same bytes: then all of it is one piece of work.
             let begun = match store.locks.try_shared(&digests.sha256) {

@@ -3,7 +3,7 @@
 import json
 
 from ..wire import Multipart
-from ..world import sha
+from ..world import ERIN, sha
 from . import scenario
 
 EVERYBODY = ("admin", "alice", "bob", "carol", "dave", "erin")
@@ -266,21 +266,7 @@ def relations(pair):
     pair.get(f"object/{sha(names[4])}", by="erin", label="queried")
     pair.get(f"object/{sha(names[2])}", by="erin", label="queried")
     share_of_all(pair, names, "queried")
-    pair.put(
-        "group/erin",
-        {
-            "capabilities": [
-                "access_all_objects",
-                "sharing_with_all",
-                "access_uploader_info",
-                "share_queried_objects",
-                "reading_all_attributes",
-                "adding_all_attributes",
-                "adding_files",
-                "adding_parents",
-            ]
-        },
-    )
+    pair.put("group/erin", {"capabilities": list(ERIN)})
     for user in ("alice", "bob", "dave", "carol"):
         for method in ("PUT", "PUT", "GET", "DELETE", "DELETE", "PUT"):
             pair.ask(method, f"object/{sha(names[0])}/favorite" if method != "GET" else f"object/{sha(names[0])}", by=user)
