@@ -14,6 +14,7 @@ use redis::{
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::Script;
 use crate::{
     config::{ConfigError, ConfigErrorKind, RedisSettings, TlsSettings},
     error::Error,
@@ -56,6 +57,15 @@ impl Connection {
         let took = began.elapsed().min(LONGEST_WORK);
         self.busy.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.settle(outcome).await
+    }
+
+    /// Runs a script once, and gives its reply.
+    pub(crate) async fn call<T: FromRedisValue>(&self, script: &Script, fill: impl Fn(&mut redis::Cmd)) -> Result<T, Error> {
+        let (reply,) = match self.run(&script.by_digest(&fill)).await {
+            Err(Error::Redis { source, .. }) if says(&source, is_unknown_script) => self.run(&script.by_text(&fill)).await?,
+            outcome => outcome?,
+        };
+        Ok(reply)
     }
 
     /// Runs a pipeline once, and leaves the connection behind when there is no answer in time.
@@ -184,6 +194,10 @@ fn says(error: &RedisError, what: impl Fn(&ServerError) -> bool) -> bool {
 fn is_not_ready(error: &ServerError) -> bool {
     use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly, TryAgain};
     matches!(error.kind(), Some(BusyLoading | MasterDown | TryAgain | ReadOnly))
+}
+
+fn is_unknown_script(error: &ServerError) -> bool {
+    error.kind() == Some(ServerErrorKind::NoScript)
 }
 
 /// Memory, disk or replicas take no more for now.

@@ -100,7 +100,7 @@ pub(crate) enum Metric {
 }
 
 impl Metric {
-    pub(crate) fn key(self) -> &'static str {
+    pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Produced => "karton.metrics.produced",
             Self::Assigned => "karton.metrics.assigned",

@@ -20,6 +20,7 @@ mod places;
 mod quarantine;
 mod queues;
 mod scan;
+mod script;
 mod send;
 mod settle;
 #[cfg(test)]
@@ -41,7 +42,8 @@ pub use names::{KARTON_VERSION, ServiceInfo};
 pub(crate) use places::Places;
 pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
 pub(crate) use queues::Pending;
-pub(crate) use settle::{Ending, Seen, Settled, Settlement};
+pub(crate) use script::Script;
+pub(crate) use settle::{Counted, Ending, SETTLE, Seen, Settled, Settlement};
 
 use crate::{
     config::{Config, RedisSettings, S3Settings},

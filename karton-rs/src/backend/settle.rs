@@ -4,46 +4,64 @@
 //! cancelled, deleted or given to somebody else meanwhile stays as they left it (Karton protocol §15
 //! rows 12 and 13).
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::FromRedisValue;
 use sha1::{Digest, Sha1};
 
-use super::{Backend, Connection, keys, keys::Metric, read_task};
+use super::{Args, Backend, Connection, Script, keys, keys::Metric, read_task};
 use crate::{error::Error, task::Task};
 
-/// Gives 1 when it was written, 2 when the record is gone, 0 when it is another one now.
-const SETTLE: &str = r"
-local current = redis.pcall('GET', KEYS[1])
-if type(current) == 'table' then current = false end
--- Done before, and the answer was lost.
-if current == ARGV[3] then return 1 end
-if current and redis.sha1hex(current) ~= ARGV[2] then return 0 end
-local mode, uid = ARGV[4], ARGV[1]
-if mode == 'start' then redis.call('PERSIST', KEYS[2]) else redis.call('ZREM', KEYS[2], uid) end
-if current then redis.call('SET', KEYS[1], ARGV[3]) end
-if mode == 'start' then return current and 1 or 2 end
-redis.call('HDEL', KEYS[3], uid)
-if mode == 'back' and current then
-    redis.call('LPUSH', KEYS[5], uid)
-    redis.call('LPUSH', KEYS[6], '1')
-    redis.call('LTRIM', KEYS[6], 0, 15)
-    redis.call('EXPIRE', KEYS[6], 10)
-elseif mode == 'later' and current then
+/// How settlements are done, for scripts that do some. `settle(k, a)` does the one whose keys and values begin
+/// at `KEYS[k]` and `ARGV[a]`, as [`Settlements`] writes them; it gives 1 when it was written, 2 when the
+/// record is gone, 0 when it is another one now. `counted()` comes after the last one.
+pub(crate) const SETTLE: &str = r"
+local consumed, crashed = 0, 0
+local function time()
     local time = redis.call('TIME')
-    redis.call('ZADD', KEYS[7], time[1] + time[2] / 1000000 + ARGV[6], uid)
-    redis.call('HINCRBY', KEYS[4], uid, 1)
-elseif mode == 'end' then
-    if ARGV[6] ~= '0' then redis.call('HDEL', KEYS[4], uid) end
-    if ARGV[8] ~= '' and redis.call('EXISTS', KEYS[8]) == 1 then
-        redis.pcall('HSET', KEYS[8], uid .. ':f', ARGV[8])
-        local time = redis.call('TIME')
-        redis.call('ZADD', KEYS[9], 'XX', time[1] + time[2] / 1000000 - 1e10, ARGV[7])
-    end
-    for i = 10, #KEYS do redis.call('HINCRBY', KEYS[i], ARGV[5], 1) end
+    return time[1] + time[2] / 1000000
 end
-return current and 1 or 2
+local function settle(k, a)
+    local current = redis.pcall('GET', KEYS[k])
+    if type(current) == 'table' then current = false end
+    local uid, record, mode = ARGV[a], ARGV[a + 2], ARGV[a + 3]
+    -- Done before, and the answer was lost.
+    if current == record then return 1 end
+    if current and redis.sha1hex(current) ~= ARGV[a + 1] then return 0 end
+    if mode == 'start' then redis.call('PERSIST', KEYS[1]) else redis.call('ZREM', KEYS[1], uid) end
+    if current then redis.call('SET', KEYS[k], record) end
+    if mode == 'start' then return current and 1 or 2 end
+    redis.call('HDEL', KEYS[2], uid)
+    if mode == 'back' and current then
+        redis.call('LPUSH', KEYS[k + 2], uid)
+        redis.call('LPUSH', KEYS[k + 3], '1')
+        redis.call('LTRIM', KEYS[k + 3], 0, 15)
+        redis.call('EXPIRE', KEYS[k + 3], 10)
+    elseif mode == 'later' and current then
+        redis.call('ZADD', KEYS[4], time() + ARGV[a + 4], uid)
+        redis.call('HINCRBY', KEYS[3], uid, 1)
+    elseif mode == 'end' then
+        if ARGV[a + 4] ~= '0' then redis.call('HDEL', KEYS[3], uid) end
+        if ARGV[a + 6] ~= '' and redis.call('EXISTS', KEYS[k + 1]) == 1 then
+            redis.pcall('HSET', KEYS[k + 1], uid .. ':f', ARGV[a + 6])
+            redis.call('ZADD', KEYS[5], 'XX', time() - 1e10, ARGV[a + 5])
+        end
+        if ARGV[a + 7] ~= '' then consumed = consumed + 1 end
+        if ARGV[a + 7] == 'crashed' then crashed = crashed + 1 end
+    end
+    return current and 1 or 2
+end
+local function counted()
+    if consumed > 0 then redis.call('HINCRBY', KEYS[6], ARGV[1], consumed) end
+    if crashed > 0 then redis.call('HINCRBY', KEYS[7], ARGV[1], crashed) end
+end
 ";
+/// The keys of all scripts with settlements; the first of their values is the identity.
+const SHARED_KEYS: [&str; 7] =
+    [keys::LEASES, keys::DELIVERIES, keys::ATTEMPTS, keys::DELAYED, keys::OPEN_ANALYSES, Metric::Consumed.key(), Metric::Crashed.key()];
+
+static ONE: LazyLock<Script> = LazyLock::new(|| Script::new(&[SETTLE, "local settled = settle(8, 2) counted() return settled"]));
 
 /// The text of a record as it stood in Redis when we last saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,15 +80,24 @@ impl Seen {
 
 /// How a claim ends, or goes on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Settlement<'a> {
+pub(crate) enum Settlement {
     /// Work begins; the claim stays.
     Start,
     /// Work has ended; `retried` when there were attempts before.
-    End { metrics: &'a [Metric], retried: bool },
+    End { counted: Counted, retried: bool },
     /// Back to the head of its queue, as if it had never been taken.
     GiveBack,
     /// Into the queue again after a while.
     Later(Duration),
+}
+
+/// What the counters of the reference say of the end of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Nothing,
+    Consumed,
+    /// One that was consumed, too.
+    Crashed,
 }
 
 /// What came of it.
@@ -84,7 +111,7 @@ pub(crate) enum Settled {
 }
 
 impl Settled {
-    fn from_reply(reply: u8) -> Self {
+    pub(crate) fn from_reply(reply: i64) -> Self {
         match reply {
             1 => Self::Written,
             2 => Self::Gone,
@@ -97,60 +124,80 @@ impl Settled {
 pub(crate) struct Ending {
     pub(crate) task: Task,
     pub(crate) seen: Seen,
-    pub(crate) metrics: &'static [Metric],
+    pub(crate) counted: Counted,
     pub(crate) retried: bool,
+}
+
+/// What scripts get about settlements.
+#[derive(Default)]
+struct Settlements {
+    keys: Args,
+    values: Args,
+}
+
+impl Settlements {
+    fn add(&mut self, identity: &str, task: &Task, seen: &Seen, settlement: Settlement) {
+        let (mode, number, counted) = match settlement {
+            Settlement::Start => ("start", String::new(), Counted::Nothing),
+            Settlement::End { counted, retried } => ("end", u8::from(retried).to_string(), counted),
+            Settlement::GiveBack => ("back", String::new(), Counted::Nothing),
+            Settlement::Later(wait) => ("later", wait.as_secs_f64().to_string(), Counted::Nothing),
+        };
+        self.keys.write(|out| keys::write_task(out, task.uid()));
+        self.keys.write(|out| keys::write_analysis(out, task.root_uid()));
+        if let Settlement::GiveBack = settlement {
+            let receiver = task.header_str("receiver").unwrap_or(identity);
+            self.keys.push(&keys::queue(task.priority(), receiver));
+            self.keys.push(&keys::wake(receiver));
+        }
+        for value in [task.uid(), seen.as_str()] {
+            self.values.push(value);
+        }
+        self.values.write(|out| task.write_json(out));
+        for value in [mode, &number, task.root_uid()] {
+            self.values.push(value);
+        }
+        self.values.push(&super::analysis::ended(task));
+        self.values.push(match counted {
+            Counted::Nothing => "",
+            Counted::Consumed => "consumed",
+            Counted::Crashed => "crashed",
+        });
+    }
 }
 
 impl Backend {
     /// Writes a record that has a new status and does with the claim what `settlement` says. It may be
     /// asked for again.
-    pub(crate) async fn settle(&self, task: &Task, seen: &Seen, settlement: Settlement<'_>) -> Result<Settled, Error> {
-        let mut pipeline = redis::pipe();
-        self.add_settlement(&mut pipeline, task, seen, settlement);
-        let (outcome,): (u8,) = self.redis.run(&pipeline).await?;
-        Ok(Settled::from_reply(outcome))
+    pub(crate) async fn settle(&self, task: &Task, seen: &Seen, settlement: Settlement) -> Result<Settled, Error> {
+        let mut settlements = Settlements::default();
+        settlements.add(&self.identity, task, seen, settlement);
+        let Settlements { keys, values } = &settlements;
+        let call = |call: &mut redis::Cmd| {
+            call.arg(SHARED_KEYS.len() + keys.len()).arg(&SHARED_KEYS).arg(keys).arg(&*self.identity).arg(values);
+        };
+        self.redis.call(&ONE, call).await.map(Settled::from_reply)
     }
 
-    /// Writes several ends and then runs `script`, in one round trip; gives what came of each, and its reply.
+    /// Writes several ends, and does what else `script` does, with keys and values of its own; gives its reply, of
+    /// which what came of the ends is a part.
     pub(crate) async fn settle_and<T: FromRedisValue>(
         &self,
         connection: &Connection,
+        script: &Script,
+        (own_keys, own_values): (&Args, &Args),
         endings: &[&Ending],
-        script: redis::Cmd,
-    ) -> Result<(Vec<Settled>, T), Error> {
-        let mut pipeline = redis::pipe();
-        for Ending { task, seen, metrics, retried } in endings {
-            self.add_settlement(&mut pipeline, task, seen, Settlement::End { metrics, retried: *retried });
+    ) -> Result<T, Error> {
+        let mut settlements = Settlements::default();
+        for Ending { task, seen, counted, retried } in endings {
+            settlements.add(&self.identity, task, seen, Settlement::End { counted: *counted, retried: *retried });
         }
-        pipeline.add_command(script);
-        let mut replies: Vec<redis::Value> = connection.run(&pipeline).await?;
-        let typed = |error: redis::ParsingError| connection.error(error.into());
-        let last = T::from_redis_value(replies.pop().unwrap_or(redis::Value::Nil)).map_err(typed)?;
-        let settled = replies.into_iter().map(|reply| u8::from_redis_value(reply).map(Settled::from_reply).map_err(typed));
-        Ok((settled.collect::<Result<_, _>>()?, last))
-    }
-
-    fn add_settlement(&self, pipeline: &mut redis::Pipeline, task: &Task, seen: &Seen, settlement: Settlement<'_>) {
-        let mode = match settlement {
-            Settlement::Start => "start",
-            Settlement::End { .. } => "end",
-            Settlement::GiveBack => "back",
-            Settlement::Later(_) => "later",
+        let Settlements { keys, values } = &settlements;
+        let call = |call: &mut redis::Cmd| {
+            call.arg(SHARED_KEYS.len() + own_keys.len() + keys.len()).arg(&SHARED_KEYS).arg(own_keys).arg(keys);
+            call.arg(&*self.identity).arg(own_values).arg(values);
         };
-        let number = match settlement {
-            Settlement::Later(wait) => wait.as_secs_f64().to_string(),
-            Settlement::End { retried, .. } => u8::from(retried).to_string(),
-            Settlement::Start | Settlement::GiveBack => "0".to_owned(),
-        };
-        let metrics = if let Settlement::End { metrics, .. } = settlement { metrics } else { &[] };
-        let receiver = task.header_str("receiver").unwrap_or(&self.identity);
-        pipeline.cmd("EVAL").arg(SETTLE).arg(9 + metrics.len());
-        pipeline.arg(keys::task(task.uid())).arg(keys::LEASES).arg(keys::DELIVERIES).arg(keys::ATTEMPTS);
-        pipeline.arg(keys::queue(task.priority(), receiver)).arg(keys::wake(receiver)).arg(keys::DELAYED);
-        pipeline.arg(keys::analysis(task.root_uid())).arg(keys::OPEN_ANALYSES);
-        pipeline.arg(metrics.iter().map(|metric| metric.key()).collect::<Vec<_>>());
-        pipeline.arg(task.uid()).arg(&seen.0).arg(task.to_json()).arg(mode).arg(&*self.identity).arg(number).arg(task.root_uid());
-        pipeline.arg(super::analysis::ended(task));
+        connection.call(script, call).await
     }
 
     /// After [`Settled::Changed`]: lets go of a task that was cancelled, and tells whether it was. One

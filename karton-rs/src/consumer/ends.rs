@@ -113,8 +113,8 @@ impl Running {
     pub(super) fn settle_alone(self: &Arc<Self>, ended: Vec<Ended>) {
         for ended in ended {
             self.spawn_about(ended, |running, ended| async move {
-                let Ending { task, seen, metrics, retried } = &ended.ending;
-                let end = Settlement::End { metrics, retried: *retried };
+                let Ending { task, seen, counted, retried } = &ended.ending;
+                let end = Settlement::End { counted: *counted, retried: *retried };
                 let settled = running.insist("write the end of", || running.backend.settle(task, seen, end)).await;
                 if settled == Some(Settled::Changed) {
                     running.left_alone(task).await;

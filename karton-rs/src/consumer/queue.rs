@@ -5,11 +5,11 @@
 //! (the reply, the process) lapses with the claim, and the broker queues the task again. When a claim
 //! lapses is told by the clock of Redis: those of two machines never agree.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::claims::Claims;
 use crate::{
-    backend::{Backend, Bind, Connection, Ending, Settled, keys},
+    backend::{Args, Backend, Bind, Connection, Ending, SETTLE, Script, Settled, keys},
     config::{Config, RedisSettings},
     error::Error,
 };
@@ -18,25 +18,29 @@ use crate::{
 /// Our broker gives a sign with each task, the Python one does not.
 const WAIT_SECONDS: f64 = 0.2;
 /// Bytes of records after which no further task is taken at once.
-const TAKE_BYTES: usize = 4 << 20;
+const TAKE_BYTES: u64 = 4 << 20;
 
-/// Is the bind still ours, and what is next? What is next is claimed.
+/// Writes what has ended. Is the bind still ours, and what is next? What is next is claimed.
 ///
 /// A record that ends as one in today's form with the status Spawned does is marked Started here: what
 /// stands behind its payload is known to the byte. The time of it comes at the end, where it is the
 /// last of two; readers take the last (Karton protocol §4.4). All others are given as they are.
-const TAKE: &str = r#"
-local bind = redis.call('HGET', KEYS[1], ARGV[1])
-if bind ~= ARGV[2] then return {'bind', bind} end
+const TURN: &str = r#"
+local settled = {}
+for i = 1, (#KEYS - 12) / 2 do settled[i] = settle(11 + 2 * i, 8 * i) end
+counted()
+local bind = redis.call('HGET', KEYS[8], ARGV[1])
+if bind ~= ARGV[2] then return {settled, {'bind', bind}} end
+local most, most_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = string.format('%d.%06d', time[1], time[2])
 local reply, count, bytes = {'tasks'}, 0, 0
-for i = 4, #KEYS do
-    while count < tonumber(ARGV[5]) and bytes < tonumber(ARGV[6]) do
+for i = 9, 12 do
+    while count < most and bytes < most_bytes do
         local uid = redis.call('LPOP', KEYS[i])
         if not uid then break end
-        redis.call('ZADD', KEYS[2], now + ARGV[4], uid)
-        redis.call('HINCRBY', KEYS[3], uid, 1)
+        redis.call('ZADD', KEYS[1], now + ARGV[4], uid)
+        redis.call('HINCRBY', KEYS[2], uid, 1)
         local record = redis.pcall('GET', ARGV[3] .. uid)
         if type(record) ~= 'string' then record = false end
         local started = ''
@@ -57,8 +61,10 @@ for i = 4, #KEYS do
         reply[#reply + 1] = record
     end
 end
-return reply
+return {settled, reply}
 "#;
+
+static SETTLE_AND_TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(&[SETTLE, TURN]));
 
 /// Access to the queues of one identity, over the connection that carries its name.
 pub(super) struct Queue {
@@ -124,15 +130,18 @@ impl Queue {
         endings: &[&Ending],
         most: usize,
     ) -> Result<(Vec<Settled>, Taken), Error> {
-        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut command = redis::cmd("EVAL");
-        command.arg(TAKE).arg(self.queues.len() + 3);
-        command.arg(keys::BINDS).arg(keys::LEASES).arg(keys::DELIVERIES).arg(&self.queues);
-        command.arg(&self.bind.identity).arg(&stored).arg(keys::TASK_PREFIX).arg(self.claims.lease().as_secs());
-        command.arg(most).arg(TAKE_BYTES).arg(keys::ANALYSIS_PREFIX);
+        let (mut keys, mut values) = (Args::default(), Args::default());
+        keys.push(keys::BINDS);
+        self.queues.iter().for_each(|queue| keys.push(queue));
+        values.push(&self.stored.lock().unwrap_or_else(PoisonError::into_inner));
+        values.push(keys::TASK_PREFIX);
+        for number in [self.claims.lease().as_secs(), most as u64, TAKE_BYTES] {
+            values.push(&number.to_string());
+        }
+        values.push(keys::ANALYSIS_PREFIX);
         let connection = if waits { backend.redis() } else { &self.connection };
-        let (settled, reply) = backend.settle_and(connection, endings, command).await?;
-        Ok((settled, self.taken(reply)))
+        let (settled, reply): (Vec<i64>, _) = backend.settle_and(connection, &SETTLE_AND_TAKE, (&keys, &values), endings).await?;
+        Ok((settled.into_iter().map(Settled::from_reply).collect(), self.taken(reply)))
     }
 
     fn taken(&self, reply: Vec<Option<Vec<u8>>>) -> Taken {

@@ -17,7 +17,7 @@ use super::{
     run::{Running, Slot},
 };
 use crate::{
-    backend::{Ending, Seen, Settled, Settlement, keys::Metric, read_task},
+    backend::{Counted, Ending, Seen, Settled, Settlement, read_task},
     json::Value,
     logs,
     task::{Task, TaskState},
@@ -200,11 +200,11 @@ impl AtWork<'_> {
             Ok(true) => {}
             Ok(false) => {
                 tracing::info!("Task rejected because binds are no longer valid");
-                return Some(self.end(TaskState::Finished, Vec::new(), &[]));
+                return Some(self.end(TaskState::Finished, Vec::new(), Counted::Nothing));
             }
             Err(error) => {
                 tracing::error!("filters cannot be evaluated: {error}");
-                return Some(self.end(TaskState::Crashed, vec![format!("{error}\n")], &[Metric::Crashed, Metric::Consumed]));
+                return Some(self.end(TaskState::Crashed, vec![format!("{error}\n")], Counted::Crashed));
             }
         }
         tracing::info!("Received new task - {uid}");
@@ -217,7 +217,7 @@ impl AtWork<'_> {
         match outcome {
             Ok(()) => {
                 tracing::info!("Task done - {uid}");
-                Some(self.end(TaskState::Finished, Vec::new(), &[Metric::Consumed]))
+                Some(self.end(TaskState::Finished, Vec::new(), Counted::Consumed))
             }
             Err(error) if error.is::<HandBack>() => {
                 tracing::info!("task {} goes back to its queue: {error}", self.task.task_uid());
@@ -231,7 +231,7 @@ impl AtWork<'_> {
                     return None;
                 }
                 tracing::error!("Failed to process task - {uid}: {error:#}");
-                Some(self.end(TaskState::Crashed, error_lines(&error), &[Metric::Crashed, Metric::Consumed]))
+                Some(self.end(TaskState::Crashed, error_lines(&error), Counted::Crashed))
             }
         }
     }
@@ -254,21 +254,21 @@ impl AtWork<'_> {
         }
     }
 
-    fn end(&self, status: TaskState, error: Vec<String>, metrics: &'static [Metric]) -> Ending {
+    fn end(&self, status: TaskState, error: Vec<String>, counted: Counted) -> Ending {
         let mut task = Task::clone(&self.task);
         if status == TaskState::Crashed {
             task.crash(error);
         } else {
             task.set_status(status);
         }
-        Ending { task, seen: self.seen.clone(), metrics, retried: self.running.retry.is_some() }
+        Ending { task, seen: self.seen.clone(), counted, retried: self.running.retry.is_some() }
     }
 
     async fn give_back(&mut self) {
         self.settle(|task| task.set_status(TaskState::Spawned), Settlement::GiveBack).await;
     }
 
-    async fn settle(&mut self, change: impl FnOnce(&mut Task), settlement: Settlement<'_>) {
+    async fn settle(&mut self, change: impl FnOnce(&mut Task), settlement: Settlement) {
         let mut task = Task::clone(&self.task);
         change(&mut task);
         if self.write(&task, settlement).await == Some(Settled::Changed) {
@@ -276,7 +276,7 @@ impl AtWork<'_> {
         }
     }
 
-    async fn write(&self, task: &Task, settlement: Settlement<'_>) -> Option<Settled> {
+    async fn write(&self, task: &Task, settlement: Settlement) -> Option<Settled> {
         self.running.insist("write the status of", || self.running.backend.settle(task, &self.seen, settlement)).await
     }
 

@@ -102,29 +102,34 @@ impl Task {
 
     /// The record as the reference writes it, byte for byte.
     pub fn to_json(&self) -> String {
+        let mut out = String::with_capacity(512);
+        self.write_json(&mut out);
+        out
+    }
+
+    /// Appends the record.
+    pub(crate) fn write_json(&self, out: &mut String) {
         let persistent = Value::Object(self.headers_persistent());
         let hidden = Key::from(HIDDEN_PERSISTENT_HEADERS);
-        let mut out = String::with_capacity(512);
         out.push_str("{\"error\": ");
-        write_sorted(&mut out, &self.error);
+        write_sorted(out, &self.error);
         out.push_str(", \"headers\": ");
-        write_object(&mut out, &self.headers, None);
+        write_object(out, &self.headers, None);
         out.push_str(", \"headers_persistent\": ");
-        write_sorted(&mut out, &persistent);
+        write_sorted(out, &persistent);
         out.push_str(", \"last_update\": ");
-        write_sorted(&mut out, &Value::from(self.last_update));
-        write_optional(&mut out, "orig_uid", self.orig_uid.as_deref());
-        write_optional(&mut out, "parent_uid", self.parent_uid.as_deref());
+        write_sorted(out, &Value::from(self.last_update));
+        write_optional(out, "orig_uid", self.orig_uid.as_deref());
+        write_optional(out, "parent_uid", self.parent_uid.as_deref());
         out.push_str(", \"payload\": ");
-        write_object(&mut out, &self.payload, None);
+        write_object(out, &self.payload, None);
         out.push_str(", \"payload_persistent\": ");
-        write_object(&mut out, &self.payload_persistent, Some((&hidden, &persistent)));
-        write_optional(&mut out, "priority", Some(self.priority.as_str()));
-        write_optional(&mut out, "root_uid", Some(&self.root_uid));
-        write_optional(&mut out, "status", Some(self.status.as_str()));
-        write_optional(&mut out, "uid", Some(&self.uid));
+        write_object(out, &self.payload_persistent, Some((&hidden, &persistent)));
+        write_optional(out, "priority", Some(self.priority.as_str()));
+        write_optional(out, "root_uid", Some(&self.root_uid));
+        write_optional(out, "status", Some(self.status.as_str()));
+        write_optional(out, "uid", Some(&self.uid));
         out.push('}');
-        out
     }
 }
 

@@ -48,6 +48,12 @@ async fn refusals(bed: &Bed) -> u64 {
     stats.lines().find_map(|line| line.strip_prefix("errorstat_OOM:count=")?.trim().parse().ok()).unwrap_or(0)
 }
 
+/// How often Redis was asked for a script that it does not know, as it tells.
+async fn unknown_scripts(bed: &Bed) -> Option<String> {
+    let stats: String = bed.command(&["INFO", "errorstats"]).await;
+    stats.lines().find(|line| line.starts_with("errorstat_NOSCRIPT")).map(str::to_owned)
+}
+
 async fn queue_length(bed: &Bed, identity: &str) -> u64 {
     bed.command(&["LLEN", &format!("karton.queue.normal:{identity}")]).await
 }
@@ -137,6 +143,32 @@ async fn no_task_at_work_is_handed_out_again_after_redis_was_silent_for_longer_t
         bed.reached(task, "karton.x", TaskState::Finished).await;
     }
     assert_eq!(runs.load(Ordering::SeqCst), 8);
+}
+
+#[tokio::test]
+async fn a_consumer_goes_on_when_redis_has_forgotten_its_scripts() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let (consumer, runs, gate) = gated(any("karton.x"));
+    let _consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let (first, second) = (producer.send_task(sample()).await.unwrap(), producer.send_task(sample()).await.unwrap());
+    bed.reached(&first, "karton.x", TaskState::Started).await;
+    // The end of the first task and the claim on the second are asked of a server that knows no script.
+    let () = bed.command(&["SCRIPT", "FLUSH"]).await;
+    gate.add_permits(2);
+    for task in [&first, &second] {
+        bed.reached(task, "karton.x", TaskState::Finished).await;
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    assert_eq!(bed.command::<u64>(&["HGET", "karton.metrics.consumed", "karton.x"]).await, 2);
+    let forgotten = unknown_scripts(&bed).await;
+    assert!(forgotten.is_some());
+    // Now it knows them.
+    gate.add_permits(1);
+    let third = producer.send_task(sample()).await.unwrap();
+    bed.reached(&third, "karton.x", TaskState::Finished).await;
+    assert_eq!(unknown_scripts(&bed).await, forgotten);
 }
 
 #[tokio::test]
