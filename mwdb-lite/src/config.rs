@@ -331,8 +331,12 @@ impl Source {
     fn unknown(&self) -> Vec<String> {
         const SWITCHED: [&str; 3] = ["s3_storage_", "mail_", "recaptcha_"];
         let known = self.known.borrow();
-        let of_files = self.values.iter().filter(|((section, _), (_, origin))| section == "mwdb" && !origin.starts_with("variable "));
-        let unknown = of_files.filter(|(place, _)| !known.contains(*place) && !SWITCHED.iter().any(|prefix| place.1.starts_with(prefix)));
+        let of_files = self.values.iter().filter(|(_, (_, origin))| !origin.starts_with("variable "));
+        let unknown = of_files.filter(|(place, _)| match (place.0.as_str(), place.1.as_str()) {
+            ("mwdb", key) => !known.contains(*place) && !SWITCHED.iter().any(|prefix| key.starts_with(prefix)),
+            ("mwdb_limiter", key) => !crate::api::is_limit(key),
+            _ => false,
+        });
         unknown.map(|((section, key), (_, origin))| format!("{origin}: [{section}] {key}")).collect()
     }
 
@@ -404,9 +408,9 @@ mod tests {
 
     #[test]
     fn keys_that_mean_nothing_are_told_with_their_file() -> anyhow::Result<()> {
-        let text = "[mwdb]\nbase_ulr = http://a\nport = 1\nmail_from = a@b\n[other]\nkey = 1\n[mwdb_limiter]\nx = 1/day";
+        let text = "[mwdb]\nbase_ulr = http://a\nport = 1\nmail_from = a@b\n[other]\nkey = 1\n[mwdb_limiter]\nx = 1/day\nget = 1/day";
         let config = Config::from_parts(&[("mwdb.ini", text)], [("MWDB_ADMIN".to_owned(), "x".to_owned())])?;
-        assert_eq!(config.unknown, ["mwdb.ini: [mwdb] base_ulr"]);
+        assert_eq!(config.unknown, ["mwdb.ini: [mwdb] base_ulr", "mwdb.ini: [mwdb_limiter] x"]);
         Ok(())
     }
 

@@ -28,6 +28,7 @@ use rocket::Route;
 pub(crate) use catchers::{Strict, catchers};
 pub(crate) use server::SERVER_VERSION;
 
+use self::table::TABLE;
 use crate::state::App;
 
 /// All routes of the API.
@@ -52,18 +53,48 @@ pub(crate) fn routes(app: &App) -> Vec<Route> {
 }
 
 /// Whether limits and metrics know a request by this method and name.
-#[cfg(test)]
 pub(crate) fn is_a_request(method: &str, resource: &str) -> bool {
-    use table::TABLE;
-    let named =
-        |entry: &table::Entry| ["file", "config", "blob", "object"].iter().any(|kind| entry.resource(&format!("/api/{kind}")) == resource);
-    TABLE.iter().any(|entry| entry.method.as_str().eq_ignore_ascii_case(method) && named(entry))
+    TABLE.iter().any(|entry| entry.method.as_str().eq_ignore_ascii_case(method) && entry.is_called(resource))
+}
+
+/// Whether a key of limits stands for requests that there are. Groups may have any name.
+pub(crate) fn is_limit(key: &str) -> bool {
+    const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
+    let any = |resource: &str| METHODS.iter().any(|method| is_a_request(method, resource));
+    let key = match key.strip_prefix("unauthenticated") {
+        Some("") => return true,
+        rest => rest.and_then(|rest| rest.strip_prefix('_')).unwrap_or(key),
+    };
+    key.starts_with("group_")
+        || METHODS.contains(&key)
+        || any(key)
+        || key.rsplit_once('_').is_some_and(|(resource, method)| is_a_request(method, resource))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn keys_of_limits_stand_for_requests_that_there_are() {
+        for key in [
+            "get",
+            "loginresource",
+            "loginresource_post",
+            "textblobresource_get",
+            "unauthenticated",
+            "unauthenticated_post",
+            "unauthenticated_loginresource_post",
+            "group_a_b_get",
+            "group_everything",
+        ] {
+            assert!(is_limit(key), "{key}");
+        }
+        for key in ["x", "patch", "loginresource_delete", "loginresorce_post", "unauthenticated_x", "unauthenticatedget", "*resource", ""] {
+            assert!(!is_limit(key), "{key}");
+        }
+    }
 
     /// The other way round, `/docs` shows that each mounted route has an entry.
     #[tokio::test]

@@ -83,6 +83,11 @@ impl Entry {
         TABLE.iter().find(|entry| entry.method == route.method && entry.path == path)
     }
 
+    /// Whether a request to this route may be called that.
+    pub(crate) fn is_called(&self, resource: &str) -> bool {
+        ["file", "config", "blob", "object"].iter().any(|kind| self.resource(&format!("/api/{kind}")) == resource)
+    }
+
     /// What limits and metrics call a request to this route.
     pub(crate) fn resource(&self, path: &str) -> String {
         let kind = match path.strip_prefix("/api/").and_then(|path| path.split(['/', '?']).next()) {
