@@ -87,6 +87,14 @@ impl Bed {
         command.query_async(&mut self.connection).await.with_context(|| words[0].to_owned())
     }
 
+    /// Seconds of CPU that Redis has used for commands.
+    pub(crate) async fn redis_cpu(&mut self) -> anyhow::Result<f64> {
+        let told: String = self.command(&["INFO", "cpu"]).await?;
+        let used = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        let both = used("used_cpu_user_main_thread:").zip(used("used_cpu_sys_main_thread:"));
+        both.map(|(user, system)| user + system).context("Redis does not tell what CPU it has used")
+    }
+
     /// Registers binds, of which some want samples; gives the queues of those.
     pub(crate) async fn bind(&mut self, binds: usize, matching: usize) -> anyhow::Result<Vec<String>> {
         let mut pipeline = redis::pipe();

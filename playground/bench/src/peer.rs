@@ -14,7 +14,7 @@ use aws_sdk_s3::{
 use clap::Subcommand;
 use classifier::magic::{Detector as _, LibMagic};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use karton_rs::{Config, Consumer, Karton, LocalResource, service::run_main};
+use karton_rs::{Config, Karton, LocalResource, service::run_main};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -29,8 +29,6 @@ pub(crate) const OBJECT: &str = "floor-";
 #[derive(Subcommand)]
 #[command(hide = true)]
 pub(crate) enum Role {
-    /// A consumer that does nothing
-    PeerConsume { ini: PathBuf, concurrency: usize },
     /// Looks at the samples with libmagic, so many times, and does nothing else
     PeerDetect { count: usize },
     /// An MWDB in this folder, for reporters
@@ -52,12 +50,6 @@ pub(crate) enum Role {
 impl Role {
     pub(crate) fn run(self) -> ExitCode {
         match self {
-            Self::PeerConsume { ini, concurrency } => run_main(Config::load(Some(&ini)), move |config, shutdown| async move {
-                let filters = json!([{"type": "sample"}]);
-                let consumer = Consumer::new("karton.bench0").filters(filters).concurrency(concurrency).process(|_, _| async { Ok(()) });
-                consumer.run(&config, shutdown).await?;
-                Ok(())
-            }),
             Self::PeerDetect { count } => run_main(Config::from_parts(&[("-", MINIMAL)], []), move |_, _| async move {
                 measured(|| std::future::ready(detect(count))).await
             }),

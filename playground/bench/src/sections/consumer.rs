@@ -29,7 +29,7 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
                     let start = |bed: &Bed| Process::reference(python, &["consume", &bed.ini()], bed.folder());
                     measure(report, &mut bed, (Who::Reference, &what), 2_000, start).await?;
                 }
-                let start = |bed: &Bed| Process::ours(&["peer-consume", &bed.ini(), &concurrency.to_string()], bed.folder());
+                let start = |bed: &Bed| Process::service("playground-bench-consumer", bed, concurrency);
                 measure(report, &mut bed, (Who::Ours, &what), 20_000, start).await?;
                 let speed = floor(&mut bed, 20_000, if concurrency == 1 { 1 } else { FLOOR_BATCH }).await?;
                 report.add(Figure::new(NAME, &what, "tasks/s", Better::Higher), Who::Floor, speed);

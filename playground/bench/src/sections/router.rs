@@ -58,17 +58,19 @@ async fn measure(
     let count = if who == Who::Ours { 20_000 } else { 2_000 };
     let records: Vec<_> = (0..count).map(|_| tasks::unrouted()).collect();
     bed.write(&records).await?;
-    let (before, started) = (broker.usage()?, Instant::now());
+    let (before, redis_before, started) = (broker.usage()?, bed.redis_cpu().await?, Instant::now());
     bed.push("karton.tasks", &records).await?;
     bed.filled(&queues, count * matching).await?;
     let seconds = started.elapsed().as_secs_f64();
     // The end of the last batch is not seen from outside.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let after = broker.usage()?;
+    let (after, redis_after) = (broker.usage()?, bed.redis_cpu().await?);
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
     let tasks = count as f64;
     report.add(Figure::new(NAME, shape, "tasks/s", Better::Higher), who, tasks / seconds);
     report.add(Figure::new(NAME, format!("{shape}: CPU"), "us/task", Better::Lower), who, (after.cpu - before.cpu) / tasks * 1e6);
+    let redis = Figure::new(NAME, format!("{shape}: CPU of Redis"), "us/task", Better::Lower);
+    report.add(redis, who, (redis_after - redis_before) / tasks * 1e6);
     report.add(Figure::new(NAME, format!("{shape}: memory"), "MiB", Better::Lower), who, after.peak);
     bed.clear(&queues, &records).await?;
 

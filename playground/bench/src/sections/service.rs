@@ -35,10 +35,11 @@ impl Service {
         // It has looked into its queue, and waits.
         tokio::time::sleep(Duration::from_millis(300)).await;
         bed.write(records).await?;
-        let (before, started) = (process.usage()?, Instant::now());
+        let (before, redis_before, started) = (process.usage()?, bed.redis_cpu().await?, Instant::now());
         bed.push(&format!("karton.queue.normal:{identity}"), records).await?;
         bed.reached(&["HGET", "karton.metrics.consumed", identity], records.len()).await?;
         let (seconds, after) = (started.elapsed().as_secs_f64(), process.usage()?);
+        let redis = bed.redis_cpu().await? - redis_before;
         let crashed: Option<usize> = bed.command(&["HGET", "karton.metrics.crashed", identity]).await?;
         anyhow::ensure!(crashed.is_none(), "{crashed:?} of {} tasks of {identity} crashed", records.len());
         #[expect(clippy::cast_precision_loss, reason = "thousands")]
@@ -49,6 +50,7 @@ impl Service {
         add(": start to ready", "ms", Better::Lower, ready.as_secs_f64() * 1e3);
         add("", units.0, Better::Higher, tasks / seconds);
         add(": CPU", units.1, Better::Lower, (after.cpu - before.cpu) / tasks * 1e6);
+        add(": CPU of Redis", units.1, Better::Lower, redis / tasks * 1e6);
         add(": memory", "MiB", Better::Lower, after.peak);
         Ok(())
     }
