@@ -76,8 +76,11 @@ pub(crate) fn tasks_of(root_uid: &str) -> String {
     format!("{TASK_PREFIX}{{{}}}:*", escape_glob(root_uid))
 }
 
-/// Pattern of the keys of tasks whose uid does not name their analysis.
-pub(crate) const TASKS_WITHOUT_ROOT: &str = "karton.task:[^{]*";
+/// Whether the uid may be that of an unrouted task: it names no analysis, or one that began with this very task, which
+/// may have become part of another one when it was sent.
+pub(crate) fn may_be_unrouted(uid: &str) -> bool {
+    uid.strip_prefix('{').and_then(|rest| rest.split_once("}:")).is_none_or(|(root, task)| root == task)
+}
 
 /// Routed queue of an identity.
 pub(crate) fn queue(priority: TaskPriority, identity: &str) -> String {

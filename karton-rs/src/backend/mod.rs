@@ -42,6 +42,7 @@ pub use names::{KARTON_VERSION, ServiceInfo};
 pub(crate) use places::Places;
 pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
 pub(crate) use queues::Pending;
+pub(crate) use scan::RecordScan;
 pub(crate) use script::Script;
 pub(crate) use settle::{Counted, Ending, SETTLE, Seen, Settled, Settlement};
 

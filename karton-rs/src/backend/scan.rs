@@ -5,8 +5,9 @@
 
 use std::collections::{HashSet, VecDeque, hash_map::RandomState};
 use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
-use super::{Backend, keys};
+use super::{Backend, Script, keys};
 use crate::error::Error;
 
 /// Bytes of records that are read at once, when it is more than one record.
@@ -18,6 +19,19 @@ const KEYS: usize = 1000;
 /// Keys that are remembered, twice.
 const REMEMBERED: usize = 1 << 14;
 
+/// One step through the keys of tasks, of which those of routed ones are left out: see [`keys::may_be_unrouted`].
+const STEP: &str = r"
+local step = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', 'string')
+local unrouted = {}
+for _, key in ipairs(step[2]) do
+    local root, task = string.match(key, '^[^{]*{([^}]*)}:(.*)$')
+    if root == task then unrouted[#unrouted + 1] = key end
+end
+return {step[1], unrouted}
+";
+
+static UNROUTED: LazyLock<Script> = LazyLock::new(|| Script::new(&[STEP]));
+
 /// The next cursor, and fields with their values.
 type ScannedHash = (u64, Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -28,6 +42,8 @@ pub(crate) type Piece = Vec<(String, Vec<u8>)>;
 pub(crate) struct RecordScan<'a> {
     backend: &'a Backend,
     pattern: String,
+    /// Of these only those that may be unrouted.
+    unrouted: bool,
     /// Where to go on; nothing when all keys were named.
     cursor: Option<u64>,
     waiting: Waiting,
@@ -39,7 +55,12 @@ impl Backend {
     /// very much meanwhile.
     pub(crate) fn scan(&self, pattern: &str) -> RecordScan<'_> {
         let (waiting, named) = (Waiting::default(), Recent::default());
-        RecordScan { backend: self, pattern: pattern.to_owned(), cursor: Some(0), waiting, named }
+        RecordScan { backend: self, pattern: pattern.to_owned(), unrouted: false, cursor: Some(0), waiting, named }
+    }
+
+    /// The records of all tasks that may be unrouted, by their uid. The names of the others do not travel.
+    pub(crate) fn scan_unrouted(&self) -> RecordScan<'_> {
+        RecordScan { unrouted: true, ..self.scan(keys::EVERY_TASK) }
     }
 
     /// Calls `each` with the records of these tasks, of which a piece is in memory.
@@ -112,14 +133,27 @@ impl RecordScan<'_> {
     pub(crate) async fn next_of(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Option<Piece>, Error> {
         if self.waiting.is_empty() {
             let Some(cursor) = self.cursor else { return Ok(None) };
-            let mut pipeline = redis::pipe();
-            pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(KEYS).arg("TYPE").arg("string");
-            let ((next, mut found),): ((u64, Vec<Vec<u8>>),) = self.backend.redis().run(&pipeline).await?;
+            let (next, mut found) = self.step(cursor).await?;
             self.cursor = (next != 0).then_some(next);
             found.retain(|key| self.named.insert(key) && wanted(&uid_of(key)));
             self.waiting.add(self.backend, found).await?;
         }
         self.waiting.next(self.backend).await.map(Some)
+    }
+
+    /// The next cursor, and keys.
+    async fn step(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), Error> {
+        let redis = self.backend.redis();
+        if self.unrouted {
+            let call = |call: &mut redis::Cmd| {
+                call.arg(0).arg(cursor).arg(&self.pattern).arg(KEYS);
+            };
+            return redis.call(&UNROUTED, call).await;
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(KEYS).arg("TYPE").arg("string");
+        let (step,) = redis.run(&pipeline).await?;
+        Ok(step)
     }
 }
 

@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::Instant;
 
 use crate::{
-    backend::{AnalysisEnded, Backend, Bind, Glimpse, Index, ServiceInfo, TaskHistory, keys, read_task},
+    backend::{AnalysisEnded, Backend, Bind, Glimpse, Index, RecordScan, ServiceInfo, TaskHistory, keys, read_task},
     config::{Config, ServiceSettings},
     error::Error,
     task::{Task, TaskState},
@@ -158,24 +158,29 @@ impl Inspect {
 
     /// Analyses with the tasks that their index names.
     async fn indexed(&self, analyses: Vec<(String, Index)>) -> Result<HashMap<String, (Index, Tasks)>, Error> {
-        let mut found = self.with_records(analyses).await?;
-        // A child is in the queue of the broker before its parent ends, and in the index when it
-        // leaves it: between two looks at the index nothing falls through.
-        let pending = |tasks: &Tasks| tasks.values().any(|task| task.status().is_pending());
-        let mut quiet: HashMap<String, Tasks> =
-            found.extract_if(|_, (_, tasks)| !pending(tasks)).map(|(root, (_, tasks))| (root, tasks)).collect();
-        if quiet.is_empty() {
-            return Ok(found);
+        let mut quiet = self.with_records(analyses).await?;
+        let mut found = HashMap::new();
+        let mut known = HashMap::new();
+        loop {
+            found
+                .extend(quiet.extract_if(|root_uid, known_now| any_pending(&known_now.1) || known.get(root_uid) == Some(&size(known_now))));
+            if quiet.is_empty() {
+                return Ok(found);
+            }
+            // A child is in the queue of the broker before its parent ends, and in the index when it leaves it. What was
+            // pending after the last look at the index is therefore found now, in the one or the other; when that is
+            // nothing new, nothing was.
+            known = quiet.iter().map(|(root_uid, known_now)| (root_uid.clone(), size(known_now))).collect();
+            let mut tasks: HashMap<String, Tasks> = quiet.drain().map(|(root_uid, (_, tasks))| (root_uid, tasks)).collect();
+            self.add_unrouted(&mut tasks).await?;
+            let roots: Vec<String> = tasks.keys().cloned().collect();
+            let indexes = self.backend.analysis_indexes(&roots).await?;
+            for (root_uid, (index, newer)) in self.with_records(roots.into_iter().zip(indexes).collect()).await? {
+                let mut all = tasks.remove(&root_uid).unwrap_or_default();
+                all.extend(newer);
+                quiet.insert(root_uid, (index, all));
+            }
         }
-        self.add_unrouted(&mut quiet).await?;
-        let roots: Vec<String> = quiet.keys().cloned().collect();
-        let indexes = self.backend.analysis_indexes(&roots).await?;
-        for (root_uid, (index, tasks)) in self.with_records(roots.into_iter().zip(indexes).collect()).await? {
-            let mut all = quiet.remove(&root_uid).unwrap_or_default();
-            all.extend(tasks);
-            found.insert(root_uid, (index, all));
-        }
-        Ok(found)
     }
 
     async fn with_records(&self, analyses: Vec<(String, Index)>) -> Result<HashMap<String, (Index, Tasks)>, Error> {
@@ -234,18 +239,15 @@ impl Inspect {
 
     /// Adds the tasks of these analyses.
     async fn look_at_all(&self, mut wanted: HashMap<String, Tasks>) -> Result<HashMap<String, Tasks>, Error> {
-        // A task in the hands of the broker is seen in a queue before, or by its forks after. Looking
-        // at both in turn, until a round finds nothing pending twice, leaves no gap to fall through.
+        // A task has a record before the one ends that it comes from. What was pending between two looks is therefore
+        // found by the second one; when that finds nothing new and nothing pending, nothing was.
         let mut seen = HashMap::new();
-        for _ in 0..2 {
-            self.add_unrouted(&mut wanted).await?;
-            self.add_routed(&mut wanted).await?;
-            seen.extend(wanted.extract_if(|_, tasks| tasks.values().any(|task| task.status().is_pending())));
-            if wanted.is_empty() {
-                break;
-            }
+        let mut known = HashMap::new();
+        while !wanted.is_empty() {
+            self.add_all(&mut wanted).await?;
+            seen.extend(wanted.extract_if(|root_uid, tasks| any_pending(tasks) || known.get(root_uid) == Some(&tasks.len())));
+            known = wanted.iter().map(|(root_uid, tasks)| (root_uid.clone(), tasks.len())).collect();
         }
-        seen.extend(wanted);
         Ok(seen)
     }
 
@@ -254,30 +256,29 @@ impl Inspect {
         let mut lists = self.backend.unrouted();
         while let Some(found) = lists.next().await? {
             let uids = found.iter().map(|uid| String::from_utf8_lossy(uid).into_owned());
-            let uids: Vec<String> = uids.filter(|uid| self.may_be_of(uid, wanted)).collect();
+            let uids: Vec<String> = uids.filter(|uid| is_of(uid, wanted) || self.may_be_of(uid, wanted)).collect();
             self.backend.each_record(&uids, |uid, record| self.add(uid, record, wanted)).await?;
         }
         Ok(())
     }
 
-    async fn add_routed(&self, wanted: &mut HashMap<String, Tasks>) -> Result<(), Error> {
+    async fn add_all(&self, wanted: &mut HashMap<String, Tasks>) -> Result<(), Error> {
         let of_one = |wanted: &HashMap<String, Tasks>| Some(keys::tasks_of(wanted.keys().next().filter(|_| wanted.len() == 1)?));
         let Some(pattern) = of_one(wanted) else {
-            let is_wanted = |uid: &str, wanted: &_| is_of(uid, wanted) || (!uid.starts_with('{') && self.may_be_of(uid, wanted));
-            return self.add_matching(keys::EVERY_TASK, is_wanted, wanted).await;
+            let is_wanted = |uid: &str, wanted: &_| is_of(uid, wanted) || (keys::may_be_unrouted(uid) && self.may_be_of(uid, wanted));
+            return self.add_records(self.backend.scan(keys::EVERY_TASK), is_wanted, wanted).await;
         };
         // Redis picks the names of one: then the others need not travel.
-        self.add_matching(&pattern, is_of, wanted).await?;
-        self.add_matching(keys::TASKS_WITHOUT_ROOT, |uid, wanted| self.may_be_of(uid, wanted), wanted).await
+        self.add_records(self.backend.scan(&pattern), is_of, wanted).await?;
+        self.add_records(self.backend.scan_unrouted(), |uid, wanted| self.may_be_of(uid, wanted), wanted).await
     }
 
-    async fn add_matching(
+    async fn add_records(
         &self,
-        pattern: &str,
+        mut scan: RecordScan<'_>,
         is_wanted: impl Fn(&str, &HashMap<String, Tasks>) -> bool,
         wanted: &mut HashMap<String, Tasks>,
     ) -> Result<(), Error> {
-        let mut scan = self.backend.scan(pattern);
         while let Some(records) = scan.next_of(|uid| is_wanted(uid, wanted)).await? {
             records.iter().for_each(|(uid, record)| self.add(uid, record, wanted));
         }
@@ -312,6 +313,15 @@ impl Inspect {
         // Whatever stands there is true.
         self.roots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn any_pending(tasks: &Tasks) -> bool {
+    tasks.values().any(|task| task.status().is_pending())
+}
+
+/// How many tasks are known of an analysis, by its index or their records.
+fn size((index, tasks): &(Index, Tasks)) -> usize {
+    index.tasks.len() + tasks.keys().filter(|uid| !index.tasks.contains_key(*uid)).count()
 }
 
 /// Whether a uid names one of these analyses, as those of routed tasks do.

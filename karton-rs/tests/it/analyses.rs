@@ -295,6 +295,27 @@ async fn without_a_broker_of_ours_records_of_other_analyses_are_read_once() {
 }
 
 #[tokio::test]
+async fn a_child_that_a_broker_of_python_has_in_its_hands_is_pending() {
+    let bed = Bed::start().await;
+    let [one, two] = ["0a12f75b-5d6d-453d-ac3a-59c85ed8d370", "91a521d0-4696-4df1-9188-c07c525a0808"];
+    // It is in no queue any more, and its copies are in none yet. karton-core names a child by a root of its own.
+    let child = "f459ff83-9fc4-4dcb-9c44-fd37055655f1";
+    for (uid, root_uid, status) in [(one, one, "Finished"), (two, two, "Finished"), (child, one, "Declared")] {
+        let uid = format!("{{{uid}}}:{uid}");
+        let record = json!({"uid": uid, "root_uid": root_uid, "parent_uid": null, "orig_uid": null, "status": status, "priority": "normal",
+            "last_update": 1.0, "error": null, "headers": {"type": "sample"}, "headers_persistent": {}, "payload": {},
+            "payload_persistent": {}});
+        let () = bed.command(&["SET", &format!("karton.task:{uid}"), &record.to_string()]).await;
+    }
+    let roots = [one.to_owned(), two.to_owned()];
+    for (root_uid, done) in roots.iter().zip([false, true]) {
+        assert_eq!(inspect(&bed).analysis(root_uid).await.unwrap().is_done(), done, "{root_uid}");
+    }
+    let both = inspect(&bed).analyses(&roots).await.unwrap();
+    assert_eq!(both.iter().map(Analysis::is_done).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
 async fn who_waits_may_wait_for_ever() {
     let bed = Bed::start().await;
     let inspect = Inspect::new(&bed.config, "karton.test", None).unwrap();
