@@ -22,10 +22,14 @@ const REMEMBERED: usize = 1 << 14;
 /// One step through the keys of tasks, of which those of routed ones are left out: see [`keys::may_be_unrouted`].
 const STEP: &str = r"
 local step = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', 'string')
-local unrouted = {}
+local byte, find, sub = string.byte, string.find, string.sub
+local unrouted, at = {}, ARGV[4] + 2
 for _, key in ipairs(step[2]) do
-    local root, task = string.match(key, '^[^{]*{([^}]*)}:(.*)$')
-    if root == task then unrouted[#unrouted + 1] = key end
+    local ends = byte(key, at - 1) == 123 and find(key, '}:', at, true)
+    -- Most differ in the first byte: no text is cut out of those.
+    if not ends or (byte(key, at) == byte(key, ends + 2) and sub(key, at, ends - 1) == sub(key, ends + 2)) then
+        unrouted[#unrouted + 1] = key
+    end
 end
 return {step[1], unrouted}
 ";
@@ -146,7 +150,7 @@ impl RecordScan<'_> {
         let redis = self.backend.redis();
         if self.unrouted {
             let call = |call: &mut redis::Cmd| {
-                call.arg(0).arg(cursor).arg(&self.pattern).arg(KEYS);
+                call.arg(0).arg(cursor).arg(&self.pattern).arg(KEYS).arg(keys::TASK_PREFIX.len());
             };
             return redis.call(&UNROUTED, call).await;
         }

@@ -298,15 +298,18 @@ async fn without_a_broker_of_ours_records_of_other_analyses_are_read_once() {
 async fn a_child_that_a_broker_of_python_has_in_its_hands_is_pending() {
     let bed = Bed::start().await;
     let [one, two] = ["0a12f75b-5d6d-453d-ac3a-59c85ed8d370", "91a521d0-4696-4df1-9188-c07c525a0808"];
-    // It is in no queue any more, and its copies are in none yet. karton-core names a child by a root of its own.
-    let child = "f459ff83-9fc4-4dcb-9c44-fd37055655f1";
-    for (uid, root_uid, status) in [(one, one, "Finished"), (two, two, "Finished"), (child, one, "Declared")] {
-        let uid = format!("{{{uid}}}:{uid}");
-        let record = json!({"uid": uid, "root_uid": root_uid, "parent_uid": null, "orig_uid": null, "status": status, "priority": "normal",
+    let record = |uid: &str, root_uid: &str, status: &str| {
+        json!({"uid": uid, "root_uid": root_uid, "parent_uid": null, "orig_uid": null, "status": status, "priority": "normal",
             "last_update": 1.0, "error": null, "headers": {"type": "sample"}, "headers_persistent": {}, "payload": {},
-            "payload_persistent": {}});
-        let () = bed.command(&["SET", &format!("karton.task:{uid}"), &record.to_string()]).await;
+            "payload_persistent": {}})
+    };
+    // It is in no queue any more, and its copies are in none yet. karton-core names a child by a root of its own.
+    let children = ["{f459ff83}:f459ff83", "f459ff83", "{f459ff83", "f459ff83}:f459ff83"].map(|uid| (uid.to_owned(), one, "Declared"));
+    let roots = [one, two].map(|uid| (format!("{{{uid}}}:{uid}"), uid, "Finished"));
+    for (uid, root_uid, status) in children.iter().chain(&roots) {
+        let () = bed.command(&["SET", &format!("karton.task:{uid}"), &record(uid, root_uid, status).to_string()]).await;
     }
+    assert_eq!(inspect(&bed).analysis(one).await.unwrap().tasks().len(), 1 + children.len());
     let roots = [one.to_owned(), two.to_owned()];
     for (root_uid, done) in roots.iter().zip([false, true]) {
         assert_eq!(inspect(&bed).analysis(root_uid).await.unwrap().is_done(), done, "{root_uid}");
