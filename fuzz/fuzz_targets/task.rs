@@ -23,12 +23,17 @@ fuzz_target!(|text: &str| {
         }
     }
     let Ok(task) = Task::from_json(text) else { return };
-    assert!(value.is_ok());
+    let value = value.expect("a task is JSON");
     let written = task.to_json();
     let again = Task::from_json(&written).expect("what was written can be read");
     assert_eq!(again.to_json(), written);
     assert_eq!((again.uid(), again.root_uid(), again.status()), (task.uid(), task.root_uid(), task.status()));
-    assert_eq!(again.resources().len(), task.resources().len());
+    // The copy of the persistent headers is written anew, with the resources in it (Karton protocol §4.3): where it was
+    // another one before, there may be more of them now, or fewer.
+    let copy = value.get("payload_persistent").and_then(|payload| payload.get("__headers_persistent"));
+    if value.get("headers_persistent").map(Value::to_json) == copy.map(Value::to_json) {
+        assert_eq!(again.resources().len(), task.resources().len());
+    }
     if let Ok(restarted) = task.restart() {
         assert!(Task::from_json(&restarted.to_json()).is_ok());
     }
