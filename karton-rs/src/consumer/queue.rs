@@ -25,6 +25,8 @@ const TAKE_BYTES: u64 = 4 << 20;
 /// A record that ends as one in today's form with the status Spawned does is marked Started here: what
 /// stands behind its payload is known to the byte. The time of it comes at the end, where it is the
 /// last of two; readers take the last (Karton protocol §4.4). All others are given as they are.
+///
+/// Its own are `KEYS[8]` to `[12]` and `ARGV[2]` to `[7]`. Behind them each end has two keys and eight values.
 const TURN: &str = r#"
 local settled = {}
 for i = 1, (#KEYS - 12) / 2 do settled[i] = settle(11 + 2 * i, 8 * i) end
