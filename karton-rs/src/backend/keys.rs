@@ -28,7 +28,7 @@ pub(crate) const COLLECTOR_LOCK: &str = "karton.rs.collector";
 
 /// Tasks in the hands of our consumers: uid → Unix time when the claim lapses unless it is renewed.
 pub(crate) const LEASES: &str = "karton.rs.leases";
-/// How often each of those was handed out.
+/// How often a task was handed out in vain: to a consumer that was gone before it was done.
 pub(crate) const DELIVERIES: &str = "karton.rs.deliveries";
 
 /// Records without a time: uid → Unix time when the collector saw them first.

@@ -44,7 +44,7 @@ pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
 pub(crate) use queues::Pending;
 pub(crate) use scan::RecordScan;
 pub(crate) use script::Script;
-pub(crate) use settle::{Counted, Ending, SETTLE, Seen, Settled, Settlement};
+pub(crate) use settle::{Counted, Ending, Move, SAME, Seen, Settled, finishing};
 
 use crate::{
     config::{Config, RedisSettings, S3Settings},

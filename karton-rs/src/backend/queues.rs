@@ -129,7 +129,7 @@ impl Backend {
         Ok(routers.into_iter().map(|(id, (alive, in_flight))| (id, alive, in_flight)).collect())
     }
 
-    /// When the claim on a task lapses, by the clock of Redis, and how often it was handed out.
+    /// When the claim on a task lapses, by the clock of Redis, and how often it was handed out in vain.
     pub(crate) async fn claim(&self, uid: &str) -> Result<(Option<f64>, Option<u64>), Error> {
         let mut pipeline = redis::pipe();
         pipeline.zscore(keys::LEASES, uid).hget(keys::DELIVERIES, uid);

@@ -1,4 +1,4 @@
-//! What becomes of a task in our hands: one script for every end of a claim.
+//! What becomes of a task in our hands: the scripts for the end of a claim, and for what may come before it.
 //!
 //! The one rule: a record is written only while it is what we have seen last. A task that was
 //! cancelled, deleted or given to somebody else meanwhile stays as they left it (Karton protocol §15
@@ -13,78 +13,147 @@ use sha1::{Digest, Sha1};
 use super::{Args, Backend, Connection, Script, keys, keys::Metric, read_task};
 use crate::{error::Error, task::Task};
 
-/// How settlements are done, for scripts that do some. `settle(k, a)` does the one whose keys and values begin
-/// at `KEYS[k]` and `ARGV[a]`, as [`Settlements`] writes them; it gives 1 when it was written, 2 when the
-/// record is gone, 0 when it is another one now. `counted()` comes after the last one.
-pub(crate) const SETTLE: &str = r"
-local consumed, crashed = 0, 0
-local function time()
-    local time = redis.call('TIME')
-    return time[1] + time[2] / 1000000
-end
-local function settle(k, a)
-    local current = redis.pcall('GET', KEYS[k])
-    if type(current) == 'table' then current = false end
-    local uid, record, mode = ARGV[a], ARGV[a + 2], ARGV[a + 3]
-    -- Done before, and the answer was lost.
-    if current == record then return 1 end
-    if current and redis.sha1hex(current) ~= ARGV[a + 1] then return 0 end
-    if mode == 'start' then redis.call('PERSIST', KEYS[1]) else redis.call('ZREM', KEYS[1], uid) end
-    if current then redis.call('SET', KEYS[k], record) end
-    if mode == 'start' then return current and 1 or 2 end
-    redis.call('HDEL', KEYS[2], uid)
-    if mode == 'back' and current then
-        redis.call('LPUSH', KEYS[k + 2], uid)
-        redis.call('LPUSH', KEYS[k + 3], '1')
-        redis.call('LTRIM', KEYS[k + 3], 0, 15)
-        redis.call('EXPIRE', KEYS[k + 3], 10)
-    elseif mode == 'later' and current then
-        redis.call('ZADD', KEYS[4], time() + ARGV[a + 4], uid)
-        redis.call('HINCRBY', KEYS[3], uid, 1)
-    elseif mode == 'end' then
-        if ARGV[a + 4] ~= '0' then redis.call('HDEL', KEYS[3], uid) end
-        if ARGV[a + 6] ~= '' and redis.call('EXISTS', KEYS[k + 1]) == 1 then
-            redis.pcall('HSET', KEYS[k + 1], uid .. ':f', ARGV[a + 6])
-            redis.call('ZADD', KEYS[5], 'XX', time() - 1e10, ARGV[a + 5])
-        end
-        if ARGV[a + 7] ~= '' then consumed = consumed + 1 end
-        if ARGV[a + 7] == 'crashed' then crashed = crashed + 1 end
-    end
-    return current and 1 or 2
-end
-local function counted()
-    if consumed > 0 then redis.call('HINCRBY', KEYS[6], ARGV[1], consumed) end
-    if crashed > 0 then redis.call('HINCRBY', KEYS[7], ARGV[1], crashed) end
+/// Whether a record is what [`Seen`] says.
+pub(crate) const SAME: &str = r"
+local function same(record, seen)
+    return record == seen or #seen == 40 and redis.sha1hex(record) == seen
 end
 ";
-/// The keys of all scripts with settlements; the first of their values is the identity.
-const SHARED_KEYS: [&str; 7] =
-    [keys::LEASES, keys::DELIVERIES, keys::ATTEMPTS, keys::DELAYED, keys::OPEN_ANALYSES, Metric::Consumed.key(), Metric::Crashed.key()];
 
-static ONE: LazyLock<Script> = LazyLock::new(|| Script::new(&[SETTLE, "local settled = settle(8, 2) counted() return settled"]));
+/// Parts of scripts that write ends. `known(keys)` tells which of these analyses are. `finish(n)` writes n ends, whose keys
+/// and values are those behind `KEYS[6]` and `ARGV[2]`, as [`Backend::finish_and`] lays them out; for each it gives 1 when
+/// it was written, 2 when the record is gone, 0 when it is another one now.
+///
+/// A call costs Redis more than what most of them do, so there are as few as can be.
+const FINISH: &str = r"
+local function known(analyses)
+    local known = {}
+    local count = #analyses > 0 and redis.call('EXISTS', unpack(analyses)) or 0
+    if count == 0 then return known end
+    for _, key in ipairs(analyses) do known[key] = count == #analyses or redis.call('EXISTS', key) == 1 end
+    return known
+end
+local function finish(n)
+    local settled = {}
+    if n == 0 then return settled end
+    local uids, tried, analyses, values, written, writes = {}, {}, {}, {}, {}, {}
+    local consumed, crashed = 0, 0
+    local records = redis.call('MGET', unpack(KEYS, 7, 6 + n))
+    for i = 1, n do
+        local at = 7 * i - 4
+        local key, uid, record, counted = KEYS[6 + i], ARGV[at], ARGV[at + 2], ARGV[at + 6]
+        local current = written[key] or records[i]
+        if current == record then
+            -- Done before, and the answer was lost.
+            settled[i] = 1
+        elseif current and not same(current, ARGV[at + 1]) then
+            settled[i] = 0
+        else
+            settled[i] = current and 1 or 2
+            if current then
+                written[key] = record
+                writes[#writes + 1] = key
+                writes[#writes + 1] = record
+            end
+            uids[#uids + 1] = uid
+            if ARGV[at + 3] ~= '' then tried[#tried + 1] = uid end
+            if ARGV[at + 5] ~= '' then
+                analyses[#analyses + 1] = KEYS[6 + n + i]
+                values[#values + 1] = at
+            end
+            if counted ~= '' then consumed = consumed + 1 end
+            if counted == 'crashed' then crashed = crashed + 1 end
+        end
+    end
+    -- A Redis that is full lets go of something, and then takes what follows from it.
+    if #uids > 0 then
+        redis.call('ZREM', KEYS[1], unpack(uids))
+        redis.call('HDEL', KEYS[2], unpack(uids))
+    end
+    if #writes > 0 then redis.call('MSET', unpack(writes)) end
+    if #tried > 0 then redis.call('HDEL', KEYS[3], unpack(tried)) end
+    local known, soon = known(analyses), {}
+    for i, at in ipairs(values) do
+        if known[analyses[i]] then
+            redis.pcall('HSET', analyses[i], ARGV[at] .. ':f', ARGV[at + 5])
+            soon[#soon + 1] = ARGV[at + 4]
+        end
+    end
+    if #soon > 0 then
+        local time, looks = redis.call('TIME'), {}
+        for i, root in ipairs(soon) do
+            looks[2 * i - 1] = time[1] + time[2] / 1000000 - 1e10
+            looks[2 * i] = root
+        end
+        redis.call('ZADD', KEYS[4], 'XX', unpack(looks))
+    end
+    if consumed > 0 then redis.call('HINCRBY', KEYS[5], ARGV[1], consumed) end
+    if crashed > 0 then redis.call('HINCRBY', KEYS[6], ARGV[1], crashed) end
+    return settled
+end
+";
+/// The keys of all scripts that write ends; the first of their values is the identity, the second how many ends there are.
+const SHARED_KEYS: [&str; 6] =
+    [keys::LEASES, keys::DELIVERIES, keys::ATTEMPTS, keys::OPEN_ANALYSES, Metric::Consumed.key(), Metric::Crashed.key()];
 
-/// The text of a record as it stood in Redis when we last saw it.
+static END: LazyLock<Script> = LazyLock::new(|| finishing("return {finish(tonumber(ARGV[2]))}"));
+
+/// Writes a record that has a new status, and does with the claim what follows from that. Gives what `finish` gives.
+const MOVE: &str = r"
+local current = redis.pcall('GET', KEYS[1])
+if type(current) == 'table' then current = false end
+local uid, record, move = ARGV[1], ARGV[3], ARGV[4]
+-- Done before, and the answer was lost.
+if current == record then return 1 end
+if current and not same(current, ARGV[2]) then return 0 end
+if move == 'start' then redis.call('PERSIST', KEYS[2]) else redis.call('ZREM', KEYS[2], uid) end
+if current then redis.call('SET', KEYS[1], record) end
+if move == 'start' then return current and 1 or 2 end
+redis.call('HDEL', KEYS[3], uid)
+if move == 'back' and current then
+    redis.call('LPUSH', KEYS[6], uid)
+    redis.call('LPUSH', KEYS[7], '1')
+    redis.call('LTRIM', KEYS[7], 0, 15)
+    redis.call('EXPIRE', KEYS[7], 10)
+elseif move == 'later' and current then
+    local time = redis.call('TIME')
+    redis.call('ZADD', KEYS[5], time[1] + time[2] / 1000000 + ARGV[5], uid)
+    redis.call('HINCRBY', KEYS[4], uid, 1)
+end
+return current and 1 or 2
+";
+
+static MOVED: LazyLock<Script> = LazyLock::new(|| Script::new(&[SAME, MOVE]));
+
+/// A script that writes ends with `finish`, and may use `known`.
+pub(crate) fn finishing(script: &str) -> Script {
+    Script::new(&[SAME, FINISH, script])
+}
+
+/// Records up to this length are told by their text, others by its digest, which takes Redis several times as long.
+const SEEN_BYTES: usize = 4096;
+
+/// A record as it stood in Redis when we last saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen(String);
+pub(crate) struct Seen(Vec<u8>);
 
 impl Seen {
     pub(crate) fn of(record: &[u8]) -> Self {
-        Self(crate::hex(&Sha1::digest(record)))
+        let is_short = record.len() <= SEEN_BYTES;
+        Self(if is_short { record.to_vec() } else { crate::hex(&Sha1::digest(record)).into_bytes() })
     }
 
-    /// What `redis.sha1hex` says of the record.
-    pub(crate) fn as_str(&self) -> &str {
+    /// What [`SAME`] compares with the record.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// How a claim ends, or goes on.
+/// How a claim goes on, or ends before the work on its task.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Settlement {
+pub(crate) enum Move {
     /// Work begins; the claim stays.
     Start,
-    /// Work has ended; `retried` when there were attempts before.
-    End { counted: Counted, retried: bool },
     /// Back to the head of its queue, as if it had never been taken.
     GiveBack,
     /// Into the queue again after a while.
@@ -98,6 +167,16 @@ pub(crate) enum Counted {
     Consumed,
     /// One that was consumed, too.
     Crashed,
+}
+
+impl Counted {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Consumed => "consumed",
+            Self::Crashed => "crashed",
+        }
+    }
 }
 
 /// What came of it.
@@ -120,82 +199,65 @@ impl Settled {
     }
 }
 
-/// The end of a task, to be written together with others.
+/// The end of the work on a task.
 pub(crate) struct Ending {
     pub(crate) task: Task,
     pub(crate) seen: Seen,
     pub(crate) counted: Counted,
+    /// There may have been attempts before.
     pub(crate) retried: bool,
 }
 
-/// What scripts get about settlements.
-#[derive(Default)]
-struct Settlements {
-    keys: Args,
-    values: Args,
-}
-
-impl Settlements {
-    fn add(&mut self, identity: &str, task: &Task, seen: &Seen, settlement: Settlement) {
-        let (mode, number, counted) = match settlement {
-            Settlement::Start => ("start", String::new(), Counted::Nothing),
-            Settlement::End { counted, retried } => ("end", u8::from(retried).to_string(), counted),
-            Settlement::GiveBack => ("back", String::new(), Counted::Nothing),
-            Settlement::Later(wait) => ("later", wait.as_secs_f64().to_string(), Counted::Nothing),
-        };
-        self.keys.write(|out| keys::write_task(out, task.uid()));
-        self.keys.write(|out| keys::write_analysis(out, task.root_uid()));
-        if let Settlement::GiveBack = settlement {
-            let receiver = task.header_str("receiver").unwrap_or(identity);
-            self.keys.push(&keys::queue(task.priority(), receiver));
-            self.keys.push(&keys::wake(receiver));
-        }
-        for value in [task.uid(), seen.as_str()] {
-            self.values.push(value);
-        }
-        self.values.write(|out| task.write_json(out));
-        for value in [mode, &number, task.root_uid()] {
-            self.values.push(value);
-        }
-        self.values.push(&super::analysis::ended(task));
-        self.values.push(match counted {
-            Counted::Nothing => "",
-            Counted::Consumed => "consumed",
-            Counted::Crashed => "crashed",
-        });
-    }
-}
-
 impl Backend {
-    /// Writes a record that has a new status and does with the claim what `settlement` says. It may be
-    /// asked for again.
-    pub(crate) async fn settle(&self, task: &Task, seen: &Seen, settlement: Settlement) -> Result<Settled, Error> {
-        let mut settlements = Settlements::default();
-        settlements.add(&self.identity, task, seen, settlement);
-        let Settlements { keys, values } = &settlements;
-        let call = |call: &mut redis::Cmd| {
-            call.arg(SHARED_KEYS.len() + keys.len()).arg(&SHARED_KEYS).arg(keys).arg(&*self.identity).arg(values);
+    /// Writes a record that has a new status, and does with the claim what `to` says. It may be asked for again.
+    pub(crate) async fn move_on(&self, task: &Task, seen: &Seen, to: Move) -> Result<Settled, Error> {
+        let (name, wait) = match to {
+            Move::Start => ("start", 0.0),
+            Move::GiveBack => ("back", 0.0),
+            Move::Later(wait) => ("later", wait.as_secs_f64()),
         };
-        self.redis.call(&ONE, call).await.map(Settled::from_reply)
+        let receiver = task.header_str("receiver").unwrap_or(&self.identity);
+        let own = [keys::task(task.uid()), keys::queue(task.priority(), receiver), keys::wake(receiver)];
+        let [record, queue, wake] = &own;
+        let keys = [record, keys::LEASES, keys::DELIVERIES, keys::ATTEMPTS, keys::DELAYED, queue, wake];
+        let call = |call: &mut redis::Cmd| {
+            call.arg(keys.len()).arg(&keys).arg(task.uid()).arg(seen.as_bytes()).arg(task.to_json()).arg(name).arg(wait);
+        };
+        self.redis.call(&MOVED, call).await.map(Settled::from_reply)
     }
 
-    /// Writes several ends, and does what else `script` does, with keys and values of its own; gives its reply, of
-    /// which what came of the ends is a part.
-    pub(crate) async fn settle_and<T: FromRedisValue>(
+    /// Writes an end by itself. It may be asked for again.
+    pub(crate) async fn finish(&self, ending: &Ending) -> Result<Settled, Error> {
+        let none = Args::default();
+        let (settled,): (Vec<i64>,) = self.finish_and(&self.redis, &END, (&none, &none), &[ending]).await?;
+        Ok(settled.first().map_or(Settled::Changed, |reply| Settled::from_reply(*reply)))
+    }
+
+    /// Writes several ends, and does what else `script` does, with keys and values of its own, which come behind those of
+    /// the ends; gives its reply, of which what came of the ends is a part.
+    pub(crate) async fn finish_and<T: FromRedisValue>(
         &self,
         connection: &Connection,
         script: &Script,
         (own_keys, own_values): (&Args, &Args),
         endings: &[&Ending],
     ) -> Result<T, Error> {
-        let mut settlements = Settlements::default();
-        for Ending { task, seen, counted, retried } in endings {
-            settlements.add(&self.identity, task, seen, Settlement::End { counted: *counted, retried: *retried });
+        let (mut keys, mut records) = (Args::default(), Args::default());
+        for Ending { task, .. } in endings {
+            keys.write(|out| keys::write_task(out, task.uid()));
+            records.write(|out| task.write_json(out));
         }
-        let Settlements { keys, values } = &settlements;
+        for Ending { task, .. } in endings {
+            keys.write(|out| keys::write_analysis(out, task.root_uid()));
+        }
         let call = |call: &mut redis::Cmd| {
-            call.arg(SHARED_KEYS.len() + own_keys.len() + keys.len()).arg(&SHARED_KEYS).arg(own_keys).arg(keys);
-            call.arg(&*self.identity).arg(own_values).arg(values);
+            call.arg(SHARED_KEYS.len() + keys.len() + own_keys.len()).arg(&SHARED_KEYS).arg(&keys).arg(own_keys);
+            call.arg(&*self.identity).arg(endings.len());
+            for (Ending { task, seen, counted, retried }, record) in endings.iter().zip(records.iter()) {
+                call.arg(task.uid()).arg(seen.as_bytes()).arg(record).arg(if *retried { "1" } else { "" });
+                call.arg(task.root_uid()).arg(super::analysis::ended(task)).arg(counted.as_str());
+            }
+            call.arg(own_values);
         };
         connection.call(script, call).await
     }

@@ -123,7 +123,8 @@ async fn place(backend: &Backend, task: &Task) -> anyhow::Result<String> {
         return Ok(format!("tried again in {}", values::age(until - backend.server_time().await?)));
     }
     let (claim, deliveries) = backend.claim(task.uid()).await?;
-    let times = deliveries.filter(|times| *times > 1).map_or_else(String::new, |times| format!(", handed out {times} times"));
+    let times =
+        deliveries.filter(|times| *times > 0).map_or_else(String::new, |times| format!(", handed out in vain {times} times before"));
     Ok(match (claim, task.status()) {
         (Some(lapses), _) => {
             let left = lapses - backend.server_time().await?;

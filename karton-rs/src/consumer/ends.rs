@@ -15,7 +15,7 @@ use super::{
     work::Held,
 };
 use crate::{
-    backend::{Ending, Settled, Settlement},
+    backend::{Ending, Settled},
     error::Error,
     logs,
     service::Outage,
@@ -113,11 +113,9 @@ impl Running {
     pub(super) fn settle_alone(self: &Arc<Self>, ended: Vec<Ended>) {
         for ended in ended {
             self.spawn_about(ended, |running, ended| async move {
-                let Ending { task, seen, counted, retried } = &ended.ending;
-                let end = Settlement::End { counted: *counted, retried: *retried };
-                let settled = running.insist("write the end of", || running.backend.settle(task, seen, end)).await;
+                let settled = running.insist("write the end of", || running.backend.finish(&ended.ending)).await;
                 if settled == Some(Settled::Changed) {
-                    running.left_alone(task).await;
+                    running.left_alone(&ended.ending.task).await;
                 }
             });
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::claims::Claims;
 use crate::{
-    backend::{Args, Backend, Bind, Connection, Ending, SETTLE, Script, Settled, keys},
+    backend::{Args, Backend, Bind, Connection, Ending, Script, Settled, finishing, keys},
     config::{Config, RedisSettings},
     error::Error,
 };
@@ -26,47 +26,65 @@ const TAKE_BYTES: u64 = 4 << 20;
 /// stands behind its payload is known to the byte. The time of it comes at the end, where it is the
 /// last of two; readers take the last (Karton protocol §4.4). All others are given as they are.
 ///
-/// Its own are `KEYS[8]` to `[12]` and `ARGV[2]` to `[7]`. Behind them each end has two keys and eight values.
+/// Its own keys and values come behind those of the ends. As many uids are taken at once as there is room for; when
+/// their records are too many bytes, the others go back before anybody sees that they were away.
 const TURN: &str = r#"
-local settled = {}
-for i = 1, (#KEYS - 12) / 2 do settled[i] = settle(11 + 2 * i, 8 * i) end
-counted()
-local bind = redis.call('HGET', KEYS[8], ARGV[1])
-if bind ~= ARGV[2] then return {settled, {'bind', bind}} end
-local most, most_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
+local n = tonumber(ARGV[2])
+local settled, key, value = finish(n), 6 + 2 * n, 2 + 7 * n
+local bind = redis.call('HGET', KEYS[key + 1], ARGV[1])
+if bind ~= ARGV[value + 1] then return {settled, {'bind', bind}} end
+local prefix, lease, history = ARGV[value + 2], ARGV[value + 3], ARGV[value + 6]
+local most, most_bytes = tonumber(ARGV[value + 4]), tonumber(ARGV[value + 5])
+local uids, records, bytes = {}, {}, 0
+for i = key + 2, key + 5 do
+    if #uids == most or bytes >= most_bytes then break end
+    local taken = redis.call('LPOP', KEYS[i], most - #uids) or {}
+    for place, uid in ipairs(taken) do
+        if bytes >= most_bytes then
+            for back = #taken, place, -1 do redis.call('LPUSH', KEYS[i], taken[back]) end
+            break
+        end
+        local record = redis.pcall('GET', prefix .. uid)
+        if type(record) ~= 'string' then record = false end
+        uids[#uids + 1] = uid
+        records[#uids] = record
+        bytes = bytes + (record and #record or 0)
+    end
+end
+if #uids == 0 then return {settled, {'tasks'}} end
 local time = redis.call('TIME')
 local now = string.format('%d.%06d', time[1], time[2])
-local reply, count, bytes = {'tasks'}, 0, 0
-for i = 9, 12 do
-    while count < most and bytes < most_bytes do
-        local uid = redis.call('LPOP', KEYS[i])
-        if not uid then break end
-        redis.call('ZADD', KEYS[1], now + ARGV[4], uid)
-        redis.call('HINCRBY', KEYS[2], uid, 1)
-        local record = redis.pcall('GET', ARGV[3] .. uid)
-        if type(record) ~= 'string' then record = false end
-        local started = ''
-        if record then
-            local tail = ', "status": "Spawned", "uid": "' .. uid .. '"}'
-            if string.sub(record, -#tail) == tail then
-                record = string.sub(record, 1, -#tail - 1) .. ', "status": "Started", "uid": "' .. uid .. '", "last_update": ' .. now .. '}'
-                redis.call('SET', ARGV[3] .. uid, record)
-                started = '1'
-                local root = string.match(uid, '^{([^}]+)}:')
-                if root and redis.call('EXISTS', ARGV[7] .. root) == 1 then redis.pcall('HSET', ARGV[7] .. root, uid .. ':s', now) end
-            end
-            bytes = bytes + #record
+local reply, claims, writes, started, analyses = {'tasks'}, {}, {}, {}, {}
+for i, uid in ipairs(uids) do
+    local record, mark = records[i], ''
+    claims[2 * i - 1] = now + lease
+    claims[2 * i] = uid
+    local tail = ', "status": "Spawned", "uid": "' .. uid .. '"}'
+    if record and string.sub(record, -#tail) == tail then
+        record = string.sub(record, 1, -#tail - 1) .. ', "status": "Started", "uid": "' .. uid .. '", "last_update": ' .. now .. '}'
+        mark = '1'
+        writes[#writes + 1] = prefix .. uid
+        writes[#writes + 1] = record
+        local root = string.match(uid, '^{([^}]+)}:')
+        if root then
+            started[#started + 1] = uid
+            analyses[#analyses + 1] = history .. root
         end
-        count = count + 1
-        reply[#reply + 1] = uid
-        reply[#reply + 1] = started
-        reply[#reply + 1] = record
     end
+    reply[3 * i - 1] = uid
+    reply[3 * i] = mark
+    reply[3 * i + 1] = record
+end
+redis.call('ZADD', KEYS[1], unpack(claims))
+if #writes > 0 then redis.call('MSET', unpack(writes)) end
+local known = known(analyses)
+for i, uid in ipairs(started) do
+    if known[analyses[i]] then redis.pcall('HSET', analyses[i], uid .. ':s', now) end
 end
 return {settled, reply}
 "#;
 
-static SETTLE_AND_TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(&[SETTLE, TURN]));
+static FINISH_AND_TAKE: LazyLock<Script> = LazyLock::new(|| finishing(TURN));
 
 /// Access to the queues of one identity, over the connection that carries its name.
 pub(super) struct Queue {
@@ -142,7 +160,7 @@ impl Queue {
         }
         values.push(keys::ANALYSIS_PREFIX);
         let connection = if waits { backend.redis() } else { &self.connection };
-        let (settled, reply): (Vec<i64>, _) = backend.settle_and(connection, &SETTLE_AND_TAKE, (&keys, &values), endings).await?;
+        let (settled, reply): (Vec<i64>, _) = backend.finish_and(connection, &FINISH_AND_TAKE, (&keys, &values), endings).await?;
         Ok((settled.into_iter().map(Settled::from_reply).collect(), self.taken(reply)))
     }
 

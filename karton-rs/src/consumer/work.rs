@@ -17,7 +17,7 @@ use super::{
     run::{Running, Slot},
 };
 use crate::{
-    backend::{Counted, Ending, Seen, Settled, Settlement, read_task},
+    backend::{Counted, Ending, Move, Seen, Settled, read_task},
     json::Value,
     logs,
     task::{Task, TaskState},
@@ -227,7 +227,7 @@ impl AtWork<'_> {
             Err(error) => {
                 if let Some(wait) = self.wait_before_retry(&error).await {
                     tracing::warn!("Failed to process task - {uid}: {error:#}; trying again in {} s", wait.as_secs_f64());
-                    self.settle(|task| task.set_status(TaskState::Spawned), Settlement::Later(wait)).await;
+                    self.settle(|task| task.set_status(TaskState::Spawned), Move::Later(wait)).await;
                     return None;
                 }
                 tracing::error!("Failed to process task - {uid}: {error:#}");
@@ -240,7 +240,7 @@ impl AtWork<'_> {
     async fn mark_started(&mut self) -> bool {
         let mut task = Task::clone(&self.task);
         task.set_status(TaskState::Started);
-        match self.write(&task, Settlement::Start).await {
+        match self.write(&task, Move::Start).await {
             Some(Settled::Written) => {
                 self.seen = Seen::of(task.to_json().as_bytes());
                 self.task = Arc::new(task);
@@ -265,19 +265,19 @@ impl AtWork<'_> {
     }
 
     async fn give_back(&mut self) {
-        self.settle(|task| task.set_status(TaskState::Spawned), Settlement::GiveBack).await;
+        self.settle(|task| task.set_status(TaskState::Spawned), Move::GiveBack).await;
     }
 
-    async fn settle(&mut self, change: impl FnOnce(&mut Task), settlement: Settlement) {
+    async fn settle(&mut self, change: impl FnOnce(&mut Task), to: Move) {
         let mut task = Task::clone(&self.task);
         change(&mut task);
-        if self.write(&task, settlement).await == Some(Settled::Changed) {
+        if self.write(&task, to).await == Some(Settled::Changed) {
             self.left_alone().await;
         }
     }
 
-    async fn write(&self, task: &Task, settlement: Settlement) -> Option<Settled> {
-        self.running.insist("write the status of", || self.running.backend.settle(task, &self.seen, settlement)).await
+    async fn write(&self, task: &Task, to: Move) -> Option<Settled> {
+        self.running.insist("write the status of", || self.running.backend.move_on(task, &self.seen, to)).await
     }
 
     async fn left_alone(&self) {

@@ -19,7 +19,7 @@ use crate::{
     backend::{Backend, keys, keys::Metric, read_task},
     error::{Error, Failures},
     service::Outage,
-    task::{Task, TaskState},
+    task::TaskState,
 };
 
 /// How many lapsed claims one look remembers and handles, those that lapsed first.
@@ -38,6 +38,7 @@ redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('SET', KEYS[2], ARGV[4])
 if ARGV[5] == '' then
     redis.call('LPUSH', KEYS[3], ARGV[1])
+    redis.call('HSET', KEYS[4], ARGV[1], ARGV[6])
 else
     redis.call('HDEL', KEYS[4], ARGV[1])
     redis.call('HINCRBY', KEYS[5], ARGV[5], 1)
@@ -123,55 +124,42 @@ async fn sweep(backend: &Backend, settings: &SystemSettings, watch: &mut Watch) 
         pipeline.cmd("HMGET").arg(keys::DELIVERIES).arg(lapsed.iter().map(|(uid, _)| uid).collect::<Vec<_>>());
         let (deliveries,): (Vec<Option<Vec<u8>>>,) = backend.redis().run(&pipeline).await?;
         for ((uid, when), deliveries) in lapsed.iter().zip(deliveries) {
-            let deliveries = deliveries.and_then(|count| std::str::from_utf8(&count).ok()?.parse().ok());
-            let outcome = bring_back(backend, settings, uid, when, deliveries.unwrap_or(1)).await;
+            let deliveries: Option<u64> = deliveries.and_then(|count| std::str::from_utf8(&count).ok()?.parse().ok());
+            let outcome = bring_back(backend, settings, uid, when, deliveries.unwrap_or(0) + 1).await;
             failures.note(&String::from_utf8_lossy(uid), outcome)?;
         }
     }
     failures.first()
 }
 
-/// What becomes of a task whose claim has lapsed. One at a time: a record may be large.
+/// What becomes of a task whose claim has lapsed, after so many deliveries. One at a time: a record may be large.
 async fn bring_back(backend: &Backend, settings: &SystemSettings, raw: &[u8], when: &str, deliveries: u64) -> Result<(), Error> {
     let uid = String::from_utf8_lossy(raw).into_owned();
     let record = backend.records(std::slice::from_ref(&uid)).await?.into_iter().flatten().next();
     let task = record.as_deref().and_then(|record| read_task(&uid, record).ok()).filter(|task| task.status().is_pending());
     // Done, deleted or no task at all: a claim on nothing.
-    let (Some(task), Some(record)) = (task, record) else { return backend.drop_claim(raw, None).await };
+    let (Some(mut task), Some(record)) = (task, record) else { return backend.drop_claim(raw, None).await };
     let receiver = task.header_str("receiver").map(str::to_owned);
-    match receiver.filter(|_| deliveries < settings.max_deliveries) {
-        Some(receiver) => requeue(backend, task, &receiver, &record, when).await,
-        None => give_up(backend, task, deliveries, &record, when).await,
+    // One that does not say whose it is cannot be queued again.
+    let again = receiver.is_some() && deliveries < settings.max_deliveries;
+    let receiver = receiver.as_deref().unwrap_or("unknown");
+    if again {
+        task.set_status(TaskState::Spawned);
+    } else {
+        task.crash(vec![format!("Task was handed out {deliveries} times, and each time its consumer was gone before it was done\n")]);
     }
-}
-
-async fn requeue(backend: &Backend, mut task: Task, receiver: &str, record: &[u8], when: &str) -> Result<(), Error> {
-    task.set_status(TaskState::Spawned);
-    if settle(backend, &task, receiver, record, when).await? {
-        tracing::warn!(task = task.uid(), "its consumer in {receiver} is gone: queued again");
-    }
-    Ok(())
-}
-
-/// Also the end of a task that does not say whose it is, which cannot be queued again.
-async fn give_up(backend: &Backend, mut task: Task, deliveries: u64, record: &[u8], when: &str) -> Result<(), Error> {
-    let receiver = task.header_str("receiver").unwrap_or("unknown").to_owned();
-    task.crash(vec![format!("Task was handed out {deliveries} times, and each time its consumer was gone before it was done\n")]);
-    if settle(backend, &task, &receiver, record, when).await? {
-        tracing::error!(task = task.uid(), "handed out {deliveries} times to {receiver} in vain: crashed");
-    }
-    Ok(())
-}
-
-/// False when somebody else was faster.
-async fn settle(backend: &Backend, task: &Task, receiver: &str, record: &[u8], when: &str) -> Result<bool, Error> {
-    let crashed_in = if task.status() == TaskState::Crashed { receiver } else { "" };
     let mut pipeline = redis::pipe();
     pipeline.cmd("EVAL").arg(SETTLE).arg(5).arg(keys::LEASES).arg(keys::task(task.uid())).arg(keys::queue(task.priority(), receiver));
-    pipeline.arg(keys::DELIVERIES).arg(Metric::Crashed.key());
-    pipeline.arg(task.uid()).arg(when).arg(record).arg(task.to_json()).arg(crashed_in);
+    pipeline.arg(keys::DELIVERIES).arg(Metric::Crashed.key()).arg(task.uid()).arg(when).arg(record).arg(task.to_json());
+    pipeline.arg(if again { "" } else { receiver }).arg(deliveries);
     let (done,): (bool,) = backend.redis().run(&pipeline).await?;
-    Ok(done)
+    match (done, again) {
+        // Somebody else was faster.
+        (false, _) => {}
+        (true, true) => tracing::warn!(task = task.uid(), "its consumer in {receiver} is gone: queued again"),
+        (true, false) => tracing::error!(task = task.uid(), "handed out {deliveries} times to {receiver} in vain: crashed"),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

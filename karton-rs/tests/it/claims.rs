@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use karton_rs::{Consumer, RetryPolicy, Task, TaskState, testing::eventually};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::bed::Bed;
 
@@ -93,6 +93,85 @@ async fn a_task_that_is_cancelled_while_at_work_stays_cancelled() {
     no_claims(&bed).await;
     assert_eq!(bed.command::<String>(&["GET", &key]).await, cancelled);
     assert_eq!(bed.command::<Option<u64>>(&["HGET", "karton.metrics.consumed", "karton.x"]).await, None);
+}
+
+#[tokio::test]
+async fn of_tasks_that_end_together_each_ends_as_if_it_were_alone() {
+    let bed = Bed::start().await;
+    let _broker = bed.broker();
+    let gate = Arc::new(Semaphore::new(0));
+    let pass = Arc::clone(&gate);
+    // The first half of the places ends in one round trip.
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).concurrency(8).process(move |_, task: Task| {
+        let pass = Arc::clone(&pass);
+        async move {
+            pass.acquire().await?.forget();
+            anyhow::ensure!(task.header("bad").is_none(), "bad");
+            Ok(())
+        }
+    });
+    let _consumer = bed.consumer(consumer).await;
+    let producer = bed.producer().await;
+    let mut started = Vec::new();
+    for headers in [json!({"type": "sample"}), json!({"type": "sample", "bad": 1}), json!({"type": "sample"}), json!({"type": "sample"})] {
+        let sent = producer.send_task(Task::new(headers)).await.unwrap();
+        started.push(bed.reached(&sent, "karton.x", TaskState::Started).await);
+    }
+    let [done, bad, cancelled, deleted] = &started[..] else { panic!("{started:?}") };
+    let key = |task: &Task| format!("karton.task:{}", task.uid());
+    let finished = cancelled.to_json().replace("\"Started\"", "\"Finished\"");
+    let () = bed.command(&["SET", &key(cancelled), &finished]).await;
+    let () = bed.command(&["DEL", &key(deleted)]).await;
+    gate.add_permits(4);
+    no_claims(&bed).await;
+    eventually("an end", || async { Some(record(&bed, done.uid()).await?.status()).filter(|status| *status == TaskState::Finished) }).await;
+    let crashed = record(&bed, bad.uid()).await.unwrap();
+    assert_eq!((crashed.status(), crashed.error()[0]), (TaskState::Crashed, "Error: bad\n"));
+    assert_eq!(bed.command::<String>(&["GET", &key(cancelled)]).await, finished);
+    assert!(record(&bed, deleted.uid()).await.is_none());
+    // The deleted one was processed, too.
+    assert_eq!(bed.command::<u64>(&["HGET", "karton.metrics.consumed", "karton.x"]).await, 3);
+    assert_eq!(bed.command::<u64>(&["HGET", "karton.metrics.crashed", "karton.x"]).await, 1);
+    // The histories know of each end that was written.
+    for (task, ended) in [(done, true), (bad, true), (cancelled, false), (deleted, true)] {
+        let field = format!("{}:f", task.uid());
+        let end: Option<String> = bed.command(&["HGET", &format!("karton.rs.analysis:{}", task.root_uid()), &field]).await;
+        assert_eq!(end.is_some(), ended, "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_are_too_large_to_be_taken_together_stay_in_their_order() {
+    let bed = Bed::start().await;
+    let filling = "x".repeat(5 << 20);
+    let uids = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    for uid in uids {
+        let mut task = Task::new(json!({"type": "sample", "receiver": "karton.x"}));
+        task.set_payload("filling", filling.as_str());
+        let spawned = task.to_json().replace("Declared", "Spawned").replace(task.uid(), uid);
+        let () = bed.command(&["SET", &format!("karton.task:{uid}"), &spawned]).await;
+        let () = bed.command(&["RPUSH", "karton.queue.normal:karton.x", uid]).await;
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    let pass = Arc::clone(&gate);
+    // There is room for four at once, and one of them is enough bytes.
+    let consumer = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).concurrency(7).process(move |_, _| {
+        let pass = Arc::clone(&pass);
+        async move {
+            pass.acquire().await?.forget();
+            Ok(())
+        }
+    });
+    let _consumer = bed.consumer(consumer).await;
+    eventually("seven at work", || async {
+        let queue: Vec<String> = bed.command(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await;
+        let claimed: u64 = bed.command(&["ZCARD", "karton.rs.leases"]).await;
+        (claimed == 7 && queue == ["8", "9"]).then_some(())
+    })
+    .await;
+    gate.add_permits(uids.len());
+    let consumed = || async { bed.command::<Option<usize>>(&["HGET", "karton.metrics.consumed", "karton.x"]).await };
+    eventually("all processed", || async { (consumed().await == Some(uids.len())).then_some(()) }).await;
 }
 
 #[tokio::test]

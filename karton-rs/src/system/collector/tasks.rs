@@ -4,11 +4,12 @@
 //! nobody has; a record that cannot be read is kept, and put into quarantine.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::Collector;
 use crate::{
-    backend::{Backend, Glimpse, Places, Seen, keys, keys::Metric, read_task, readable_bind},
+    backend::{Backend, Glimpse, Places, SAME, Script, Seen, keys, keys::Metric, read_task, readable_bind},
     error::Error,
     json::RawObject,
     system::SystemSettings,
@@ -19,26 +20,38 @@ use crate::{
 /// each key a uid, what was seen, the receiver, and the new record if there is one. Gives their places.
 /// Where one is deleted, what follows goes through though Redis is full.
 const APPLY: &str = r"
-local done, counts = {}, {{}, {}}
-for i = 6, #KEYS do
-    local at = 4 * (i - 6)
-    local uid, receiver, record = ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
-    local current = redis.pcall('GET', KEYS[i])
-    if type(current) == 'string' and redis.sha1hex(current) == ARGV[at + 2] then
-        redis.call('HDEL', KEYS[1], uid)
-        redis.call('HDEL', KEYS[2], uid)
-        redis.call('ZREM', KEYS[3], uid)
-        if record == '' then redis.call('UNLINK', KEYS[i]) else redis.call('SET', KEYS[i], record) end
+local done, uids, deleted, rewritten, counts = {}, {}, {}, {}, {{}, {}}
+local records = redis.call('MGET', unpack(KEYS, 6))
+for i, current in ipairs(records) do
+    local at = 4 * (i - 1)
+    local receiver, record = ARGV[at + 3], ARGV[at + 4]
+    if current and same(current, ARGV[at + 2]) then
+        if record == '' then
+            deleted[#deleted + 1] = KEYS[5 + i]
+        else
+            rewritten[#rewritten + 1] = KEYS[5 + i]
+            rewritten[#rewritten + 1] = record
+        end
+        uids[#uids + 1] = ARGV[at + 1]
         local count = counts[record == '' and 1 or 2]
         count[receiver] = (count[receiver] or 0) + 1
-        done[#done + 1] = i - 6
+        done[#done + 1] = i - 1
     end
 end
+if #deleted > 0 then redis.call('UNLINK', unpack(deleted)) end
+if #uids > 0 then
+    redis.call('HDEL', KEYS[1], unpack(uids))
+    redis.call('HDEL', KEYS[2], unpack(uids))
+    redis.call('ZREM', KEYS[3], unpack(uids))
+end
+if #rewritten > 0 then redis.call('MSET', unpack(rewritten)) end
 for i, count in ipairs(counts) do
     for receiver, number in pairs(count) do redis.pcall('HINCRBY', KEYS[3 + i], receiver, number) end
 end
 return done
 ";
+
+static APPLIED: LazyLock<Script> = LazyLock::new(|| Script::new(&[SAME, APPLY]));
 
 /// Ends a bind that is still what was looked at, with its queues.
 const UNWIND: &str = r"
@@ -165,14 +178,15 @@ async fn apply(backend: &Backend, verdicts: Vec<(Verdict, Seen)>) -> Result<usiz
     if decided.is_empty() {
         return Ok(0);
     }
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("EVAL").arg(APPLY).arg(5 + decided.len()).arg(keys::DELIVERIES).arg(keys::ATTEMPTS).arg(keys::DELAYED);
-    pipeline.arg(Metric::GarbageCollected.key()).arg(Metric::Crashed.key());
-    pipeline.arg(decided.iter().map(|(task, _, _)| keys::task(task.uid())).collect::<Vec<_>>());
-    for (task, record, seen) in &decided {
-        pipeline.arg(task.uid()).arg(seen.as_str()).arg(task.header_str("receiver").unwrap_or("unknown")).arg(record);
-    }
-    let (done,): (Vec<usize>,) = backend.redis().run(&pipeline).await?;
+    let keys: Vec<String> = decided.iter().map(|(task, _, _)| keys::task(task.uid())).collect();
+    let call = |call: &mut redis::Cmd| {
+        call.arg(5 + keys.len()).arg(keys::DELIVERIES).arg(keys::ATTEMPTS).arg(keys::DELAYED);
+        call.arg(Metric::GarbageCollected.key()).arg(Metric::Crashed.key()).arg(&keys);
+        for (task, record, seen) in &decided {
+            call.arg(task.uid()).arg(seen.as_bytes()).arg(task.header_str("receiver").unwrap_or("unknown")).arg(record);
+        }
+    };
+    let done: Vec<usize> = backend.redis().call(&APPLIED, call).await?;
     let deleted: Vec<&Task> =
         done.iter().filter_map(|place| decided.get(*place)).filter(|(_, record, _)| record.is_empty()).map(|(task, _, _)| task).collect();
     // Those that went to a consumer are remembered.
