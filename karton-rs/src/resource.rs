@@ -318,6 +318,7 @@ pub(crate) fn normalise(value: &mut Value) -> Result<(), ResourceError> {
     match value {
         Value::Array(items) => items.iter_mut().try_for_each(normalise),
         Value::Object(map) => match map.get(MARK) {
+            Some(Value::Object(fields)) if is_normal(fields) => Ok(()),
             Some(Value::Object(fields)) => {
                 *value = Resource::from_fields(fields)?.to_value();
                 Ok(())
@@ -327,6 +328,25 @@ pub(crate) fn normalise(value: &mut Value) -> Result<(), ResourceError> {
         },
         _ => Ok(()),
     }
+}
+
+/// Whether a resource is in today's form already, as most are: the rest is written anew.
+fn is_normal(fields: &Map) -> bool {
+    let is_text = |name| matches!(fields.get(name), Some(Value::String(_)));
+    let is_size = |value: &Value| value.is_null() || matches!(value, Value::Number(size) if size.as_u64().is_some());
+    let sha256 = fields.get("sha256").filter(|sha256| matches!(sha256, Value::Null | Value::String(_)));
+    let in_metadata = fields.get("metadata").and_then(Value::as_object).and_then(|metadata| metadata.get("sha256"));
+    let flags = fields.get("flags").and_then(Value::as_array);
+    fields.len() == 7
+        && is_text("uid")
+        && is_text("name")
+        && (is_text("bucket") || fields.get("bucket").is_some_and(Value::is_null))
+        && fields.get("size").is_some_and(is_size)
+        && flags.is_some_and(|flags| flags.iter().all(|flag| matches!(flag, Value::String(_))))
+        && sha256.zip(in_metadata).is_some_and(|(one, other)| match (one, other) {
+            (Value::Null, Value::Null) => true,
+            (one, other) => one.as_str().is_some() && one.as_str() == other.as_str(),
+        })
 }
 
 /// Finds every resource below `value`, lists and objects in order.
@@ -361,6 +381,34 @@ pub(crate) fn fill_bucket(value: &mut Value, bucket: &str, is_local: &impl Fn(&s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_is_left_as_it_is_only_when_writing_it_anew_changes_nothing() {
+        let normal =
+            r#"{"uid": "u", "name": "n", "bucket": null, "size": 3, "metadata": {"sha256": "x", "more": 1}, "flags": [], "sha256": "x"}"#;
+        let fields = |text: &str| Value::parse(text).expect("JSON").as_object().expect("an object").clone();
+        assert!(is_normal(&fields(normal)));
+        for (old, new, is_same) in [
+            ("\"u\"", "null", false),
+            ("\"n\"", "null", false),
+            ("\"bucket\": null", "\"bucket\": \"b\"", true),
+            ("\"bucket\": null, ", "", false),
+            ("3", "null", true),
+            ("3", "03e1", false),
+            ("[]", "[\"Directory\"]", true),
+            ("[]", "[1]", false),
+            ("[]", "null", false),
+            ("\"sha256\": \"x\"}", "\"sha256\": \"y\"}", false),
+            ("\"sha256\": \"x\", \"more\"", "\"more\"", false),
+            ("{\"uid\"", "{\"else\": 1, \"uid\"", false),
+        ] {
+            let Ok(value) = Value::parse(&normal.replacen(old, new, 1)) else { continue };
+            let fields = value.as_object().expect("an object");
+            assert_eq!(is_normal(fields), is_same, "{value}");
+            let again = Resource::from_fields(fields).map(|resource| resource.to_value().get(MARK).expect("the mark").to_json());
+            assert!(!is_same || again.ok() == Some(value.to_json()), "{value}");
+        }
+    }
 
     #[test]
     fn a_name_that_is_no_text_stays_until_it_is_set() {

@@ -2,6 +2,8 @@
 //!
 //! See Karton protocol §4.3 and §4.4.
 
+use std::sync::Arc;
+
 use indexmap::IndexSet;
 
 use super::{HIDDEN_PERSISTENT_HEADERS, Task, TaskPriority, new_uid, now};
@@ -87,10 +89,10 @@ impl Task {
             status: word(&record, "status")?.ok_or(TaskError::Missing("status"))?,
             priority: word(&record, "priority")?.unwrap_or(TaskPriority::Normal),
             last_update: last_update(&record)?,
-            headers,
+            headers: Arc::new(headers),
             persistent_headers: IndexSet::new(),
-            payload,
-            payload_persistent,
+            payload: Arc::new(payload),
+            payload_persistent: Arc::new(payload_persistent),
             error: record.swap_remove("error").unwrap_or_default(),
             attached: Vec::new(),
         };

@@ -10,6 +10,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod vectors;
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use indexmap::IndexSet;
@@ -46,10 +47,11 @@ pub struct Task {
     status: TaskState,
     priority: TaskPriority,
     last_update: f64,
-    headers: Map,
+    /// These three are shared by copies until one of them changes.
+    headers: Arc<Map>,
     persistent_headers: IndexSet<Key>,
-    payload: Map,
-    payload_persistent: Map,
+    payload: Arc<Map>,
+    payload_persistent: Arc<Map>,
     error: Value,
     /// Sources of resources in the payload that are not in the object store yet.
     attached: Vec<LocalResource>,
@@ -71,10 +73,10 @@ impl Task {
             status: TaskState::Declared,
             priority: TaskPriority::Normal,
             last_update: now(),
-            headers,
+            headers: Arc::new(headers),
             persistent_headers: IndexSet::new(),
-            payload: Map::new(),
-            payload_persistent: Map::new(),
+            payload: Arc::default(),
+            payload_persistent: Arc::default(),
             error: Value::Null,
             attached: Vec::new(),
         }
@@ -163,13 +165,13 @@ impl Task {
 
     /// Sets a header of this task alone.
     pub fn set_header(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
-        self.headers.insert(name, value.into());
+        Arc::make_mut(&mut self.headers).insert(name, value.into());
     }
 
     /// Sets a header that every task sent during this one inherits.
     pub fn set_persistent_header(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
         let name = name.into();
-        self.headers.insert(&name, value.into());
+        Arc::make_mut(&mut self.headers).insert(&name, value.into());
         self.persistent_headers.insert(name);
     }
 
@@ -219,19 +221,21 @@ impl Task {
     pub fn set_payload(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
         let name = name.into();
         let bag = if self.payload_persistent.contains_key(&name) { &mut self.payload_persistent } else { &mut self.payload };
-        bag.insert(name, value.into());
+        Arc::make_mut(bag).insert(name, value.into());
     }
 
     /// Sets a payload entry that every task sent during this one inherits.
     pub fn set_payload_persistent(&mut self, name: impl Into<Key>, value: impl Into<Value>) {
         let name = name.into();
-        self.payload.shift_remove(&name);
-        self.payload_persistent.insert(name, value.into());
+        if self.payload.contains_key(&name) {
+            Arc::make_mut(&mut self.payload).shift_remove(&name);
+        }
+        Arc::make_mut(&mut self.payload_persistent).insert(name, value.into());
     }
 
     /// Removes an entry of the plain payload.
     pub fn remove_payload(&mut self, name: &str) -> Option<Value> {
-        self.payload.shift_remove(name)
+        Arc::make_mut(&mut self.payload).shift_remove(name)
     }
 
     /// A payload entry that must be a resource.
@@ -312,7 +316,7 @@ impl Task {
     pub(crate) fn inherit(&mut self, current: &Self) {
         self.parent_uid = Some(current.uid.clone());
         self.root_uid.clone_from(&current.root_uid);
-        for (name, value) in &current.payload_persistent {
+        for (name, value) in &*current.payload_persistent {
             // What is known now about a file that both refer to stays, as where both hold the same Python object.
             let own = self.payload_persistent.get(name).filter(|own| resource::is_same_object(own, value)).cloned();
             self.set_payload_persistent(name, own.unwrap_or_else(|| value.clone()));
@@ -343,10 +347,13 @@ impl Task {
 
     /// Fills the default bucket into attached resources that have none, and gives the uploads in payload order.
     pub(crate) fn prepare_uploads(&mut self, bucket: &str) -> Vec<(Resource, LocalResource)> {
+        if self.attached.is_empty() {
+            return Vec::new();
+        }
         let attached = &self.attached;
         let is_local = |uid: &str| attached.iter().any(|local| local.resource().uid == uid);
-        for value in self.payload.values_mut().chain(self.payload_persistent.values_mut()) {
-            resource::fill_bucket(value, bucket, &is_local);
+        for bag in [&mut self.payload, &mut self.payload_persistent] {
+            Arc::make_mut(bag).values_mut().for_each(|value| resource::fill_bucket(value, bucket, &is_local));
         }
         let mut uploads: Vec<(Resource, LocalResource)> = Vec::new();
         for resource in self.resources() {

@@ -1,6 +1,8 @@
 //! Tasks and resources against what karton-core 5.9.1 wrote, byte for byte.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 
 use super::{Task, TaskError};
@@ -73,11 +75,11 @@ pub(crate) fn build(case: &Case, spec: &Value) -> Task {
     }
     for (name, value) in object("payload") {
         let value = payload(&mut task, value);
-        task.payload.insert(name.clone(), value);
+        Arc::make_mut(&mut task.payload).insert(name.clone(), value);
     }
     for (name, value) in object("payload_persistent") {
         let value = payload(&mut task, value);
-        task.payload_persistent.insert(name.clone(), value);
+        Arc::make_mut(&mut task.payload_persistent).insert(name.clone(), value);
     }
     task.parent_uid = optional("parent_uid");
     task.orig_uid = optional("orig_uid");
