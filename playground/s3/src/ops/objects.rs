@@ -3,13 +3,15 @@
 //! The rule: content is streamed both ways and never held as a whole.
 
 use std::collections::BTreeMap;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 
+use futures::{StreamExt as _, stream};
+use hyper::body::Bytes;
 #[allow(clippy::wildcard_imports, reason = "each operation has two types of its own")]
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 use tempfile::NamedTempFile;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
 use super::{Folder, check_version, copy_source, size};
@@ -70,18 +72,24 @@ pub(super) async fn get(folder: &Folder, input: GetObjectInput) -> S3Result<GetO
         if_unmodified_since: input.if_unmodified_since,
     };
     let range = input.range;
-    let (object, start, length) = folder
+    let (object, start, length, first) = folder
         .blocking(move |store| {
             let mut object = store.open_object(&input.bucket, &input.key)?;
             conditions.check(&object.record.etag, object.modified)?;
             let window = window(range.as_ref(), object.size)?;
             object.file.seek(SeekFrom::Start(window.start)).map_err(internal)?;
-            Ok((object, window.start, window.end - window.start))
+            let length = window.end - window.start;
+            // Small objects are all here, so that they take this one trip to a thread that may block.
+            let mut first = Vec::with_capacity(usize::try_from(length).unwrap_or(usize::MAX).min(READ_CHUNK));
+            (&object.file).take(length.min(READ_CHUNK as u64)).read_to_end(&mut first).map_err(internal)?;
+            Ok((object, window.start, length, Bytes::from(first)))
         })
         .await?;
     let Object { file, record, size: whole, modified } = object;
     let content_range = range.is_some().then(|| format!("bytes {start}-{}/{whole}", (start + length).saturating_sub(1)));
-    let body = ReaderStream::with_capacity(tokio::fs::File::from_std(file).take(length), READ_CHUNK);
+    let rest = length - first.len() as u64;
+    let rest = (rest > 0).then(|| ReaderStream::with_capacity(AsyncReadExt::take(tokio::fs::File::from_std(file), rest), READ_CHUNK));
+    let body = stream::iter([Ok(first)]).chain(stream::iter(rest).flatten());
     let Headers { content_type, content_encoding, content_disposition, content_language, cache_control, metadata } = record.headers;
     let checksums = shown_checksums(record.checksums, input.checksum_mode.as_ref(), content_range.is_none());
     Ok(GetObjectOutput {
