@@ -162,7 +162,7 @@ impl Connection {
         Client::open(info.set_redis_settings(settings))
     }
 
-    pub(super) fn error(&self, source: RedisError) -> Error {
+    pub(crate) fn error(&self, source: RedisError) -> Error {
         Error::Redis { server: self.server.clone(), source }
     }
 

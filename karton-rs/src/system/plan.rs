@@ -34,8 +34,10 @@ for i = 3, math.min(#ARGV, 2 + room) do redis.call('SADD', KEYS[1], ARGV[i]) end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 ";
 
-/// Fields that are kept about one analysis; a routed task has one, and two more for each receiver.
-const MOST_FIELDS: usize = 60_000;
+/// Fields that are kept about one analysis, about; a routed task has one, and two more for each receiver.
+const MOST_FIELDS: u64 = 60_000;
+/// Full analyses that are remembered.
+const MOST_FULL: usize = 1_000;
 /// Seconds after which an analysis is looked at for the first time, unless a task of it ends before.
 const FIRST_LOOK: f64 = 1.0;
 
@@ -48,7 +50,8 @@ pub(super) struct Plan {
     pub(super) records: Args,
     pub(super) receivers: IndexMap<String, Pushed>,
     pub(super) outputs: BTreeMap<String, HashSet<String>>,
-    tracked: Tracked,
+    /// What is added to the history of each analysis, by root uid: fields and values in turn.
+    histories: IndexMap<String, Args>,
     quarantined: BTreeMap<String, String>,
     /// uids with the receivers they have gone to, by their place in `receivers`.
     routed: Vec<(String, Vec<usize>)>,
@@ -61,12 +64,27 @@ pub(super) struct Pushed {
     pub(super) count: usize,
 }
 
-/// What is written about analyses, task by task.
+/// Analyses whose history is full. To ask for the length of each at every batch would cost more than to write it, so each
+/// batch asks for that of one: whoever adds to many batches is soon asked for.
 #[derive(Default)]
-struct Tracked {
-    keys: Args,
-    /// Root uid, field and value in turn.
-    entries: Args,
+pub(super) struct Full {
+    root_uids: HashSet<String>,
+    turn: usize,
+}
+
+impl Full {
+    /// How many fields the history of an analysis has.
+    pub(super) fn note(&mut self, root_uid: &str, fields: u64) {
+        self.turn = self.turn.wrapping_add(1);
+        if fields < MOST_FIELDS {
+            self.root_uids.remove(root_uid);
+        } else {
+            if self.root_uids.len() >= MOST_FULL {
+                self.root_uids.clear();
+            }
+            self.root_uids.insert(root_uid.to_owned());
+        }
+    }
 }
 
 impl Plan {
@@ -78,7 +96,7 @@ impl Plan {
             records: Args::default(),
             receivers: IndexMap::new(),
             outputs: BTreeMap::new(),
-            tracked: Tracked::default(),
+            histories: IndexMap::new(),
             quarantined: BTreeMap::new(),
             routed: Vec::new(),
         }
@@ -115,10 +133,12 @@ impl Plan {
         self.records.write(|out| task.write_finished(out, (self.time, &self.time_json)));
         let created = task.last_update();
         let about = analysis::Routed { parent_uid: task.parent_uid(), created, routed: self.time, forks };
-        self.tracked.keys.write(|out| keys::write_analysis(out, root_uid));
-        self.tracked.entries.push(root_uid);
-        self.tracked.entries.push(uid);
-        self.tracked.entries.write(|out| about.write(out, &task.headers_json, &task.headers));
+        if !self.histories.contains_key(root_uid) {
+            self.histories.insert(root_uid.to_owned(), Args::default());
+        }
+        let history = &mut self.histories[root_uid];
+        history.push(uid);
+        history.write(|out| about.write(out, &task.headers_json, &task.headers));
         let origin = task.headers.get("origin").and_then(Value::as_str).unwrap_or("unknown");
         if let Some(outputs) = self.outputs.get_mut(origin) {
             outputs.insert(task.headers_json);
@@ -142,39 +162,82 @@ impl Plan {
         self.quarantined.insert(what, reason);
     }
 
-    pub(super) fn transaction(&self, settings: &SystemSettings, in_flight: &str) -> Pipeline {
+    /// Everything in one transaction, whose answers [`Plan::outcome`] reads.
+    pub(super) fn transaction(&self, settings: &SystemSettings, in_flight: &str, full: &Full) -> Pipeline {
         let mut pipeline = redis::pipe();
         pipeline.atomic();
         if !self.records.is_empty() {
-            pipeline.cmd("MSET").arg(&self.records).ignore();
+            pipeline.cmd("MSET").arg(&self.records);
         }
         for (receiver, Pushed { queues, count }) in &self.receivers {
             for (priority, uids) in queues {
-                pipeline.cmd("RPUSH").arg(keys::queue(*priority, receiver)).arg(uids).ignore();
+                pipeline.cmd("RPUSH").arg(keys::queue(*priority, receiver)).arg(uids);
             }
-            pipeline.hincr(Metric::Assigned.key(), receiver, *count).ignore();
+            pipeline.hincr(Metric::Assigned.key(), receiver, *count);
             let wake = keys::wake(receiver);
-            pipeline.lpush(&wake, vec!["1"; WAKE_TOKENS.min(*count)]).ignore().ltrim(&wake, 0, LAST_WAKE_TOKEN).ignore();
+            pipeline.lpush(&wake, vec!["1"; WAKE_TOKENS.min(*count)]).ltrim(&wake, 0, LAST_WAKE_TOKEN);
             // Nobody may take them: consumers that are not ours do not know them.
-            pipeline.expire(&wake, 10).ignore();
+            pipeline.expire(&wake, 10);
         }
         if settings.enable_task_tracking {
             for (origin, headers) in &self.outputs {
                 pipeline.cmd("EVAL").arg(ADD_OUTPUTS).arg(1).arg(keys::outputs(origin)).arg(settings.task_tracking_ttl.as_secs());
-                pipeline.arg(MOST_OUTPUTS).arg(headers.iter().collect::<Vec<_>>()).ignore();
+                pipeline.arg(MOST_OUTPUTS).arg(headers.iter().collect::<Vec<_>>());
             }
-        }
-        if !self.tracked.keys.is_empty() && settings.keeps_history() {
-            let Tracked { keys, entries } = &self.tracked;
-            pipeline.cmd("EVAL").arg(analysis::TRACK).arg(2 + keys.len()).arg(keys::ANALYSES).arg(keys::OPEN_ANALYSES).arg(keys);
-            pipeline.arg(settings.history_ttl.as_secs()).arg(MOST_FIELDS).arg(self.time).arg(self.time + FIRST_LOOK).arg(entries);
-            pipeline.ignore();
         }
         for (what, reason) in &self.quarantined {
             super::router::add_to_quarantine(&mut pipeline, what, reason);
         }
+        if settings.keeps_history() && !self.histories.is_empty() {
+            self.add_histories(&mut pipeline, settings, full);
+        }
         pipeline.del(in_flight);
+        if let Some(root_uid) = self.asked(settings, full) {
+            pipeline.hlen(keys::analysis(root_uid));
+        }
         pipeline
+    }
+
+    /// What somebody has put in the place of a history keeps no task from being routed: that it cannot be written there
+    /// is no error.
+    fn add_histories(&self, pipeline: &mut Pipeline, settings: &SystemSettings, full: &Full) {
+        pipeline.ignore_errors();
+        let (mut first, mut open) = (Args::default(), Args::default());
+        let (now, look) = (self.time.to_string(), (self.time + FIRST_LOOK).to_string());
+        for (root_uid, history) in &self.histories {
+            let key = keys::analysis(root_uid);
+            pipeline.cmd("HSET").arg(&key);
+            if full.root_uids.contains(root_uid) {
+                pipeline.arg(analysis::FULL).arg(1).ignore();
+            } else {
+                pipeline.arg(history).ignore();
+            }
+            pipeline.cmd("EXPIRE").arg(&key).arg(settings.history_ttl.as_secs()).ignore();
+            for (scores, time) in [(&mut first, &now), (&mut open, &look)] {
+                scores.push(time);
+                scores.push(root_uid);
+            }
+        }
+        pipeline.cmd("ZADD").arg(keys::ANALYSES).arg("NX").arg(&first);
+        pipeline.cmd("ZADD").arg(keys::OPEN_ANALYSES).arg(&open);
+    }
+
+    /// The analysis of which this batch asks how long its history is.
+    fn asked(&self, settings: &SystemSettings, full: &Full) -> Option<&str> {
+        let place = full.turn.checked_rem(self.histories.len()).filter(|_| settings.keeps_history());
+        place.and_then(|place| self.histories.get_index(place)).map(|(root_uid, _)| root_uid.as_str())
+    }
+
+    /// What the answers to the transaction say.
+    ///
+    /// # Errors
+    /// When Redis has refused a part of it: the other parts are done.
+    pub(super) fn outcome(&self, mut answers: Vec<redis::Value>, settings: &SystemSettings, full: &mut Full) -> redis::RedisResult<()> {
+        if let Some(root_uid) = self.asked(settings, full).map(str::to_owned) {
+            let fields = answers.pop().and_then(|fields| redis::from_redis_value(fields).ok());
+            full.note(&root_uid, fields.unwrap_or(0));
+        }
+        answers.into_iter().try_for_each(|answer| answer.extract_error().map(drop))
     }
 
     /// After the transaction: tells where each task has gone.

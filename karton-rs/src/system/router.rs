@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     SystemSettings,
     matcher::{Matcher, Unusable},
-    plan::Plan,
+    plan::{Full, Plan},
     sweep,
 };
 use crate::{
@@ -44,29 +44,29 @@ const SIGN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often leftovers of dead routers are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Records that are read at once: some more than fit into a batch may be read then.
+const READ: usize = 16;
+
 /// Moves the next uids into the in-flight list, when nothing is in it, and gives all that are there
 /// with their records. Large records end a batch early.
 const TAKE: &str = r"
-local function record(uid)
-    local record = redis.pcall('GET', ARGV[2] .. uid)
-    return type(record) == 'string' and record
-end
-local records = {}
+local records, count, bytes, keys = {}, 0, 0, {}
 local uids = redis.call('LRANGE', KEYS[2], 0, -1)
-if #uids > 0 then
-    for i, uid in ipairs(uids) do records[i] = record(uid) end
-    return {uids, records}
+local found = #uids > 0
+if not found then uids = redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1) end
+for i, uid in ipairs(uids) do keys[i] = ARGV[2] .. uid end
+local step, most = tonumber(ARGV[4]), found and math.huge or tonumber(ARGV[3])
+for first = 1, #uids, step do
+    local read = redis.call('MGET', unpack(keys, first, math.min(first + step - 1, #uids)))
+    for i, record in ipairs(read) do
+        bytes = bytes + (record and #record or 0)
+        if count > 0 and bytes > most then break end
+        count = count + 1
+        records[count] = record
+    end
+    if bytes > most then break end
 end
-uids = redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)
-local count, bytes = 0, 0
-for i, uid in ipairs(uids) do
-    local found = record(uid)
-    bytes = bytes + (found and #found or 0)
-    if count > 0 and bytes > tonumber(ARGV[3]) then break end
-    count = i
-    records[i] = found
-end
-if count == 0 then return {uids, records} end
+if found or count == 0 then return {uids, records} end
 for i = count + 1, #uids do uids[i] = nil end
 redis.call('RPUSH', KEYS[2], unpack(uids))
 redis.call('LTRIM', KEYS[1], count, -1)
@@ -103,7 +103,7 @@ struct Order {
     /// Held from taking a batch until its turn to be written.
     planning: Mutex<Planned>,
     /// Held while a batch is written.
-    writing: Mutex<()>,
+    writing: Mutex<Full>,
 }
 
 /// The batch that was planned last, which may not be written yet.
@@ -186,7 +186,8 @@ impl Router<'_> {
         pipeline.lrange(keys::OPERATIONS, 0, OPERATIONS - 1);
         // What was watched before has changed since, by what we did ourselves.
         pipeline.cmd("UNWATCH").ignore();
-        pipeline.cmd("EVAL").arg(TAKE).arg(2).arg(keys::TASKS).arg(&self.in_flight).arg(BATCH).arg(keys::TASK_PREFIX).arg(BATCH_BYTES);
+        pipeline.cmd("EVAL").arg(TAKE).arg(2).arg(keys::TASKS).arg(&self.in_flight).arg(BATCH).arg(keys::TASK_PREFIX);
+        pipeline.arg(BATCH_BYTES).arg(READ);
         pipeline.cmd("WATCH").arg(keys::BINDS).arg(&self.in_flight).ignore();
         pipeline.llen(&self.in_flight);
         pipeline.hgetall(keys::BINDS);
@@ -216,17 +217,22 @@ impl Router<'_> {
         let own: Arc<HashSet<String>> = Arc::new(own.cloned().collect());
         let mut plan = self.plan(&batch, &own).await?;
         *planned = Planned { by: self.id.clone(), uids: Arc::clone(&own) };
-        let writing = self.order.writing.lock().await;
+        let mut full = self.order.writing.lock().await;
         drop(planned);
-        while self.connection.run::<Option<redis::Value>>(&plan.transaction(self.settings, &self.in_flight)).await?.is_none() {
+        let answers = loop {
+            let answers: Option<Vec<redis::Value>> = self.connection.run(&plan.transaction(self.settings, &self.in_flight, &full)).await?;
+            if let Some(answers) = answers {
+                break answers;
+            }
             // A bind changed since it was read: match again.
             tracing::debug!("binds changed while routing");
             let (_, again) = self.take().await?;
             // Something else is in flight: what was is taken over.
             let Some(again) = again.filter(|again| again.uids == batch.uids) else { return Ok(()) };
             plan = self.plan(&again, &own).await?;
-        }
-        drop(writing);
+        };
+        plan.outcome(answers, self.settings, &mut full).map_err(|source| self.connection.error(source))?;
+        drop(full);
         plan.log();
         Ok(())
     }
@@ -296,5 +302,5 @@ pub(crate) fn operation(entry: &[u8]) -> Result<Option<(String, String)>, String
 }
 
 pub(super) fn add_to_quarantine(pipeline: &mut Pipeline, what: &str, reason: &str) {
-    pipeline.hset(keys::QUARANTINE, what, crate::backend::quarantine_entry(reason)).ignore();
+    pipeline.hset(keys::QUARANTINE, what, crate::backend::quarantine_entry(reason));
 }

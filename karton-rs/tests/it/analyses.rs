@@ -261,6 +261,36 @@ async fn what_somebody_has_put_in_the_place_of_an_analysis_keeps_no_other_from_i
     tokio::time::timeout(Duration::from_secs(10), of_ours).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_history_that_is_full_or_none_at_all_keeps_no_task_from_being_routed() {
+    let bed = Bed::start().await;
+    let fill = "for i = 1, 60000 do redis.call('HSET', KEYS[1], i, '') end";
+    let () = bed.command(&["EVAL", fill, "1", "karton.rs.analysis:full"]).await;
+    let () = bed.command(&["SET", "karton.rs.analysis:odd", "x"]).await;
+    let _broker = bed.broker();
+    let [_, leaf] = two_steps();
+    let _leaf = bed.consumer(leaf).await;
+    let mut sent = Vec::new();
+    for (round, root) in [(1, "full"), (1, "odd"), (2, "full"), (2, "odd"), (3, "full")] {
+        let task = Task::new(json!({"type": "child"}));
+        let field = |root: &str| format!("\"root_uid\": \"{root}\"");
+        let record = task.to_json().replace(&field(task.root_uid()), &field(root));
+        let () = bed.command(&["SET", &format!("karton.task:{}", task.uid()), &record]).await;
+        let () = bed.command(&["RPUSH", "karton.tasks", task.uid()]).await;
+        let consumed = || async { bed.command::<Option<usize>>(&["HGET", "karton.metrics.consumed", "karton.leaf"]).await };
+        sent.push((round, root, task));
+        eventually("it processed", || async { (consumed().await == Some(sent.len())).then_some(()) }).await;
+    }
+    // How long it is was asked with the first one.
+    for (round, _, task) in sent.iter().filter(|(_, root, _)| *root == "full") {
+        assert_eq!(bed.command::<bool>(&["HEXISTS", "karton.rs.analysis:full", task.uid()]).await, *round == 1);
+    }
+    assert_eq!(bed.command::<String>(&["HGET", "karton.rs.analysis:full", "full"]).await, "1");
+    assert_eq!(bed.command::<String>(&["GET", "karton.rs.analysis:odd"]).await, "x");
+    let histories: Vec<String> = bed.command(&["ZRANGE", "karton.rs.analyses", "0", "-1"]).await;
+    assert!(histories.contains(&"full".to_owned()), "{histories:?}");
+}
+
 /// How many records Redis has been asked for.
 async fn records_read(bed: &Bed) -> u64 {
     let stats: String = bed.command(&["INFO", "commandstats"]).await;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Origin, read_end};
+use super::{
+    FULL,
+    entry::{Origin, read_end},
+};
 use crate::{
     json::{Map, Value},
     task::{Task, TaskState},
 };
-
-/// Field that says that tasks were left out because there are too many.
-const FULL: &str = "full";
 
 /// One task of an analysis, as far as it is known; its record may be gone.
 ///

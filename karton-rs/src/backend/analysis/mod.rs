@@ -23,31 +23,8 @@ use crate::{error::Error, task::Task};
 /// The score of an analysis of which a task has ended is this much less than the time of that: such are looked at first.
 pub(crate) const URGENT: f64 = 1e10;
 
-/// Adds a field to the hash of an analysis, for each key a root uid, a field and a value.
-pub(crate) const TRACK: &str = r"
-local first, open = {}, {}
-for i = 3, #KEYS do
-    local at = 3 * i - 4
-    local length = redis.pcall('HLEN', KEYS[i])
-    if type(length) == 'number' then
-        if length < tonumber(ARGV[2]) then
-            redis.call('HSET', KEYS[i], ARGV[at + 1], ARGV[at + 2])
-        else
-            redis.call('HSET', KEYS[i], 'full', '1')
-        end
-        redis.call('EXPIRE', KEYS[i], ARGV[1])
-        if length == 0 then
-            first[#first + 1] = ARGV[3]
-            first[#first + 1] = ARGV[at]
-        end
-        open[#open + 1] = ARGV[4]
-        open[#open + 1] = ARGV[at]
-    end
-end
--- So many values that the stack of the script holds them.
-for i = 1, #first, 1000 do redis.call('ZADD', KEYS[1], unpack(first, i, math.min(i + 999, #first))) end
-for i = 1, #open, 1000 do redis.call('ZADD', KEYS[2], unpack(open, i, math.min(i + 999, #open))) end
-";
+/// Field that says that tasks were left out because there are too many.
+pub(crate) const FULL: &str = "full";
 
 /// Adds what became of tasks that leave no record behind, where nobody has told.
 const ENDS: &str = r"
