@@ -170,7 +170,7 @@ impl Bed {
     pub(crate) fn broker(&self, plan: &Plan, who: Who) -> anyhow::Result<Option<Process>> {
         let ini = self.ini();
         match (who, &plan.python) {
-            (Who::Ours, _) => Process::beside("karton-system", &["--setup-bucket", "--config-file", &ini], self.folder()).map(Some),
+            (Who::Ours, _) => Process::program("karton-system", &["--setup-bucket", "--config-file", &ini], self.folder()).map(Some),
             (Who::Reference, Some(python)) => {
                 Process::installed(python, "karton-system", &["--config-file", &ini], self.folder()).map(Some)
             }

@@ -48,6 +48,9 @@ struct Args {
     /// Interpreter with mwdb-core; without one, MWDB has no reference
     #[arg(long, env = "MWDB_PEERS_PYTHON")]
     mwdb_python: Option<PathBuf>,
+    /// Folder with the programs to measure; without one, those beside this program
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
     #[command(subcommand)]
     peer: Option<peer::Role>,
 }
@@ -76,6 +79,9 @@ fn main() -> ExitCode {
     // Processes are started in folders of their own.
     let absolute = |path: Option<PathBuf>| path.map(|path| std::path::absolute(&path).unwrap_or(path));
     let (python, mwdb_python) = (absolute(args.python), absolute(args.mwdb_python));
+    if let Some(folder) = absolute(args.programs) {
+        process::use_programs_of(folder);
+    }
     let plan = Plan { stored: args.stored, objects: args.objects, runs: args.runs.max(1), python, mwdb_python };
     if plan.python.is_none() {
         eprintln!("without --python or KARTON_PEERS_PYTHON there is no reference to compare with; `make bench` prepares one");

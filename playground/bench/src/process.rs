@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -10,6 +11,14 @@ use crate::bed::Bed;
 
 /// The kernel counts CPU time in hundredths of a second, everywhere.
 const TICKS: f64 = 100.0;
+
+/// Where the programs are that are measured, when not beside this one.
+static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on programs are taken from `folder`. For the start: the first who calls decides.
+pub(crate) fn use_programs_of(folder: PathBuf) {
+    PROGRAMS.get_or_init(|| folder);
+}
 
 /// A process of ours or of the reference; it ends with this value.
 pub(crate) struct Process {
@@ -38,19 +47,21 @@ impl Process {
         Self::start(command, folder)
     }
 
-    /// Starts a program that was built beside this one.
-    pub(crate) fn beside(name: &str, arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("cannot find this program")?.with_file_name(name);
-        let build = || format!("there is no `{}`: cargo build --release --workspace --bin {name}", program.display());
-        anyhow::ensure!(program.is_file(), build());
+    /// Starts a program that is measured.
+    pub(crate) fn program(name: &str, arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let program = match PROGRAMS.get() {
+            Some(programs) => programs.join(name),
+            None => std::env::current_exe().context("cannot find this program")?.with_file_name(name),
+        };
+        anyhow::ensure!(program.is_file(), "there is no `{}`: `make bench` builds it", program.display());
         let mut command = Command::new(&program);
         command.args(arguments);
         Self::start(command, folder)
     }
 
-    /// Starts a service that was built beside this one, with so many tasks in hand at once.
+    /// Starts a service that is measured, with so many tasks in hand at once.
     pub(crate) fn service(name: &str, bed: &Bed, concurrency: usize) -> anyhow::Result<Self> {
-        Self::beside(name, &["--config-file", &bed.ini(), "--concurrency-limit", &concurrency.to_string()], bed.folder())
+        Self::program(name, &["--config-file", &bed.ini(), "--concurrency-limit", &concurrency.to_string()], bed.folder())
     }
 
     /// Starts a command in a folder, where its errors are written to `stderr`.

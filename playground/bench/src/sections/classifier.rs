@@ -36,7 +36,7 @@ pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
             }
             let start = |bed: &Bed| match concurrency {
                 Some(tasks) => Process::service("karton-classifier", bed, tasks),
-                None => Process::beside("karton-classifier", &["--config-file", &bed.ini()], bed.folder()),
+                None => Process::program("karton-classifier", &["--config-file", &bed.ini()], bed.folder()),
             };
             let records = records(&stored, FILES);
             SERVICE.measure(&mut bed, report, (Who::Ours, &what), &records, start).await?;

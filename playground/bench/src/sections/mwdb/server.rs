@@ -62,7 +62,7 @@ impl Server {
         let mut process = match &self.kind {
             Kind::Ours { folder, config } => {
                 let (port, config) = (self.port.to_string(), config.to_string_lossy());
-                Process::beside("mwdb-lite", &["run", "--config", &config, "--port", &port], folder)?
+                Process::program("mwdb-lite", &["run", "--config", &config, "--port", &port], folder)?
             }
             Kind::Reference(reference) => reference.start(self.port)?,
         };
