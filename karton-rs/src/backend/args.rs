@@ -13,6 +13,16 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Without any, with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), ends: Vec::new() }
+    }
+
+    /// Bytes of all together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     pub(crate) fn push(&mut self, arg: &str) {
         self.write(|out| out.push_str(arg));
     }

@@ -37,7 +37,7 @@ const RECORDS: usize = 100;
 /// Seconds between two looks.
 const LONGEST_WAIT: f64 = 30.0;
 /// When more tasks than this wait for the router, whose they are is not asked, and no analysis ends.
-const MOST_UNROUTED: usize = 20_000;
+const MOST_UNROUTED: usize = 2_000;
 /// The rest after looks at analyses of which nothing is known, as a multiple of what they took.
 const REST: u32 = 9;
 

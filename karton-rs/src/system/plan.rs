@@ -88,12 +88,13 @@ impl Full {
 }
 
 impl Plan {
-    pub(super) fn new() -> Self {
+    /// Nothing yet, with room for records of so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
         let time = now();
         Self {
             time,
             time_json: float_text(time),
-            records: Args::default(),
+            records: Args::with_capacity(bytes),
             receivers: IndexMap::new(),
             outputs: BTreeMap::new(),
             histories: IndexMap::new(),
@@ -167,7 +168,9 @@ impl Plan {
         let mut pipeline = redis::pipe();
         pipeline.atomic();
         if !self.records.is_empty() {
-            pipeline.cmd("MSET").arg(&self.records);
+            let mut write = redis::Cmd::with_capacity(self.records.len() + 1, self.records.bytes() + 4);
+            write.arg("MSET").arg(&self.records);
+            pipeline.add_command(write);
         }
         for (receiver, Pushed { queues, count }) in &self.receivers {
             for (priority, uids) in queues {

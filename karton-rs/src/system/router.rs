@@ -35,6 +35,8 @@ use crate::{
 const BATCH: usize = 125;
 /// How many bytes of records are routed in one transaction, if it is more than one.
 const BATCH_BYTES: usize = 16 << 20;
+/// Bytes for which room is made before it is known how many are written.
+const MOST_ROOM: usize = 1 << 20;
 /// How many status changes of old consumers are applied at once.
 const OPERATIONS: isize = 1000;
 /// How long an idle router waits for a task; also how long it needs to stop.
@@ -95,6 +97,8 @@ struct Router<'a> {
     settings: &'a SystemSettings,
     order: &'a Order,
     matcher: Matcher,
+    /// Bytes of the records that the batch before has written.
+    written: usize,
 }
 
 /// In which order the two loops do what they do.
@@ -118,7 +122,7 @@ pub(super) async fn run(config: &Config, name: &str, settings: &SystemSettings, 
     let order = Order::default();
     let router = |name: &str, id: String| {
         let (connection, in_flight) = (Connection::new(&redis, name, redis.patient_timeout())?, keys::in_flight(&id));
-        Ok::<_, Error>(Router { connection, in_flight, id, settings, order: &order, matcher: Matcher::default() })
+        Ok::<_, Error>(Router { connection, in_flight, id, settings, order: &order, matcher: Matcher::default(), written: 0 })
     };
     let id = new_uid();
     // Dashboards count connections as replicas: one of the two carries the name.
@@ -240,7 +244,8 @@ impl Router<'_> {
     /// Plans the routing of what is our own of what is in flight.
     async fn plan(&mut self, batch: &Batch, own: &HashSet<String>) -> Result<Plan, Error> {
         let mut unusable = self.matcher.update(&batch.binds);
-        let mut plan = Plan::new();
+        // Forked as the batch before: copies take most of the room.
+        let mut plan = Plan::new(self.written);
         let mut seen = HashSet::new();
         let mut signed = tokio::time::Instant::now();
         for (uid, record) in batch.uids.iter().zip(&batch.records) {
@@ -256,6 +261,7 @@ impl Router<'_> {
             tracing::error!(identity, "bind cannot be used, it gets no tasks: {reason}");
             plan.quarantine(format!("bind:{identity}"), reason);
         }
+        self.written = plan.records.bytes().min(MOST_ROOM);
         Ok(plan)
     }
 

@@ -52,7 +52,7 @@ fn routing_writes_what_the_reference_writes() {
             .map(|bind| (string(&bind[0]), string(&bind[1]).into_bytes()));
         let mut matcher = Matcher::default();
         assert_eq!(matcher.update(&binds.collect()), []);
-        let mut plan = Plan::new();
+        let mut plan = Plan::new(0);
         let mut unusable = Vec::new();
         for record in list(&case, "unrouted") {
             let record = record.as_str().unwrap();

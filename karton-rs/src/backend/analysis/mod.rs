@@ -29,8 +29,10 @@ pub(crate) const FULL: &str = "full";
 /// Adds what became of tasks that leave no record behind, where nobody has told.
 const ENDS: &str = r"
 redis.call('PERSIST', KEYS[1])
-for i = 1, #KEYS do
-    if redis.call('EXISTS', KEYS[i]) == 1 then redis.pcall('HSETNX', KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]) end
+local known = redis.call('EXISTS', unpack(KEYS))
+if known == 0 then return end
+for i, key in ipairs(KEYS) do
+    if known == #KEYS or redis.call('EXISTS', key) == 1 then redis.pcall('HSETNX', key, ARGV[2 * i - 1], ARGV[2 * i]) end
 end
 ";
 /// Adds tasks that somebody else has routed.
