@@ -207,15 +207,19 @@ impl Plan {
         pipeline.ignore_errors();
         let (mut first, mut open) = (Args::default(), Args::default());
         let (now, look) = (self.time.to_string(), (self.time + FIRST_LOOK).to_string());
+        let ttl = settings.history_ttl.as_secs();
         for (root_uid, history) in &self.histories {
             let key = keys::analysis(root_uid);
-            pipeline.cmd("HSET").arg(&key);
+            let mut write = redis::Cmd::with_capacity(history.len() + 2, history.bytes() + key.len() + 4);
+            write.arg("HSET").arg(&key);
             if full.root_uids.contains(root_uid) {
-                pipeline.arg(analysis::FULL).arg(1).ignore();
+                write.arg(analysis::FULL).arg(1);
             } else {
-                pipeline.arg(history).ignore();
+                write.arg(history);
             }
-            pipeline.cmd("EXPIRE").arg(&key).arg(settings.history_ttl.as_secs()).ignore();
+            let mut expire = redis::Cmd::with_capacity(3, key.len() + 26);
+            expire.arg("EXPIRE").arg(&key).arg(ttl);
+            pipeline.add_command(write).ignore().add_command(expire).ignore();
             for (scores, time) in [(&mut first, &now), (&mut open, &look)] {
                 scores.push(time);
                 scores.push(root_uid);
