@@ -1,5 +1,7 @@
 //! Uploads, downloads of what is large, and how analyses are doing.
 
+use std::io::{Seek as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
+    NAME,
     client::{Client, Effort, Times, Upload},
     higher, lower,
     server::Server,
@@ -16,7 +19,7 @@ use crate::{
     Plan,
     bed::Bed,
     peer::RESOURCE,
-    report::{Report, Who},
+    report::{Better, Figure, Report, Who},
     sections::short,
 };
 
@@ -85,9 +88,36 @@ pub(super) async fn uploads(plan: &Plan, report: &mut Report, who: Who, karton: 
         }
         lower(report, who, format!("{what}: CPU"), "ms/file", (server.cpu()? - cpu) / count * 1e3);
     }
+    if who == Who::Ours {
+        // Under the same name as the uploads that wait for the disk one after the other.
+        let folder = bed.folder().to_owned();
+        let rate = tokio::task::spawn_blocking(move || synced_writes(&folder)).await??;
+        report.add(
+            Figure::new(NAME, format!("upload 10 KiB, Karton {}, 1 at once", if karton { "on" } else { "off" }), "files/s", Better::Higher),
+            Who::Floor,
+            rate,
+        );
+    }
     lower(report, who, format!("uploads, Karton {}: memory", if karton { "on" } else { "off" }), "MiB", server.memory()?);
     server.stop();
     Ok(())
+}
+
+/// How many times a second the disk of this folder takes what a commit writes, waited for each time.
+fn synced_writes(folder: &Path) -> anyhow::Result<f64> {
+    const WRITES: u32 = 300;
+    let mut file = std::fs::File::create(folder.join("synced-writes"))?;
+    let written = vec![1; 4 * RESOURCE];
+    let started = Instant::now();
+    for number in 0..WRITES {
+        // As a write-ahead log: over what is there, most of the time.
+        if number % 50 == 0 {
+            file.rewind()?;
+        }
+        file.write_all(&written)?;
+        file.sync_data()?;
+    }
+    Ok(f64::from(WRITES) / started.elapsed().as_secs_f64())
 }
 
 /// Waits until Karton has a task for each upload.
