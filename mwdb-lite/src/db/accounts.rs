@@ -61,6 +61,10 @@ pub(crate) fn users(c: &Connection, pending: bool) -> Result<Vec<UserRow>> {
     c.prepare_cached(&format!("{USER} WHERE u.pending = ? ORDER BY u.id"))?.query_map([pending], user_row)?.collect()
 }
 
+pub(crate) fn count_pending(c: &Connection) -> Result<u64> {
+    c.prepare_cached("SELECT count(*) FROM users WHERE pending")?.query_row([], |row| row.get(0))
+}
+
 pub(crate) fn any_user_or_group(c: &Connection) -> Result<bool> {
     c.query_row("SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM groups)", [], |row| row.get(0))
 }

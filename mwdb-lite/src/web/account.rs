@@ -148,7 +148,7 @@ async fn change_password(
             Ok(Ok(see_other("/profile").telling(Done::PasswordChanged)))
         }
         Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::TooManyRequests(_))) => {
-            let mut page = profile_page(app, &Session(Arc::clone(&actor.0), None), None).await?;
+            let mut page = profile_page(app, &Session::of_form(Arc::clone(&actor.0)), None).await?;
             page.frame.notice = Some(Notice { good: false, text: error.to_string().into() });
             Ok(Err(Page::with_status(&page, error.status())?))
         }
@@ -233,7 +233,7 @@ async fn make_key(login: String, actor: Actor, form: Form, app: &State<App>) -> 
     }
     let (owner, key_name) = (login.clone(), name.clone());
     let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &owner, &key_name)).await?;
-    let session = Session(Arc::clone(&actor.0), None);
+    let session = Session::of_form(Arc::clone(&actor.0));
     let created = NewKey { name: name.into(), token: app.tokens.api_key(&login, &key.id)? };
     if login == actor.login {
         return Page::new(&profile_page(app, &session, Some(created)).await?);

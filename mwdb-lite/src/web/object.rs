@@ -64,7 +64,7 @@ pub(super) async fn refused(app: &App, actor: &Actor, id: &str, error: ApiError,
     if matches!(error, ApiError::Internal(_) | ApiError::NotAuthenticated | ApiError::NoRoute) {
         return Err(error.into());
     }
-    let session = Session(Arc::clone(&actor.0), None);
+    let session = Session::of_form(Arc::clone(&actor.0));
     let Ok(mut page) = page(app, &session, None, id.to_owned(), Wanted::new(None, None)).await else { return Err(error.into()) };
     page.frame.notice = Some(Notice { good: false, text: error.to_string().into() });
     page.draft = draft;

@@ -11,13 +11,14 @@ use std::{
 
 use rocket::{
     Request,
-    http::{Cookie, CookieJar, SameSite, uri::Origin},
+    http::{Cookie, CookieJar, Method, SameSite, uri::Origin},
     request::{FromRequest, Outcome},
     time::Duration,
 };
 
 use super::{
     notices::Done,
+    respond,
     view::{
         frame::{Frame, Section, Viewer},
         parts::Kind,
@@ -25,6 +26,7 @@ use super::{
 };
 use crate::{
     auth::{Caller, Capability, GuardFailure, identify_session},
+    db,
     error::{ApiError, ApiResult},
     state::App,
 };
@@ -36,12 +38,36 @@ const LIFETIME: Duration = Duration::hours(24);
 
 /// The logged-in account, and what its last form has done. Without an account the answer is the login page.
 #[derive(Debug, Clone)]
-pub(super) struct Session(pub(super) Arc<Caller>, pub(super) Option<Done>);
+pub(super) struct Session(pub(super) Arc<Caller>, pub(super) Option<Done>, Waiting);
+
+/// How many registrations wait for who looks at a page.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waiting(u64);
+
+impl Waiting {
+    /// Nobody asks for those of others, and forms and scripts show none.
+    async fn look(request: &Request<'_>, caller: &Caller) -> ApiResult<Self> {
+        let app = request.rocket().state::<App>().filter(|app| app.config.enable_registration && caller.has(Capability::ManageUsers));
+        match app.filter(|_| request.method() == Method::Get && !respond::wants_json(request)) {
+            Some(app) => Ok(Self(app.db.read(|c| Ok(db::accounts::count_pending(c)?)).await?)),
+            None => Ok(Self::default()),
+        }
+    }
+}
 
 impl Session {
+    /// For a page that answers to a form.
+    pub(super) fn of_form(caller: Arc<Caller>) -> Self {
+        Self(caller, None, Waiting::default())
+    }
+
     /// The frame of a page for this account, with the notice of its last form.
     pub(super) fn frame(&self, app: &App, section: Section) -> Frame {
-        Frame { notice: self.1.map(Done::notice), ..frame(app, Some(&self.0), section) }
+        let mut frame = frame(app, Some(&self.0), section);
+        if let Some(viewer) = &mut frame.viewer {
+            viewer.waiting = self.2.0;
+        }
+        Frame { notice: self.1.map(Done::notice), ..frame }
     }
 }
 
@@ -91,7 +117,10 @@ impl<'r> FromRequest<'r> for Session {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
         match current(request).await {
-            Ok(Some(caller)) => Outcome::Success(Self(caller, Done::take(request))),
+            Ok(Some(caller)) => match Waiting::look(request, &caller).await {
+                Ok(waiting) => Outcome::Success(Self(caller, Done::take(request), waiting)),
+                Err(error) => GuardFailure::leave(request, error),
+            },
             Ok(None) => GuardFailure::leave(request, ApiError::NotAuthenticated),
             Err(error) => GuardFailure::leave(request, error),
         }
@@ -216,6 +245,7 @@ pub(super) fn frame(app: &App, caller: Option<&Caller>, section: Section) -> Fra
                 .find(|kind| caller.has(super::upload::capability(*kind)))
                 .map(Kind::upload),
             manages_users: caller.has(Capability::ManageUsers),
+            waiting: 0,
         }),
         notice: None,
     }

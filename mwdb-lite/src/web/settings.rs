@@ -216,7 +216,7 @@ async fn create_user(actor: AdminActor, form: Form, app: &State<App>) -> PageRes
 #[post("/settings/user/<login>/password")]
 async fn password_link(login: &str, actor: AdminActor, place: Place, app: &State<App>) -> PageResult {
     let token = new_password_token(app, login).await?;
-    user_page(app, &Session(actor.0, None), login, None, Some(format!("{}/setpasswd/?token={token}", place.0))).await
+    user_page(app, &Session::of_form(actor.0), login, None, Some(format!("{}/setpasswd/?token={token}", place.0))).await
 }
 
 #[post("/settings/user/<login>/disable")]

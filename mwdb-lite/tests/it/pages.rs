@@ -191,7 +191,7 @@ async fn a_file_is_uploaded_by_form_and_its_page_shows_it() {
     let content = browser.get(&format!("/file/{}/download", id(&known))).await;
     assert_eq!((content.status, content.html.as_str()), (200, "content of the file"));
     assert!(content.header("content-disposition").starts_with("attachment"));
-    browser.get("/").await.page(200).has("sample.bin");
+    browser.get("/").await.page(200).has("sample.bin").has("<tr class=\"recent\"");
 }
 
 #[tokio::test]

@@ -36,15 +36,18 @@ async fn a_visitor_registers_and_an_administrator_accepts_by_form() {
     let admin = Browser::new(&server, ADMIN, PASSWORD).await;
     let page = admin.get("/settings").await.1;
     assert!(page.contains("Waiting for acceptance") && page.contains("a &lt;b&gt;friend"), "{page}");
+    assert!(admin.get("/about").await.1.contains("registrations wait"));
     Browser::done(admin.post("/settings/user/alice/accept", &[]).await, "/settings/user/alice");
     assert!(!admin.get("/settings").await.1.contains("Waiting for acceptance"));
     let link = token(&office.take()[0]);
     let change = [("token", link.as_str()), ("password", "my first password"), ("again", "my first password")];
     Browser::done(visitor.post("/setpasswd", &change).await, "/login");
-    Browser::new(&server, "alice", "my first password").await;
+    let alice = Browser::new(&server, "alice", "my first password").await;
+    assert!(!admin.get("/about").await.1.contains("registrations wait"));
 
     visitor.post("/register", &form("bob")).await;
     office.take();
+    assert!(!alice.get("/about").await.1.contains("registrations wait"), "it is nothing to her");
     Browser::done(admin.post("/settings/user/bob/reject", &[("mail", "1")]).await, "/settings");
     assert!(office.take()[0].text.contains("not accepted"));
     assert_eq!(admin.get("/settings/user/bob").await.0, 404);

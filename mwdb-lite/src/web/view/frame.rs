@@ -22,6 +22,8 @@ pub(crate) struct Viewer {
     /// The first form that the user may upload by.
     pub(crate) upload: Option<&'static str>,
     pub(crate) manages_users: bool,
+    /// How many registrations wait for this user.
+    pub(crate) waiting: u64,
 }
 
 /// Entries of the navigation.

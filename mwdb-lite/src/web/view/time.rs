@@ -16,7 +16,11 @@ pub(crate) struct Moment {
     machine: String,
     text: String,
     ago: String,
+    recent: bool,
 }
+
+/// Less than this ago is recent.
+const RECENT: time::Duration = time::Duration::hours(72);
 
 impl HtmlSafe for Moment {}
 
@@ -35,10 +39,15 @@ impl Moment {
 
     fn seen_from(micros: i64, now: OffsetDateTime) -> Self {
         let Ok(moment) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000) else {
-            return Self { machine: String::new(), text: "unknown".to_owned(), ago: String::new() };
+            return Self { machine: String::new(), text: "unknown".to_owned(), ago: String::new(), recent: false };
         };
         let format = |items| moment.format(items).unwrap_or_default();
-        Self { machine: format(MACHINE), text: format(SHOWN), ago: ago((now - moment).whole_seconds()) }
+        Self { machine: format(MACHINE), text: format(SHOWN), ago: ago((now - moment).whole_seconds()), recent: now - moment < RECENT }
+    }
+
+    /// Whether it was in the last three days.
+    pub(crate) fn is_recent(&self) -> bool {
+        self.recent
     }
 }
 
@@ -83,5 +92,7 @@ mod tests {
             r#"<time datetime="2026-11-24T06:00:55Z" title="2026-11-24 06:00:55 UTC"><span class=at>2026-11-24 06:00:55</span> <span class=ago>44 s ago</span></time>"#
         );
         assert!(Moment::seen_from(i64::MAX, now).to_string().contains("unknown"));
+        let hours_ago = |hours: i64| Moment::seen_from((1_795_500_100 - hours * 3600) * 1_000_000, now).is_recent();
+        assert_eq!((hours_ago(0), hours_ago(71), hours_ago(72)), (true, true, false));
     }
 }

@@ -44,7 +44,7 @@ impl Source {
         Frame {
             instance: "mwdb".to_owned(),
             section,
-            viewer: Some(Viewer { login: "analyst".to_owned(), upload: Some("/upload"), manages_users: true }),
+            viewer: Some(Viewer { login: "analyst".to_owned(), upload: Some("/upload"), manages_users: true, waiting: 3 }),
             notice: self
                 .hostile
                 .then(|| Notice { good: true, text: self.text("done") })
