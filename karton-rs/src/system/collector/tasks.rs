@@ -76,7 +76,7 @@ impl Collector<'_> {
                     Ok(task) => {
                         let timeless = task.status() != TaskState::Finished && tells_no_time(record);
                         tasks.push((task, timeless));
-                        seen.push(Seen::of(record));
+                        seen.push(Seen::small(record));
                     }
                     Err(reason) => unreadable.push((uid.clone(), reason)),
                 }
