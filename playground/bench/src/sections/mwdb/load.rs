@@ -63,7 +63,7 @@ pub(super) async fn uploads(plan: &Plan, report: &mut Report, who: Who, karton: 
         upload().await?;
     }
     for clients in [1_usize, 8] {
-        let what = format!("upload 10 KiB, Karton {}, {clients} at once", if karton { "on" } else { "off" });
+        let what = name(karton, clients);
         announced(&mut bed, karton, next.load(Ordering::Relaxed)).await?;
         let (cpu, started) = (server.cpu()?, Instant::now());
         let one = |_| async {
@@ -89,18 +89,17 @@ pub(super) async fn uploads(plan: &Plan, report: &mut Report, who: Who, karton: 
         lower(report, who, format!("{what}: CPU"), "ms/file", (server.cpu()? - cpu) / count * 1e3);
     }
     if who == Who::Ours {
-        // Under the same name as the uploads that wait for the disk one after the other.
         let folder = bed.folder().to_owned();
         let rate = tokio::task::spawn_blocking(move || synced_writes(&folder)).await??;
-        report.add(
-            Figure::new(NAME, format!("upload 10 KiB, Karton {}, 1 at once", if karton { "on" } else { "off" }), "files/s", Better::Higher),
-            Who::Floor,
-            rate,
-        );
+        report.add(Figure::new(NAME, name(karton, 1), "files/s", Better::Higher), Who::Floor, rate);
     }
     lower(report, who, format!("uploads, Karton {}: memory", if karton { "on" } else { "off" }), "MiB", server.memory()?);
     server.stop();
     Ok(())
+}
+
+fn name(karton: bool, clients: usize) -> String {
+    format!("upload 10 KiB, Karton {}, {clients} at once", if karton { "on" } else { "off" })
 }
 
 /// How many times a second the disk of this folder takes what a commit writes, waited for each time.
