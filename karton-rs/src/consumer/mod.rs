@@ -3,6 +3,7 @@
 //! The one rule: a task that was taken is always accounted for. It ends Finished or Crashed, goes
 //! back to its queue, or is put into quarantine with the reason. See Karton protocol §8.
 
+mod ahead;
 mod builder;
 mod claims;
 mod ends;

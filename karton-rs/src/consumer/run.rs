@@ -11,9 +11,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Consumer, RetryPolicy,
+    ahead::Ahead,
     claims::{Claims, Renewal, lease_timeout},
     ends::{Ended, Ends},
-    queue::{Claimed, Queue, Taken},
+    queue::{Queue, Taken},
 };
 use crate::{
     backend::{Backend, Bind, Settled},
@@ -50,6 +51,9 @@ const MOST_TASKS: usize = 10_000;
 
 /// No more tasks than this are taken in one turn, however many may run.
 const MOST_AT_ONCE: usize = 64;
+
+/// A quick service takes as many tasks ahead as it runs at once, and no fewer than this.
+const FEWEST_AHEAD: usize = 4;
 
 /// The right to run one task. Shared with a blocking handler, which keeps it until it has really ended.
 pub(super) type Slot = Arc<OwnedSemaphorePermit>;
@@ -123,7 +127,7 @@ impl Consumer {
         let slots = Arc::new(Semaphore::new(concurrency));
         let mut ends = Ends::new(&running, arriving);
         let work = async {
-            let reason = running.take_tasks(&slots, concurrency.div_ceil(2).clamp(1, MOST_AT_ONCE), &mut ends, &shutdown).await;
+            let reason = running.take_tasks(&slots, concurrency, &mut ends, &shutdown).await;
             running.drain(&mut ends, stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
             reason
         };
@@ -163,13 +167,19 @@ impl Running {
 
     /// Turn by turn: writes what has ended and takes as many tasks as there is room for. While tasks come as fast as
     /// they are taken, two turns are under way, each for half of the slots: then Redis and handlers work at the same time.
+    /// A quick service takes some more than it has slots for, see [`Ahead`].
     async fn take_tasks(
         self: &Arc<Self>,
         slots: &Arc<Semaphore>,
-        share: usize,
+        concurrency: usize,
         ends: &mut Ends,
         shutdown: &CancellationToken,
     ) -> StopReason {
+        let most_ahead = concurrency.clamp(FEWEST_AHEAD, MOST_AT_ONCE);
+        let share = (concurrency + most_ahead).div_ceil(2).min(MOST_AT_ONCE);
+        let mut ahead = Ahead::new(most_ahead);
+        // Those that turns under way may bring.
+        let mut coming = 0;
         let mut outage = Outage::default();
         let mut registered = false;
         let mut ended = Vec::new();
@@ -194,16 +204,22 @@ impl Running {
                 (sign, queue) = (None, Supply::Unknown);
             }
             ends.drain(&mut ended);
+            if let Some(last) = ended.last() {
+                ahead.note(last.took);
+            }
+            self.start_next(&mut ahead, slots, &mut ended);
             while registered && turns.len() < queue.turns() {
                 let mut part: Vec<Ended> = ended.drain(..ended.len().min(share)).collect();
                 if part.is_empty() && queue == Supply::Nothing {
                     break;
                 }
-                let free = room(slots, &mut part, share);
+                let free = free_slots(slots, &mut part).take(share).collect::<Vec<_>>();
                 if part.is_empty() && free.is_empty() {
                     break;
                 }
-                turns.push_back(self.turn(part, free, sign.is_some()));
+                let more = ahead.room(coming).min(MOST_AT_ONCE.saturating_sub(free.len()));
+                coming += more;
+                turns.push_back(self.turn(part, free, more, sign.is_some()));
             }
             let idle = turns.is_empty() && queue == Supply::Nothing;
             if idle && sign.is_none() {
@@ -213,6 +229,10 @@ impl Running {
                 Some(turn) = turns.next() => turn,
                 end = ends.next() => {
                     ended.push(end);
+                    continue;
+                }
+                () = ahead.overdue() => {
+                    self.put_back(ahead.take_all());
                     continue;
                 }
                 outcome = signed(&mut sign) => {
@@ -229,15 +249,19 @@ impl Running {
                 }
                 () = shutdown.cancelled() => continue,
             };
-            let Turn { ended: written, free, outcome } = turn;
+            let Turn { ended: written, free, more, outcome } = turn;
+            coming -= more;
             match outcome {
                 Ok((settled, taken)) => {
                     outage.over();
                     self.settled(written, settled);
                     match taken {
                         Taken::Tasks(tasks) => {
-                            queue = Supply::after(tasks.len(), free.len(), queue);
-                            self.start_all(tasks, free, shutdown.is_cancelled());
+                            queue = Supply::after(tasks.len(), free.len() + more, queue);
+                            ahead.extend(tasks.into_iter().filter_map(|task| self.hold(task)));
+                            for (slot, hand) in free.into_iter().zip(std::iter::from_fn(|| ahead.next())) {
+                                self.start(hand, Arc::new(slot));
+                            }
                         }
                         Taken::BindReplaced => {
                             tracing::info!("Binds changed, shutting down: a replica with another bind took over");
@@ -259,31 +283,37 @@ impl Running {
                 }
             }
         };
-        // What is under way may have taken tasks: they go straight back.
-        while let Some(Turn { ended: written, free, outcome }) = turns.next().await {
+        // What is under way may have taken tasks: they go back with those that were not begun.
+        while let Some(Turn { ended: written, outcome, .. }) = turns.next().await {
             match outcome {
                 Ok((settled, taken)) => {
                     self.settled(written, settled);
                     if let Taken::Tasks(tasks) = taken {
-                        self.start_all(tasks, free, true);
+                        ahead.extend(tasks.into_iter().filter_map(|task| self.hold(task)));
                     }
                 }
                 Err(_) => self.settle_alone(written),
             }
         }
+        self.put_back(ahead.take_all());
         self.settle_alone(ended);
         reason
     }
 
-    /// One round trip: writes what has ended, and takes a task for each free slot.
-    async fn turn(&self, ended: Vec<Ended>, free: Vec<OwnedSemaphorePermit>, waits: bool) -> Turn {
+    /// One round trip: writes what has ended, and takes a task for each free slot, and `more`.
+    async fn turn(&self, ended: Vec<Ended>, free: Vec<OwnedSemaphorePermit>, more: usize, waits: bool) -> Turn {
         let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
-        let outcome = self.queue.turn(&self.backend, waits, &endings, free.len()).await;
-        Turn { ended, free, outcome }
+        let outcome = self.queue.turn(&self.backend, waits, &endings, free.len() + more).await;
+        Turn { ended, free, more, outcome }
     }
 
-    fn start_all(self: &Arc<Self>, tasks: Vec<Claimed>, free: Vec<OwnedSemaphorePermit>, stopping: bool) {
-        tasks.into_iter().zip(free).for_each(|(task, slot)| self.start(task, Arc::new(slot), stopping));
+    /// Starts what was taken ahead in the slots of what has ended, and in free ones.
+    fn start_next(&self, ahead: &mut Ahead, slots: &Arc<Semaphore>, ended: &mut [Ended]) {
+        for slot in free_slots(slots, ended).take(ahead.len()) {
+            if let Some(hand) = ahead.next() {
+                self.start(hand, Arc::new(slot));
+            }
+        }
     }
 
     /// Queues tasks whose wait is over, for ever.
@@ -340,6 +370,7 @@ async fn signed(sign: &mut Option<Waiting<'_>>) -> Result<(), Error> {
 struct Turn {
     ended: Vec<Ended>,
     free: Vec<OwnedSemaphorePermit>,
+    more: usize,
     outcome: Result<(Vec<Settled>, Taken), Error>,
 }
 
@@ -371,9 +402,8 @@ impl Supply {
     }
 }
 
-/// So many free slots at most, first those of what has ended.
-fn room(slots: &Arc<Semaphore>, ended: &mut [Ended], most: usize) -> Vec<OwnedSemaphorePermit> {
+/// The free slots, first those of what has ended.
+fn free_slots(slots: &Arc<Semaphore>, ended: &mut [Ended]) -> impl Iterator<Item = OwnedSemaphorePermit> {
     let of_ended = ended.iter_mut().filter_map(|ended| Arc::into_inner(ended.slot.take()?));
-    let free = std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok());
-    of_ended.chain(free).take(most).collect()
+    of_ended.chain(std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok()))
 }

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
@@ -39,6 +39,13 @@ impl Held {
     }
 }
 
+/// What was claimed, before any work on it.
+pub(super) struct Hand {
+    held: Held,
+    record: Option<Vec<u8>>,
+    started: bool,
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.running.queue.claims().forget(&self.uid);
@@ -46,22 +53,37 @@ impl Drop for Held {
 }
 
 impl Running {
-    /// Starts the work on what was claimed; with `stopping` a readable task goes straight back.
-    pub(super) fn start(self: &Arc<Self>, claimed: Claimed, slot: Slot, stopping: bool) {
-        let running = Arc::clone(self);
+    /// What was claimed, in our hands: none when it is no task and cannot be, which is then seen to.
+    pub(super) fn hold(self: &Arc<Self>, claimed: Claimed) -> Option<Hand> {
         let Claimed { uid, record, started } = claimed;
-        // Held from now on: handlers that keep all threads busy may let it wait for long. However the work on it
-        // ends, the claim is not renewed after it.
-        let held = String::from_utf8(uid).map(|uid| Held::new(Arc::clone(self), uid));
-        let work = async move {
-            match held {
-                Ok(held) => account_for(held, record, started, slot, stopping).await,
-                Err(error) => {
-                    tracing::error!("queue holds something that is no uid, put into quarantine");
-                    running.let_go(error.as_bytes(), Some("uid is not UTF-8 text")).await;
-                }
+        match String::from_utf8(uid) {
+            // Held from now on: handlers that keep all threads busy may let it wait for long. However the work on it
+            // ends, the claim is not renewed after it.
+            Ok(uid) => Some(Hand { held: Held::new(Arc::clone(self), uid), record, started }),
+            Err(error) => {
+                tracing::error!("queue holds something that is no uid, put into quarantine");
+                let running = Arc::clone(self);
+                self.spawn(async move { running.let_go(error.as_bytes(), Some("uid is not UTF-8 text")).await });
+                None
             }
-        };
+        }
+    }
+
+    /// Starts the work on a task.
+    pub(super) fn start(&self, hand: Hand, slot: Slot) {
+        self.spawn(account_for(hand, Some(slot)));
+    }
+
+    /// Puts tasks back to the head of their queue, in their order.
+    pub(super) fn put_back(&self, hands: Vec<Hand>) {
+        self.spawn(async move {
+            for hand in hands.into_iter().rev() {
+                account_for(hand, None).await;
+            }
+        });
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         // Several services may live in one process: the span tells which one speaks.
         self.work.spawn(work.in_current_span());
     }
@@ -151,8 +173,10 @@ impl Running {
     }
 }
 
-/// What a claim ends with: nothing to do, a task that is none, or the work on it.
-async fn account_for(held: Held, record: Option<Vec<u8>>, started: bool, slot: Slot, stopping: bool) {
+/// What a claim ends with: nothing to do, a task that is none, or the work on it; without a `slot` for that, a readable
+/// task goes straight back.
+async fn account_for(hand: Hand, slot: Option<Slot>) {
+    let Hand { held, record, started } = hand;
     let (running, uid) = (&held.running, &held.uid);
     // Deleted while it was queued.
     let Some(record) = record else {
@@ -166,14 +190,15 @@ async fn account_for(held: Held, record: Option<Vec<u8>>, started: bool, slot: S
         }
     };
     let mut at_work = AtWork { running, seen: Seen::of(&record), task: Arc::new(task) };
-    if stopping && at_work.task.status().is_pending() {
-        return at_work.give_back().await;
-    }
+    let Some(slot) = slot else {
+        return at_work.return_unseen().await;
+    };
     let (publisher, current) = (running.publisher.clone(), Arc::clone(&at_work.task));
+    let began = Instant::now();
     let work = at_work.process(started, Slot::clone(&slot));
     let ending = Box::pin(logs::scope(publisher, Some(current), work)).await;
     if let Some(ending) = ending {
-        Arc::clone(&held.running).end(Ended { ending, slot: Some(slot), held });
+        Arc::clone(&held.running).end(Ended { ending, slot: Some(slot), held, took: began.elapsed() });
     }
 }
 
@@ -262,6 +287,15 @@ impl AtWork<'_> {
             task.set_status(status);
         }
         Ending { task, seen: self.seen.clone(), counted, retried: self.running.retry.is_some() }
+    }
+
+    /// Of a task that nobody has worked on: back to its queue, unless it was cancelled there.
+    async fn return_unseen(&mut self) {
+        if self.task.status().is_pending() {
+            self.give_back().await;
+        } else {
+            self.running.let_go(self.task.uid().as_bytes(), None).await;
+        }
     }
 
     async fn give_back(&mut self) {

@@ -446,6 +446,54 @@ async fn as_many_tasks_run_at_once_as_configured_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_quick_service_takes_tasks_ahead_and_gives_back_what_a_slow_one_keeps_waiting() {
+    const TASKS: usize = 300;
+    const SLOW: usize = 200;
+    let bed = Bed::start().await;
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let (numbers, ahead, busy) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (pass, order, most, running) = (Arc::clone(&gate), Arc::clone(&numbers), Arc::clone(&ahead), Arc::clone(&busy));
+    let redis = bed.redis.connection().await;
+    let work = move |_, task: Task| {
+        let (pass, order, most, running) = (Arc::clone(&pass), Arc::clone(&order), Arc::clone(&most), Arc::clone(&running));
+        let mut redis = redis.clone();
+        async move {
+            anyhow::ensure!(running.fetch_add(1, Ordering::SeqCst) == 0, "two at once");
+            let number: usize = task.uid().parse()?;
+            order.lock().unwrap().push(number);
+            if number < SLOW {
+                let claims: usize = redis::cmd("ZCARD").arg("karton.rs.leases").query_async(&mut redis).await?;
+                most.fetch_max(claims, Ordering::SeqCst);
+            } else if number == SLOW {
+                pass.acquire().await?.forget();
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    };
+    for number in 0..TASKS {
+        let uid = number.to_string();
+        bed.command::<()>(&["SET", &format!("karton.task:{uid}"), &routed(&uid, "Spawned")]).await;
+        bed.command::<()>(&["RPUSH", "karton.queue.normal:karton.x", &uid]).await;
+    }
+    let _consumer = bed.consumer(any("karton.x").process(work)).await;
+    let rest: Vec<String> = (SLOW + 1..TASKS).map(|number| number.to_string()).collect();
+    eventually("what waits behind the slow one to be back, in its order", || async {
+        let queued: Vec<String> = bed.command(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await;
+        (queued == rest).then_some(())
+    })
+    .await;
+    let claims: Vec<String> = bed.command(&["ZRANGE", "karton.rs.leases", "0", "-1"]).await;
+    assert_eq!(claims, [SLOW.to_string()]);
+    assert_eq!(status(&bed, &format!("karton.task:{}", SLOW + 1)).await.as_deref(), Some("Spawned"));
+    assert!(ahead.load(Ordering::SeqCst) > 1, "none was taken ahead");
+    gate.add_permits(1);
+    becomes(&bed, &format!("karton.task:{}", TASKS - 1), "Finished").await;
+    no_claims(&bed).await;
+    assert_eq!(*numbers.lock().unwrap(), (0..TASKS).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn any_number_of_tasks_at_once_may_be_configured() {
     let bed = Bed::start().await;
     let consumer = bed.consumer_with(idle("karton.x"), bed.with_options(&[("karton", "concurrency_limit", "9223372036854775807")])).await;
