@@ -110,18 +110,41 @@ if move == 'start' then redis.call('PERSIST', KEYS[2]) else redis.call('ZREM', K
 if current then redis.call('SET', KEYS[1], record) end
 if move == 'start' then return current and 1 or 2 end
 redis.call('HDEL', KEYS[3], uid)
-if move == 'back' and current then
-    redis.call('LPUSH', KEYS[6], uid)
-    redis.call('LPUSH', KEYS[7], '1')
-    redis.call('LTRIM', KEYS[7], 0, 15)
-    redis.call('EXPIRE', KEYS[7], 10)
-elseif move == 'later' and current then
+if current then
     local time = redis.call('TIME')
     redis.call('ZADD', KEYS[5], time[1] + time[2] / 1000000 + ARGV[5], uid)
     redis.call('HINCRBY', KEYS[4], uid, 1)
 end
 return current and 1 or 2
 ";
+
+/// Puts tasks to the head of their queues, as if they had never been taken: the last one first, so that they stand there
+/// in their order. For each it gives what `finish` gives. How often one was handed out in vain is still known.
+const BACK: &str = r"
+local settled = {}
+for i = (#KEYS - 1) / 3, 1, -1 do
+    local key, queue, wake = unpack(KEYS, 3 * i - 1, 3 * i + 1)
+    local uid, seen, record = unpack(ARGV, 3 * i - 2, 3 * i)
+    local current = redis.pcall('GET', key)
+    if type(current) == 'table' then current = false end
+    settled[i] = current and 1 or 2
+    if current and current ~= record and not same(current, seen) then
+        settled[i] = 0
+    elseif current ~= record then
+        redis.call('ZREM', KEYS[1], uid)
+        if current then
+            redis.call('SET', key, record)
+            redis.call('LPUSH', queue, uid)
+            redis.call('LPUSH', wake, '1')
+            redis.call('LTRIM', wake, 0, 15)
+            redis.call('EXPIRE', wake, 10)
+        end
+    end
+end
+return settled
+";
+
+static BROUGHT_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(&[SAME, BACK]));
 
 static MOVED: LazyLock<Script> = LazyLock::new(|| Script::new(&[SAME, MOVE]));
 
@@ -158,8 +181,6 @@ impl Seen {
 pub(crate) enum Move {
     /// Work begins; the claim stays.
     Start,
-    /// Back to the head of its queue, as if it had never been taken.
-    GiveBack,
     /// Into the queue again after a while.
     Later(Duration),
 }
@@ -217,17 +238,31 @@ impl Backend {
     pub(crate) async fn move_on(&self, task: &Task, seen: &Seen, to: Move) -> Result<Settled, Error> {
         let (name, wait) = match to {
             Move::Start => ("start", 0.0),
-            Move::GiveBack => ("back", 0.0),
             Move::Later(wait) => ("later", wait.as_secs_f64()),
         };
-        let receiver = task.header_str("receiver").unwrap_or(&self.identity);
-        let own = [keys::task(task.uid()), keys::queue(task.priority(), receiver), keys::wake(receiver)];
-        let [record, queue, wake] = &own;
-        let keys = [record, keys::LEASES, keys::DELIVERIES, keys::ATTEMPTS, keys::DELAYED, queue, wake];
+        let record = keys::task(task.uid());
+        let keys = [&record, keys::LEASES, keys::DELIVERIES, keys::ATTEMPTS, keys::DELAYED];
         let call = |call: &mut redis::Cmd| {
             call.arg(keys.len()).arg(&keys).arg(task.uid()).arg(seen.as_bytes()).arg(task.to_json()).arg(name).arg(wait);
         };
         self.redis.call(&MOVED, call).await.map(Settled::from_reply)
+    }
+
+    /// Puts tasks that nobody has worked on, or not to their end, back to the head of our queues, in this order; each with
+    /// its record as it was seen. It may be asked for again.
+    pub(crate) async fn give_back(&self, tasks: &[(Task, Seen)]) -> Result<Vec<Settled>, Error> {
+        let mut keys = vec![keys::LEASES.to_owned()];
+        for (task, _) in tasks {
+            keys.extend([keys::task(task.uid()), keys::queue(task.priority(), &self.identity), keys::wake(&self.identity)]);
+        }
+        let call = |call: &mut redis::Cmd| {
+            call.arg(keys.len()).arg(&keys);
+            for (task, seen) in tasks {
+                call.arg(task.uid()).arg(seen.as_bytes()).arg(task.to_json());
+            }
+        };
+        let settled: Vec<i64> = self.redis.call(&BROUGHT_BACK, call).await?;
+        Ok(settled.into_iter().map(Settled::from_reply).collect())
     }
 
     /// Writes an end by itself. It may be asked for again.

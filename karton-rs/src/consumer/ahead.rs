@@ -11,8 +11,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::work::Hand;
 
-/// Who was last done with a task in less than this takes tasks ahead.
-const QUICK: Duration = Duration::from_millis(5);
+/// A service whose last task took less than this takes tasks ahead.
+pub(super) const QUICK: Duration = Duration::from_millis(5);
 /// How long a task waits here.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -20,24 +20,28 @@ const PATIENCE: Duration = Duration::from_millis(20);
 pub(super) struct Ahead {
     hands: VecDeque<(Instant, Hand)>,
     most: usize,
-    quick: bool,
     /// Set anew when it has gone off, not for each task.
     alarm: Pin<Box<Sleep>>,
 }
 
 impl Ahead {
     pub(super) fn new(most: usize) -> Self {
-        Self { hands: VecDeque::new(), most, quick: false, alarm: Box::pin(tokio::time::sleep(Duration::ZERO)) }
+        Self { hands: VecDeque::new(), most, alarm: Box::pin(tokio::time::sleep(Duration::ZERO)) }
     }
 
     /// How many may be taken, when others are on their way.
     pub(super) fn room(&self, coming: usize) -> usize {
-        if self.quick { self.most.saturating_sub(self.hands.len() + coming) } else { 0 }
+        self.most.saturating_sub(self.hands.len() + coming)
     }
 
-    /// A task is done with that took so long.
-    pub(super) fn note(&mut self, took: Duration) {
-        self.quick = took < QUICK;
+    /// Whether one has waited for too long.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.due().is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Until when the first one waits.
+    fn due(&self) -> Option<Instant> {
+        self.hands.front().map(|(since, _)| *since + PATIENCE)
     }
 
     pub(super) fn extend(&mut self, hands: impl Iterator<Item = Hand>) {
@@ -59,8 +63,7 @@ impl Ahead {
 
     /// Waits until one has waited for too long.
     pub(super) async fn overdue(&mut self) {
-        while let Some((since, _)) = self.hands.front() {
-            let due = *since + PATIENCE;
+        while let Some(due) = self.due() {
             if due <= Instant::now() {
                 return;
             }

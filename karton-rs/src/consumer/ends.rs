@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -27,8 +26,6 @@ pub(super) struct Ended {
     pub(super) ending: Ending,
     /// Taken out when it is given to the next task.
     pub(super) slot: Option<Slot>,
-    /// From the start of the work to its end.
-    pub(super) took: Duration,
     #[expect(dead_code, reason = "the claim is renewed until the end is written")]
     pub(super) held: Held,
 }

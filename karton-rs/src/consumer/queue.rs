@@ -26,32 +26,41 @@ const TAKE_BYTES: u64 = 4 << 20;
 /// stands behind its payload is known to the byte. The time of it comes at the end, where it is the
 /// last of two; readers take the last (Karton protocol §4.4). All others are given as they are.
 ///
-/// Its own keys and values come behind those of the ends. As many uids are taken at once as there is room for; when
-/// their records are too many bytes, the others go back before anybody sees that they were away.
+/// Its own keys and values come behind those of the ends. As many uids are taken at once as there is room for, unless
+/// their records are too many bytes. What was handed out in vain before may be what kills its consumers: it is only
+/// taken into a slot, and nothing beyond the slots with it, which would die for it.
+///
+/// Everything is read before anything is written: a queue that is none leaves all as it was. The first write is one that
+/// a full Redis takes.
 const TURN: &str = r#"
 local n = tonumber(ARGV[2])
 local settled, key, value = finish(n), 6 + 2 * n, 2 + 7 * n
 local bind = redis.call('HGET', KEYS[key + 1], ARGV[1])
 if bind ~= ARGV[value + 1] then return {settled, {'bind', bind}} end
 local prefix, lease, history = ARGV[value + 2], ARGV[value + 3], ARGV[value + 6]
-local most, most_bytes = tonumber(ARGV[value + 4]), tonumber(ARGV[value + 5])
-local uids, records, bytes = {}, {}, 0
+local most, most_bytes, slots = tonumber(ARGV[value + 4]), tonumber(ARGV[value + 5]), tonumber(ARGV[value + 7])
+local uids, records, bytes, taken, had = {}, {}, 0, {}, {}
 for i = key + 2, key + 5 do
-    if #uids == most or bytes >= most_bytes then break end
-    local taken = redis.call('LPOP', KEYS[i], most - #uids) or {}
-    for place, uid in ipairs(taken) do
-        if bytes >= most_bytes then
-            for back = #taken, place, -1 do redis.call('LPUSH', KEYS[i], taken[back]) end
-            break
+    local queued = #uids < most and redis.call('LRANGE', KEYS[i], 0, most - #uids - 1) or {}
+    local tried = #queued > 0 and #uids + #queued > slots and redis.call('HMGET', KEYS[2], unpack(queued)) or {}
+    taken[i] = 0
+    for place, uid in ipairs(queued) do
+        if bytes >= most_bytes or #uids >= most or #uids >= slots and tried[place] then break end
+        if tried[place] then most = slots end
+        taken[i] = place
+        if not had[uid] then
+            had[uid] = true
+            local record = redis.pcall('GET', prefix .. uid)
+            if type(record) ~= 'string' then record = false end
+            uids[#uids + 1] = uid
+            records[#uids] = record
+            bytes = bytes + (record and #record or 0)
         end
-        local record = redis.pcall('GET', prefix .. uid)
-        if type(record) ~= 'string' then record = false end
-        uids[#uids + 1] = uid
-        records[#uids] = record
-        bytes = bytes + (record and #record or 0)
     end
+    if taken[i] < #queued then break end
 end
 if #uids == 0 then return {settled, {'tasks'}} end
+redis.call('PERSIST', KEYS[1])
 local time = redis.call('TIME')
 local now = string.format('%d.%06d', time[1], time[2])
 local reply, claims, writes, started, analyses = {'tasks'}, {}, {}, {}, {}
@@ -76,6 +85,9 @@ for i, uid in ipairs(uids) do
     reply[3 * i + 1] = record
 end
 redis.call('ZADD', KEYS[1], unpack(claims))
+for i, count in pairs(taken) do
+    if count > 0 then redis.call('LPOP', KEYS[i], count) end
+end
 if #writes > 0 then redis.call('MSET', unpack(writes)) end
 local known = known(analyses)
 for i, uid in ipairs(started) do
@@ -140,15 +152,15 @@ impl Queue {
         self.connection.run(&pipeline).await
     }
 
-    /// Writes what has ended, claims up to `most` tasks, and gives what came of each, in one round trip:
-    /// over the connection with the name, so that a service that is never idle is online too, unless
+    /// Writes what has ended, claims up to `most` tasks, for which there are so many `slots`, and gives what came of each,
+    /// in one round trip: over the connection with the name, so that a service that is never idle is online too, unless
     /// that one `waits`.
     pub(super) async fn turn(
         &self,
         backend: &Backend,
         waits: bool,
         endings: &[&Ending],
-        most: usize,
+        (slots, most): (usize, usize),
     ) -> Result<(Vec<Settled>, Taken), Error> {
         let (mut keys, mut values) = (Args::default(), Args::default());
         keys.push(keys::BINDS);
@@ -159,6 +171,7 @@ impl Queue {
             values.push(&number.to_string());
         }
         values.push(keys::ANALYSIS_PREFIX);
+        values.push(&slots.to_string());
         let connection = if waits { backend.redis() } else { &self.connection };
         let (settled, reply): (Vec<i64>, _) = backend.finish_and(connection, &FINISH_AND_TAKE, (&keys, &values), endings).await?;
         Ok((settled.into_iter().map(Settled::from_reply).collect(), self.taken(reply)))

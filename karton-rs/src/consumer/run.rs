@@ -2,11 +2,17 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesOrdered};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -74,6 +80,8 @@ pub(super) struct Running {
     pub(super) task_timeout: Option<Duration>,
     pub(super) retry: Option<RetryPolicy>,
     pub(super) signaling: bool,
+    /// The last task took little time.
+    pub(super) quick: AtomicBool,
     /// Cancelled when running tasks must let go.
     pub(super) hand_back: CancellationToken,
     /// Cancelled when what became of tasks can wait no longer for Redis.
@@ -114,6 +122,7 @@ impl Consumer {
             retry: RetryPolicy::configured(self.options.retry.clone(), config)?,
             signaling: config.bool("signaling", "status")?.unwrap_or(false),
             karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()),
+            quick: AtomicBool::new(false),
             publisher: publisher.clone(),
             hand_back: CancellationToken::new(),
             give_up: CancellationToken::new(),
@@ -180,6 +189,8 @@ impl Running {
         let mut ahead = Ahead::new(most_ahead);
         // Those that turns under way may bring.
         let mut coming = 0;
+        let mut returning: Option<JoinHandle<()>> = None;
+        let mut turns_beside = false;
         let mut outage = Outage::default();
         let mut registered = false;
         let mut ended = Vec::new();
@@ -204,11 +215,17 @@ impl Running {
                 (sign, queue) = (None, Supply::Unknown);
             }
             ends.drain(&mut ended);
-            if let Some(last) = ended.last() {
-                ahead.note(last.took);
-            }
             self.start_next(&mut ahead, slots, &mut ended);
-            while registered && turns.len() < queue.turns() {
+            // While a turn may bring more, what comes back would not stand in its order; nor while it is on its way.
+            if turns.is_empty() && ahead.is_overdue() {
+                returning = Some(self.put_back(ahead.take_all()));
+            }
+            while registered && returning.is_none() && turns.len() < queue.turns() {
+                // Two over one connection are answered in their order.
+                let beside = sign.is_some();
+                if !turns.is_empty() && beside != turns_beside {
+                    break;
+                }
                 let mut part: Vec<Ended> = ended.drain(..ended.len().min(share)).collect();
                 if part.is_empty() && queue == Supply::Nothing {
                     break;
@@ -217,11 +234,14 @@ impl Running {
                 if part.is_empty() && free.is_empty() {
                     break;
                 }
-                let more = ahead.room(coming).min(MOST_AT_ONCE.saturating_sub(free.len()));
+                let quick = self.quick.load(Ordering::Relaxed);
+                let more = if quick { ahead.room(coming).min(MOST_AT_ONCE.saturating_sub(free.len())) } else { 0 };
                 coming += more;
-                turns.push_back(self.turn(part, free, more, sign.is_some()));
+                turns.push_back(self.turn(part, free, more, beside));
+                turns_beside = beside;
             }
-            let idle = turns.is_empty() && queue == Supply::Nothing;
+            // Who could not start a task takes the sign of one from those who could.
+            let idle = turns.is_empty() && returning.is_none() && queue == Supply::Nothing && slots.available_permits() > 0;
             if idle && sign.is_none() {
                 sign = Some(Box::pin(self.queue.wait()));
             }
@@ -231,8 +251,9 @@ impl Running {
                     ended.push(end);
                     continue;
                 }
-                () = ahead.overdue() => {
-                    self.put_back(ahead.take_all());
+                () = ahead.overdue(), if turns.is_empty() => continue,
+                () = returned(&mut returning) => {
+                    (returning, queue) = (None, Supply::Unknown);
                     continue;
                 }
                 outcome = signed(&mut sign) => {
@@ -243,7 +264,7 @@ impl Running {
                     continue;
                 }
                 // Of a blocking handler that nobody waited for. The semaphore is never closed.
-                slot = Arc::clone(slots).acquire_owned(), if turns.is_empty() && !idle => {
+                slot = Arc::clone(slots).acquire_owned(), if turns.is_empty() && returning.is_none() && !idle => {
                     drop(slot);
                     continue;
                 }
@@ -259,7 +280,9 @@ impl Running {
                         Taken::Tasks(tasks) => {
                             queue = Supply::after(tasks.len(), free.len() + more, queue);
                             ahead.extend(tasks.into_iter().filter_map(|task| self.hold(task)));
-                            for (slot, hand) in free.into_iter().zip(std::iter::from_fn(|| ahead.next())) {
+                            // A service that stops puts them back.
+                            let free = free.into_iter().filter(|_| !shutdown.is_cancelled());
+                            for (slot, hand) in free.zip(std::iter::from_fn(|| ahead.next())) {
                                 self.start(hand, Arc::new(slot));
                             }
                         }
@@ -303,7 +326,7 @@ impl Running {
     /// One round trip: writes what has ended, and takes a task for each free slot, and `more`.
     async fn turn(&self, ended: Vec<Ended>, free: Vec<OwnedSemaphorePermit>, more: usize, waits: bool) -> Turn {
         let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
-        let outcome = self.queue.turn(&self.backend, waits, &endings, free.len() + more).await;
+        let outcome = self.queue.turn(&self.backend, waits, &endings, (free.len(), free.len() + more)).await;
         Turn { ended, free, more, outcome }
     }
 
@@ -362,6 +385,17 @@ impl Running {
 async fn signed(sign: &mut Option<Waiting<'_>>) -> Result<(), Error> {
     match sign {
         Some(waiting) => waiting.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of putting tasks back; without any it takes for ever.
+async fn returned(returning: &mut Option<JoinHandle<()>>) {
+    match returning {
+        Some(returning) => {
+            // It logs what went wrong, and a panic of it leaves the claims to lapse.
+            let _ = returning.await;
+        }
         None => std::future::pending().await,
     }
 }

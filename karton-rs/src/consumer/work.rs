@@ -4,13 +4,15 @@
 //! it meanwhile.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::{
     HandBack,
+    ahead::QUICK,
     ends::Ended,
     handler::{caught, error_lines},
     queue::Claimed,
@@ -71,21 +73,43 @@ impl Running {
 
     /// Starts the work on a task.
     pub(super) fn start(&self, hand: Hand, slot: Slot) {
-        self.spawn(account_for(hand, Some(slot)));
+        self.spawn(account_for(hand, slot));
     }
 
     /// Puts tasks back to the head of their queue, in their order.
-    pub(super) fn put_back(&self, hands: Vec<Hand>) {
+    pub(super) fn put_back(self: &Arc<Self>, hands: Vec<Hand>) -> JoinHandle<()> {
+        let running = Arc::clone(self);
         self.spawn(async move {
-            for hand in hands.into_iter().rev() {
-                account_for(hand, None).await;
+            let (mut tasks, mut claims) = (Vec::new(), Vec::new());
+            for hand in hands {
+                let Some((held, task, seen)) = opened(hand).await else { continue };
+                if task.status().is_pending() {
+                    tasks.push((task, seen));
+                    claims.push(held);
+                } else {
+                    running.let_go(task.uid().as_bytes(), None).await;
+                }
             }
-        });
+            running.give_back(tasks).await;
+        })
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    async fn give_back(&self, mut tasks: Vec<(Task, Seen)>) {
+        if tasks.is_empty() {
+            return;
+        }
+        tasks.iter_mut().for_each(|(task, _)| task.set_status(TaskState::Spawned));
+        let settled = self.insist("give back", || self.backend.give_back(&tasks)).await;
+        for ((task, _), settled) in tasks.iter().zip(settled.unwrap_or_default()) {
+            if settled == Settled::Changed {
+                self.left_alone(task).await;
+            }
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         // Several services may live in one process: the span tells which one speaks.
-        self.work.spawn(work.in_current_span());
+        self.work.spawn(work.in_current_span())
     }
 
     /// Runs the handler, for as long as it may take and the service goes on.
@@ -173,32 +197,38 @@ impl Running {
     }
 }
 
-/// What a claim ends with: nothing to do, a task that is none, or the work on it; without a `slot` for that, a readable
-/// task goes straight back.
-async fn account_for(hand: Hand, slot: Option<Slot>) {
-    let Hand { held, record, started } = hand;
+/// The task of a claim, with its record as it was seen. What is none is seen to.
+async fn opened(hand: Hand) -> Option<(Held, Task, Seen)> {
+    let Hand { held, record, .. } = hand;
     let (running, uid) = (&held.running, &held.uid);
     // Deleted while it was queued.
     let Some(record) = record else {
-        return running.let_go(uid.as_bytes(), None).await;
+        running.let_go(uid.as_bytes(), None).await;
+        return None;
     };
-    let task = match read_task(uid, &record) {
-        Ok(task) => task,
+    match read_task(uid, &record) {
+        Ok(task) => Some((held, task, Seen::of(&record))),
         Err(reason) => {
             tracing::error!(task = uid, "task cannot be read, put into quarantine: {reason}");
-            return running.let_go(uid.as_bytes(), Some(&reason)).await;
+            running.let_go(uid.as_bytes(), Some(&reason)).await;
+            None
         }
-    };
-    let mut at_work = AtWork { running, seen: Seen::of(&record), task: Arc::new(task) };
-    let Some(slot) = slot else {
-        return at_work.return_unseen().await;
-    };
+    }
+}
+
+/// What a claim ends with: nothing to do, a task that is none, or the work on it.
+async fn account_for(hand: Hand, slot: Slot) {
+    let started = hand.started;
+    let Some((held, task, seen)) = opened(hand).await else { return };
+    let running = &held.running;
+    let mut at_work = AtWork { running, seen, task: Arc::new(task) };
     let (publisher, current) = (running.publisher.clone(), Arc::clone(&at_work.task));
     let began = Instant::now();
     let work = at_work.process(started, Slot::clone(&slot));
     let ending = Box::pin(logs::scope(publisher, Some(current), work)).await;
+    running.quick.store(began.elapsed() < QUICK, Ordering::Relaxed);
     if let Some(ending) = ending {
-        Arc::clone(&held.running).end(Ended { ending, slot: Some(slot), held, took: began.elapsed() });
+        Arc::clone(running).end(Ended { ending, slot: Some(slot), held });
     }
 }
 
@@ -246,7 +276,7 @@ impl AtWork<'_> {
             }
             Err(error) if error.is::<HandBack>() => {
                 tracing::info!("task {} goes back to its queue: {error}", self.task.task_uid());
-                self.give_back().await;
+                running.give_back(vec![(Task::clone(&self.task), self.seen.clone())]).await;
                 None
             }
             Err(error) => {
@@ -287,19 +317,6 @@ impl AtWork<'_> {
             task.set_status(status);
         }
         Ending { task, seen: self.seen.clone(), counted, retried: self.running.retry.is_some() }
-    }
-
-    /// Of a task that nobody has worked on: back to its queue, unless it was cancelled there.
-    async fn return_unseen(&mut self) {
-        if self.task.status().is_pending() {
-            self.give_back().await;
-        } else {
-            self.running.let_go(self.task.uid().as_bytes(), None).await;
-        }
-    }
-
-    async fn give_back(&mut self) {
-        self.settle(|task| task.set_status(TaskState::Spawned), Move::GiveBack).await;
     }
 
     async fn settle(&mut self, change: impl FnOnce(&mut Task), to: Move) {

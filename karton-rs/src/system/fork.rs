@@ -165,7 +165,8 @@ impl<'a> Raw<'a> {
             let Value::Object(persistent) = Value::parse(headers_persistent).ok()? else { return None };
             let hidden = Value::parse(RawObject::parse(payload_persistent).ok()?.get("__headers_persistent")?).ok()?;
             let agree = persistent.iter().all(|(name, value)| headers.get(name).is_some_and(|own| own.to_json() == value.to_json()));
-            if !agree || hidden.to_json() != Value::from(persistent).to_json() {
+            // Each copy has its own receiver, also where it is persistent.
+            if !agree || persistent.contains_key(RECEIVER) || hidden.to_json() != Value::from(persistent).to_json() {
                 return None;
             }
         }
@@ -252,6 +253,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_copy_has_its_own_receiver_also_where_that_is_persistent() {
+        let mut task = Task::new(json!({"type": "sample"}));
+        task.set_persistent_header("receiver", "karton.before");
+        let record = task.to_json();
+        let mut out = String::new();
+        Unrouted::read(task.uid(), &record).expect("a task").write_fork(&mut out, "karton.x", "u", "1.5");
+        let copy = Value::parse(&out).expect("JSON");
+        for headers in ["headers", "headers_persistent"] {
+            assert_eq!(
+                copy.get(headers).and_then(|headers| headers.get("receiver")).and_then(Value::as_str),
+                Some("karton.x"),
+                "{headers}"
+            );
+        }
+        assert_eq!(Task::from_json(&out).expect("a task").header_str("receiver"), Some("karton.x"));
+    }
 
     #[test]
     fn the_time_of_a_routed_task_does_not_go_back_where_clocks_differ() {
