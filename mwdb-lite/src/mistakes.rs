@@ -75,6 +75,27 @@ impl Mistakes {
         self.count() >= MOST
     }
 
+    /// The same for people: a sentence for each mistake, which begins with the field that it is made in.
+    pub(crate) fn in_words(&self) -> String {
+        let mut sentences = Vec::new();
+        self.tell("", &mut sentences);
+        sentences.join(" ")
+    }
+
+    fn tell(&self, outer: &str, sentences: &mut Vec<String>) {
+        for (place, found) in &self.0 {
+            // An item is told by the list that it is in; `_schema` is no field but what is around it.
+            let field = match place {
+                Place::Member(name) if name != "_schema" => name.as_str(),
+                _ => outer,
+            };
+            match found {
+                Found::Reasons(reasons) => sentences.extend(reasons.iter().map(|reason| sentence(field, reason))),
+                Found::Inside(inside) => inside.tell(field, sentences),
+            }
+        }
+    }
+
     fn count(&self) -> usize {
         let count = |found: &Found| match found {
             Found::Reasons(reasons) => reasons.len(),
@@ -105,6 +126,20 @@ impl fmt::Display for Mistakes {
     }
 }
 
+fn sentence(field: &str, reason: &str) -> String {
+    let reason = match reason {
+        "Missing data for required field." | "Field may not be null." => "It is missing",
+        other => other.trim_end_matches('.'),
+    };
+    let field = field.replace('_', " ");
+    if field.is_empty() || reason.to_lowercase().starts_with(&field.to_lowercase()) {
+        return format!("{reason}.");
+    }
+    let mut letters = field.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}: {reason}.", letters.as_str())
+}
+
 /// A text as Python shows it: an item of a list without the brackets.
 fn quoted(text: &str) -> String {
     let mut list = python_text(&Value::Array(vec![text.into()]));
@@ -125,6 +160,18 @@ mod tests {
         all.add(Mistakes::of("parent", "Another."));
         let told = r#"{'parent': ['Not a valid string.', 'Another.'], 'tags': {1: {'tag': ['Field may not be null.'], "x'y]": ['Unknown field.']}, 3: {'_schema': ["It isn't one."]}}}"#;
         assert_eq!(all.to_string(), told);
+    }
+
+    #[test]
+    fn mistakes_are_told_to_people_in_words() {
+        let mut all = Mistakes::of("tag", "Tag cannot be empty");
+        all.add(Mistakes::of("config_type", "Longer than maximum length 32."));
+        all.add(Mistakes::of("tag", "Missing data for required field.").in_item("tags", 1));
+        all.add(Mistakes::of_item("groups", 2, "Not a valid string."));
+        all.add(Mistakes::of("_schema", "The two do not fit."));
+        let told = "Tag cannot be empty. Config type: Longer than maximum length 32. Tag: It is missing. Groups: Not a valid string. \
+                    The two do not fit.";
+        assert_eq!(all.in_words(), told);
     }
 
     #[test]

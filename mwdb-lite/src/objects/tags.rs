@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::{
     Kind, access,
-    text::{check_longest, trimmed},
+    text::{HAS_NUL, check_longest, trimmed},
     views::{self, TagItem},
 };
 use crate::{
@@ -26,6 +26,9 @@ pub(crate) fn normalise(tag: &str) -> ApiResult<String> {
 pub(crate) fn valid(tag: &str) -> ApiResult<String> {
     let normal = normalise(tag)?;
     check_longest("tag", &normal, LONGEST)?;
+    if normal.contains('\0') {
+        return Err(ApiError::invalid("tag", HAS_NUL));
+    }
     Ok(normal)
 }
 

@@ -9,7 +9,7 @@ use super::{
     form::Form,
     notices::{Done, Told},
     register,
-    respond::{Page, PageResult, SeeOther, see_other},
+    respond::{Page, PageResult, SeeOther, message, see_other},
     session::{self, Actor, Encrypted, OwnForm, Place, Session, local_path},
     settings, shown,
     view::{
@@ -78,7 +78,7 @@ async fn login(
             let status = if matches!(error, ApiError::TooManyRequests(_)) { error.status() } else { Status::Forbidden };
             let page = LoginPage {
                 frame: session::frame(app, None, Section::None),
-                error: Some(error.to_string().into()),
+                error: Some(message(&error).into()),
                 login: name.into(),
                 back,
                 registers: register::registers(app),
@@ -114,7 +114,7 @@ async fn set_password(_own: OwnForm, form: Form, app: &State<App>) -> PageResult
         Ok(_) => Ok(Ok(see_other("/login").telling(Done::PasswordSet))),
         Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_))) => {
             let frame = session::frame(app, None, Section::None);
-            let page = SetPasswordPage { frame, error: Some(error.to_string().into()), token };
+            let page = SetPasswordPage { frame, error: Some(message(&error).into()), token };
             Ok(Err(Page::with_status(&page, error.status())?))
         }
         Err(error) => Err(error.into()),
@@ -149,7 +149,7 @@ async fn change_password(
         }
         Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::TooManyRequests(_))) => {
             let mut page = profile_page(app, &Session::of_form(Arc::clone(&actor.0)), None).await?;
-            page.frame.notice = Some(Notice { good: false, text: error.to_string().into() });
+            page.frame.notice = Some(Notice { good: false, text: message(&error).into() });
             Ok(Err(Page::with_status(&page, error.status())?))
         }
         Err(error) => Err(error.into()),

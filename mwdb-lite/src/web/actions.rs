@@ -3,6 +3,7 @@
 
 use karton_rs::json::{Map, Value};
 use rocket::{Route, State, post};
+use rusqlite::Connection;
 
 use super::{
     form::Form,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{body::read_json, params::Hash},
-    auth::{Capability, is_name},
+    auth::{Caller, Capability, is_name},
     error::{ApiError, ApiResult},
     objects::{analyses, attributes, comments, favorites, relations, remove, shares, tags},
     state::App,
@@ -78,8 +79,12 @@ async fn add_tag(hash: Hash, actor: Actor, form: Form, app: &State<App>) -> Outc
     let outcome = async {
         actor.require(Capability::AddingTags)?;
         let (id, tag) = (hash.0.clone(), tags::valid(form.text("tag"))?);
-        app.change(&actor.0, move |c, caller| tags::add(c, caller, None, &id, &tag).map(drop)).await?;
-        Ok(Done::TagAdded)
+        let work = move |c: &Connection, caller: &Caller| {
+            let known = tags::list(c, caller, None, &id)?.iter().any(|item| item.tag == tag);
+            tags::add(c, caller, None, &id, &tag)?;
+            Ok(known)
+        };
+        Ok(if app.change(&actor.0, work).await? { Done::TagKnown } else { Done::TagAdded })
     };
     let draft = Draft { tag: form.text("tag").into(), ..Draft::default() };
     Sent::new(app, &actor, &hash.0, "#tags").typed(draft).settle(outcome.await).await

@@ -2,12 +2,17 @@
 //!
 //! Read here and not by Rocket's forms: a comment may be longer than the 8 KiB that those give a field,
 //! and a missing field is for the rules to judge, with a page that says so.
+//!
+//! The one rule: no field holds NUL. The API refuses it in every text that a form sends, and no form may
+//! forget to.
 
 use rocket::{
     Request,
     data::{Data, FromData, Outcome, ToByteUnit},
     http::{RawStr, Status},
 };
+
+use crate::{auth::GuardFailure, error::ApiError, objects::text::HAS_NUL};
 
 /// Largest form: an attribute may hold some hundred KiB, and encoding may triple it.
 const LARGEST: u64 = 4 << 20;
@@ -29,6 +34,10 @@ impl Form {
                 .map(|(name, value)| (decode(name), decode(value)))
                 .collect(),
         )
+    }
+
+    fn has_nul(&self) -> bool {
+        self.0.iter().any(|(_, value)| value.contains('\0'))
     }
 
     /// The first field of this name; empty when there is none.
@@ -56,9 +65,18 @@ impl Form {
 impl<'r> FromData<'r> for Form {
     type Error = ();
 
-    async fn from_data(_: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
         match data.open(LARGEST.bytes()).into_string().await {
-            Ok(body) if body.is_complete() && body.split('&').nth(MOST_FIELDS).is_none() => Outcome::Success(Self::parse(&body)),
+            Ok(body) if body.is_complete() && body.split('&').nth(MOST_FIELDS).is_none() => {
+                let form = Self::parse(&body);
+                if form.has_nul() {
+                    return match GuardFailure::leave::<Self>(request, ApiError::BadRequest(HAS_NUL.to_owned())) {
+                        rocket::request::Outcome::Error(refusal) => Outcome::Error(refusal),
+                        _ => Outcome::Error((Status::BadRequest, ())),
+                    };
+                }
+                Outcome::Success(form)
+            }
             Ok(_) => Outcome::Error((Status::PayloadTooLarge, ())),
             Err(_) => Outcome::Error((Status::BadRequest, ())),
         }

@@ -39,6 +39,7 @@ macro_rules! table {
 
 table! {
     TagAdded "tag-added" "The tag was added."
+    TagKnown "tag-known" "The object had this tag before."
     TagRemoved "tag-removed" "The tag was removed."
     CommentAdded "comment-added" "The comment was added."
     CommentRemoved "comment-removed" "The comment was removed."

@@ -10,7 +10,7 @@ use rocket::{
 
 use super::{
     preview::{self, Wanted},
-    respond::{Page, PageResult},
+    respond::{Page, PageResult, message},
     session::{Actor, Session},
     shown,
     view::{
@@ -66,7 +66,7 @@ pub(super) async fn refused(app: &App, actor: &Actor, id: &str, error: ApiError,
     }
     let session = Session::of_form(Arc::clone(&actor.0));
     let Ok(mut page) = page(app, &session, None, id.to_owned(), Wanted::new(None, None)).await else { return Err(error.into()) };
-    page.frame.notice = Some(Notice { good: false, text: error.to_string().into() });
+    page.frame.notice = Some(Notice { good: false, text: message(&error).into() });
     page.draft = draft;
     Page::with_status(&page, error.status())
 }

@@ -19,7 +19,7 @@ use crate::{
     auth::Capability,
     db::accounts as db,
     error::{ApiError, ApiResult},
-    objects::Kind,
+    objects::{Kind, text::HAS_NUL},
     search::fields,
     state::App,
 };
@@ -56,6 +56,10 @@ async fn save(actor: Actor, form: Form, app: &State<App>) -> PageResult<SeeOther
     actor.require(Capability::Personalize)?;
     let (word, path, query) = place(&form)?;
     let name = form.text("name").trim().to_owned();
+    // What it holds is seen only here: the form carries it encoded.
+    if query.contains('\0') {
+        return Err(ApiError::BadRequest(HAS_NUL.to_owned()).into());
+    }
     if name.is_empty() || query.is_empty() {
         return Err(ApiError::BadRequest("A saved search needs a name and a query.".to_owned()).into());
     }

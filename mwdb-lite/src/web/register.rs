@@ -8,7 +8,7 @@ use rocket::{Route, State, get, http::Status, post};
 
 use super::{
     form::Form,
-    respond::{Page, PageResult},
+    respond::{Page, PageResult, message},
     session::{self, OwnForm},
     settings::fields,
     view::{
@@ -48,7 +48,7 @@ fn only(offered: bool) -> ApiResult<()> {
 fn shown(error: ApiError) -> ApiResult<(Status, String)> {
     match error {
         ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::Forbidden(_) | ApiError::Conflict(_) | ApiError::TooManyRequests(_) => {
-            Ok((error.status(), error.to_string()))
+            Ok((error.status(), message(&error)))
         }
         other => Err(other),
     }

@@ -13,7 +13,11 @@ use rocket::{
 use super::{
     notices::Done,
     session,
-    view::{frame::Section, simple::ErrorPage, text::encode_field},
+    view::{
+        frame::{Frame, Section},
+        simple::ErrorPage,
+        text::encode_field,
+    },
 };
 use crate::{auth::GuardFailure, error::ApiError, state::App};
 
@@ -84,6 +88,8 @@ impl<'r> Responder<'r, 'static> for PageError {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let error = self.0;
         if wants_json(request) {
+            // Our scripts show it to people.
+            let error = if matches!(error, ApiError::Invalid(_)) { ApiError::BadRequest(message(&error)) } else { error };
             return error.respond_to(request);
         }
         if matches!(error, ApiError::NotAuthenticated) {
@@ -93,14 +99,8 @@ impl<'r> Responder<'r, 'static> for PageError {
         let (status, message) = (error.status(), message(&error));
         let mut response = error.respond_to(request)?;
         let html = request.rocket().state::<App>().and_then(|app| {
-            let page = ErrorPage {
-                frame: session::frame(app, session::known(request).as_deref(), Section::None),
-                status: status.code,
-                heading: status.reason_lossy().to_owned(),
-                message: message.into(),
-                back: came_from(request),
-            };
-            page.render().ok()
+            let frame = session::frame(app, session::known(request).as_deref(), Section::None);
+            ErrorPage { back: came_from(request), ..error_page(frame, status, message) }.render().ok()
         });
         if let Some(html) = html {
             response.set_header(ContentType::HTML);
@@ -110,8 +110,15 @@ impl<'r> Responder<'r, 'static> for PageError {
     }
 }
 
-fn message(error: &ApiError) -> String {
+/// A page for a failure, without a way back.
+pub(super) fn error_page(frame: Frame, status: Status, message: String) -> ErrorPage {
+    ErrorPage { frame, status: status.code, heading: status.reason_lossy().to_owned(), message: message.into(), back: None }
+}
+
+/// What a page says of a failure: the API's text is for programs where values break a schema.
+pub(super) fn message(error: &ApiError) -> String {
     match error {
+        ApiError::Invalid(mistakes) => mistakes.in_words(),
         ApiError::NoRoute => "There is no such page.".to_owned(),
         ApiError::Internal(_) => "Something went wrong on the server. Its log says what.".to_owned(),
         other => other.to_string(),

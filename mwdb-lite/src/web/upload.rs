@@ -14,7 +14,7 @@ use super::{
     actions::attribute_value,
     notices::Done,
     object::attribute_keys,
-    respond::{Page, PageResult, SeeOther, see_other},
+    respond::{Page, PageResult, SeeOther, message, see_other},
     session::{self, Actor, Session},
     settings::fields,
     shown,
@@ -152,7 +152,7 @@ async fn send(
             | ApiError::Conflict(_)
             | ApiError::Forbidden(_)),
         ) if !script.0 => {
-            let page = UploadPage { error: Some(error.to_string().into()), ..page(app, &actor.0, kind, typed).await? };
+            let page = UploadPage { error: Some(message(&error).into()), ..page(app, &actor.0, kind, typed).await? };
             Ok(Answer::Form(Page::with_status(&page, error.status())?))
         }
         Err(error) => Err(error.into()),

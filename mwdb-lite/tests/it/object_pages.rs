@@ -87,6 +87,50 @@ async fn a_refused_form_gives_the_page_back_with_the_reason_and_what_was_typed()
 }
 
 #[tokio::test]
+async fn no_form_takes_null_characters() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let file = id(&admin.file("content").await);
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    for (form, field) in [("tag", "tag"), ("comment", "comment"), ("share", "group")] {
+        let shown = browser.post(&format!("/object/{file}/{form}"), &[(field, "a\0b")]).await;
+        shown.page(400).has("Null characters are not allowed.");
+    }
+    let query = [("list", "file"), ("query", "tag%3Aa%00b"), ("name", "n")];
+    browser.post("/query", &query).await.page(400).has("Null characters are not allowed.");
+    let upload = reqwest::multipart::Form::new().text("blob_name", "n").text("blob_type", "t").text("content", "c").text("tags", "a, b\0");
+    browser.send("/upload/blob", upload).await.page(400).has("Null characters are not allowed.");
+    assert_eq!(admin.get(&format!("file/{file}/tag")).await.ok(), json!([]));
+    assert_eq!(admin.get(&format!("file/{file}/comment")).await.ok(), json!([]));
+}
+
+#[tokio::test]
+async fn refusals_are_told_in_words_and_a_tag_that_was_there_is_not_added() {
+    let server = Server::start().await;
+    let file = id(&server.admin().await.file("content").await);
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let form = format!("/object/{file}/tag");
+    browser.post(&form, &[("tag", " ")]).await.page(400).has("Tag cannot be empty.").lacks("ValidationError");
+    let long = reqwest::multipart::Form::new().text("family", "x".repeat(40)).text("cfg", "{}");
+    browser.send("/upload/config", long).await.page(400).has("Family: Longer than maximum length 32.").lacks("ValidationError");
+    browser.post_and_look(&form, &[("tag", "one")]).await.page(200).has("The tag was added.");
+    browser.post_and_look(&form, &[("tag", " ONE")]).await.page(200).has("had this tag before").lacks("was added");
+}
+
+#[tokio::test]
+async fn an_id_with_blanks_around_it_is_an_id() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let (one, two) = (id(&admin.blob("one").await), id(&admin.blob("two").await));
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    // The fields have room for what is pasted.
+    browser.get(&format!("/blob/{one}")).await.page(200).lacks("maxlength=\"64\"");
+    let fields = [("role", "parent"), ("other", &*format!(" \t{two} "))];
+    browser.post(&format!("/object/{one}/relation"), &fields).await.leads_to(&format!("/object/{one}#relations"));
+    browser.get(&format!("/diff?a={one}&b=+{two}+")).await.leads_to(&format!("/diff/{one}/{two}"));
+}
+
+#[tokio::test]
 async fn tags_types_families_and_uploaders_lead_to_what_is_like_them() {
     let server = Server::start().await;
     let admin = server.admin().await;
