@@ -17,6 +17,7 @@ mod groups;
 mod help_api;
 mod notices;
 mod object;
+mod pasted;
 mod preview;
 mod quick_queries;
 mod recent;

@@ -1,21 +1,23 @@
 //! The lists, and finding an object by its hash.
 
+use std::sync::Arc;
+
 use rocket::{Route, State, get, http::Status};
 
 use super::{
-    quick_queries,
-    respond::{Page, PageResult, SeeOther, see_other},
+    pasted, quick_queries,
+    respond::{Page, PageResult, SeeOther, error_page, message, see_other},
     session::Session,
     shown,
     view::{
-        frame::Section,
-        recent::{Found, Place, Problem, RecentPage},
+        frame::{Notice, Section},
+        recent::{Found, Place, Problem, RecentPage, results},
         search_help::{HelpField, HelpGroup, HelpPage},
     },
 };
 use crate::{
     auth::Capability,
-    error::ApiError,
+    error::{ApiError, ApiResult},
     objects::{Kind, access, listing},
     search::fields,
     state::App,
@@ -58,15 +60,26 @@ async fn objects(wanted: Wanted, session: Session, app: &State<App>) -> PageResu
 
 async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>, wanted: Wanted) -> PageResult {
     let query = wanted.query.unwrap_or_default().trim().to_owned();
-    let at = match (wanted.older, wanted.page) {
+    let query = pasted::query(&query, kind).unwrap_or(query);
+    let mut at = match (wanted.older, wanted.page) {
         (Some(after), page) if !after.is_empty() => Place::After { after, page: page.unwrap_or(0) },
         _ => Place::Top,
     };
-    let (older_than, offset) = match &at {
+    let mut frame = session.frame(app, section);
+    let (before, offset) = match &at {
         Place::Top => (None, 0),
-        Place::After { after, page } => (Some(after.clone()), u64::from(*page) * ROWS),
+        Place::After { after, page } => match app.row(&session.0, Some(after.clone())).await {
+            Ok(before) => (before, u64::from(*page) * ROWS),
+            // Nothing says any more where it stood.
+            Err(ApiError::NotFound(_)) => {
+                let text = "The object that this page began after was removed. These are the newest.".into();
+                frame.notice = Some(Notice { good: false, text });
+                at = Place::Top;
+                (None, 0)
+            }
+            Err(error) => return Err(error.into()),
+        },
     };
-    let before = app.row(&session.0, older_than).await?;
     // One more than is shown tells whether there is another page.
     let page = listing::Page { query: query.clone(), before, offset, count: ROWS + 1 };
     let found = app.search(&session.0, move |c, caller| {
@@ -75,7 +88,6 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
     });
     let saved = quick_queries::of(app, &session, kind).await?;
     let can_save = session.has(Capability::Personalize);
-    let frame = session.frame(app, section);
     let (counted, items) = match found.await {
         Ok(found) => found,
         Err(ApiError::Query(error)) => {
@@ -88,7 +100,8 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
     let answer = shown::answer(&items)?;
     let items = answer.as_array().unwrap_or_default();
     let shown_rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
-    let rows: Vec<_> = items.iter().take(shown_rows).map(|item| shown::row(item, kind.is_some())).collect();
+    let within: Arc<str> = query.as_str().into();
+    let rows: Vec<_> = items.iter().take(shown_rows).map(|item| shown::row(item, kind.is_some(), &within)).collect();
     let older = rows.last().filter(|_| items.len() > shown_rows).map(|last| at.next(&last.id));
     let found = counted.map(|counted| Found { count: counted.count, exact: counted.exact });
     Page::new(&RecentPage { frame, query, saved, can_save, problem: None, found, rows, at, older })
@@ -114,11 +127,30 @@ fn help(session: Session, app: &State<App>) -> PageResult {
     Page::new(&HelpPage { frame: session.frame(app, Section::None), groups: groups.collect() })
 }
 
+/// Where to look, for what was typed into the box of the title bar. What was refused stays in it.
 #[get("/find?<hash>")]
-async fn find(hash: &str, session: Session, app: &State<App>) -> PageResult<SeeOther> {
-    let hash = hash.trim().to_lowercase();
-    if !(32..=128).contains(&hash.len()) || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(ApiError::BadRequest("This is no hash: give an MD5, SHA-1, SHA-256, SHA-512 or the id of an object.".to_owned()).into());
+async fn find(hash: &str, session: Session, app: &State<App>) -> PageResult<Result<SeeOther, Page>> {
+    match place_of(app, &session, hash.trim()).await {
+        Ok(place) => Ok(Ok(see_other(place))),
+        Err(error @ (ApiError::BadRequest(_) | ApiError::NotFound(_))) => {
+            let mut frame = session.frame(app, Section::None);
+            frame.sought = hash.into();
+            Ok(Err(Page::with_status(&error_page(frame, error.status(), message(&error)), error.status())?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn place_of(app: &App, session: &Session, typed: &str) -> ApiResult<String> {
+    let hash = typed.to_lowercase();
+    if !pasted::is_digest(&hash) {
+        return Err(ApiError::BadRequest(format!(
+            "\u{201c}{typed}\u{201d} is no hash: give a CRC32, MD5, SHA-1, SHA-256, SHA-512 or the id of an object."
+        )));
+    }
+    let missing = || ApiError::NotFound(format!("Nothing that you can see has the hash {typed}."));
+    if hash.len() == 8 {
+        return with_crc32(app, session, &hash).await?.ok_or_else(missing);
     }
     let found = app.look(&session.0, move |c, caller| {
         // A file is known by all its digests, other objects by their id.
@@ -127,11 +159,18 @@ async fn find(hash: &str, session: Session, app: &State<App>) -> PageResult<SeeO
             outcome => outcome,
         }
     });
-    let object = found.await?;
-    let word = match object.kind {
-        Kind::File => "file",
-        Kind::Config => "config",
-        Kind::Blob => "blob",
-    };
-    Ok(see_other(format!("/{word}/{}", object.dhash)))
+    let object = found.await.map_err(|error| if matches!(error, ApiError::NotFound(_)) { missing() } else { error })?;
+    Ok(format!("/{}/{}", fields::word_of(Some(object.kind)), object.dhash))
+}
+
+/// The file with a CRC32, or the list of those that have it: such a digest says little.
+async fn with_crc32(app: &App, session: &Session, crc32: &str) -> ApiResult<Option<String>> {
+    let Some(query) = pasted::query(crc32, Some(Kind::File)) else { return Ok(None) };
+    let page = listing::Page { query: query.clone(), count: 2, ..listing::Page::default() };
+    let found = app.search(&session.0, move |c, caller| shown::answer(&listing::list(c, caller, Some(Kind::File), &page)?)).await?;
+    Ok(match found.as_array().unwrap_or_default() {
+        [] => None,
+        [file] => Some(format!("/file/{}", shown::text(file, "id"))),
+        _ => Some(results("/", &query)),
+    })
 }

@@ -22,6 +22,7 @@ use super::{
     view::{
         frame::{Frame, Section, Viewer},
         parts::Kind,
+        text::Text,
     },
 };
 use crate::{
@@ -248,6 +249,7 @@ pub(super) fn frame(app: &App, caller: Option<&Caller>, section: Section) -> Fra
             waiting: 0,
         }),
         notice: None,
+        sought: Text::default(),
     }
 }
 

@@ -3,6 +3,8 @@
 //! The one rule: a page is made from the same answer that the API would give to the same account, so
 //! it cannot show more. Answers are read as exact JSON: the numbers of a config fit no type of ours.
 
+use std::sync::Arc;
+
 use karton_rs::json::{Map, Value};
 use serde::Serialize;
 
@@ -86,7 +88,8 @@ pub(super) fn title(object: &Value) -> Text {
     text(object, name).into()
 }
 
-pub(super) fn row(object: &Value, typed: bool) -> Row {
+/// A line of a list of what `query` finds.
+pub(super) fn row(object: &Value, typed: bool, query: &Arc<str>) -> Row {
     let kind = kind(object);
     let detail = match kind {
         Kind::File => "file_type",
@@ -105,7 +108,8 @@ pub(super) fn row(object: &Value, typed: bool) -> Row {
         detail: typed.then(|| text(object, detail).into()),
         size: size.filter(|_| typed),
         md5: object.get("md5").and_then(Value::as_str).map(str::to_owned),
-        tags: tags(object, if typed { kind.list() } else { "/objects" }),
+        tags: tags(object, if typed { kind.list() } else { "/objects" }).into_iter().map(|tag| tag.within(query)).collect(),
+        query: Arc::clone(query),
         uploaded: required_moment(object, "upload_time"),
         last_seen: moment(object, "last_seen"),
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::{ADMIN, Server, id};
-use crate::pages::Browser;
+use crate::pages::{Browser, Shown};
 
 #[tokio::test]
 async fn a_list_shows_what_a_query_finds_and_pages_keep_it() {
@@ -26,6 +26,87 @@ async fn a_list_shows_what_a_query_finds_and_pages_keep_it() {
     shown.has("href=\"/objects?query=tag%3A%22x%3Ay%22\"");
     browser.get("/?query=tag:none").await.page(200).has("0 found").has("Nothing that you can see");
     browser.get("/?query=").await.page(200).has(&other).lacks("found.");
+}
+
+/// The link in a page whose address contains `part`.
+fn link(shown: &Shown, part: &str) -> String {
+    let link = shown.html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).find(|link| link.contains(part));
+    link.unwrap_or_else(|| panic!("no {part} in {}", shown.html)).replace("&#38;", "&").replace("&amp;", "&")
+}
+
+#[tokio::test]
+async fn a_click_in_results_narrows_them() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for (name, tags) in [("both.bin", vec!["one", "two"]), ("one.bin", vec!["one"]), ("two.bin", vec!["two"])] {
+        let tags: Vec<_> = tags.into_iter().map(|tag| json!({"tag": tag})).collect();
+        admin.upload(name, name, json!({"tags": tags})).await.ok();
+    }
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let results = browser.get("/?query=tag%3Aone+OR+name%3Aone.bin").await;
+    let narrowed = link(&results, "AND%20tag%3A%22two%22");
+    assert_eq!(narrowed, "/?query=%28tag%3Aone%20OR%20name%3Aone.bin%29%20AND%20tag%3A%22two%22");
+    let narrowed = browser.get(&narrowed).await;
+    narrowed.page(200).has("1 found").has("both.bin");
+    // The same again changes nothing; a type narrows, too.
+    link(&narrowed, "name%3Aone.bin%29%20AND%20tag%3A%22two%22");
+    narrowed.lacks("%22two%22%29%20AND%20tag%3A%22two%22");
+    browser.get(&link(&results, "AND%20type%3A")).await.page(200).has("2 found");
+    let all = browser.get("/objects?query=tag%3Aone").await;
+    browser.get(&link(&all, "%28tag%3Aone%29%20AND%20tag%3A%22two%22")).await.page(200).has("1 found");
+    // Without a query as ever.
+    link(&browser.get("/").await, "/?query=tag%3A%22two%22");
+}
+
+#[tokio::test]
+async fn a_page_after_a_removed_object_is_the_newest() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let gone = id(&admin.file("gone").await);
+    admin.upload("newest.bin", "newest", json!({})).await.ok();
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let path = format!("/?older={gone}&page=3");
+    browser.get(&path).await.page(200).lacks("was removed");
+    admin.delete(&format!("file/{gone}")).await.ok();
+    browser.get(&path).await.page(200).has("newest.bin").has("was removed").lacks("« Newest");
+    browser.get(&format!("/objects?older={gone}")).await.page(200).has("was removed");
+}
+
+#[tokio::test]
+async fn pasted_hashes_are_searched_for() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let one = admin.upload("one.bin", "one", json!({})).await.ok();
+    let two = admin.upload("two.bin", "two", json!({})).await.ok();
+    admin.upload("other.bin", "other", json!({})).await.ok();
+    let blob = id(&admin.blob("content").await);
+    let text = |object: &serde_json::Value, name: &str| object[name].as_str().unwrap().to_owned();
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let words = format!("%20{}%0A+{}", text(&one, "md5").to_uppercase(), text(&two, "crc32"));
+    browser.get(&format!("/?query={words}")).await.page(200).has("2 found").has("one.bin").has("two.bin").has("value=\"multi:");
+    browser.get(&format!("/objects?query={}+{blob}", text(&one, "sha1"))).await.page(200).has("2 found").has(&blob);
+    browser.get(&format!("/blobs?query={}", blob.to_uppercase())).await.page(200).has("1 found");
+    browser.get("/?query=abc").await.page(400);
+}
+
+#[tokio::test]
+async fn a_crc32_leads_to_its_file_or_to_all_that_have_it() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    // Two texts with the same CRC32, as is well known.
+    let (one, two) = ("plumless", "buckeroo");
+    let first = admin.upload("one.bin", one, json!({})).await.ok();
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    browser.get("/find?hash=+4DDB0C25+").await.leads_to(&format!("/file/{}", id(&first)));
+    let second = admin.upload("two.bin", two, json!({})).await.ok();
+    assert_eq!((&first["crc32"], &second["crc32"]), (&json!("4ddb0c25"), &json!("4ddb0c25")));
+    browser.get("/find?hash=4ddb0c25").await.leads_to("/?query=multi%3A%224ddb0c25%22");
+    // What is refused stays in the box, and is named.
+    let missing = "0".repeat(40);
+    let field = |text: &str| format!("name=\"hash\" value=\"{text}\"");
+    browser.get("/find?hash=00000000").await.page(404).has(&field("00000000")).has("has the hash 00000000");
+    browser.get(&format!("/find?hash={missing}")).await.page(404).has(&field(&missing)).has(&format!("has the hash {missing}"));
+    browser.get("/find?hash=%3Cb%3E").await.page(400).has(&field("&#60;b&#62;")).has("is no hash").lacks("<b>");
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ pub(crate) struct Frame {
     pub(crate) viewer: Option<Viewer>,
     /// The result of what the user just did.
     pub(crate) notice: Option<Notice>,
+    /// What stands in the search field: what was looked for in vain.
+    pub(crate) sought: Text,
 }
 
 /// The logged-in user, as far as the frame cares.

@@ -1,5 +1,7 @@
 //! The small pieces that pages are made of: hashes, tags, links to objects.
 
+use std::sync::Arc;
+
 use askama::{Template, filters::HtmlSafe};
 
 use super::{links, text::Text, time::Moment};
@@ -81,19 +83,25 @@ impl Kind {
 #[template(ext = "html", source = r#"<a class="tag {{ self.colour() }}" href="{{ self.href() }}"><bdi>{{ text.short() }}</bdi></a>"#)]
 pub(crate) struct Tag {
     pub(crate) text: Text,
-    /// The list to search.
+    /// The list to search, and the query whose results are narrowed by it; empty for none.
     list: &'static str,
+    query: Arc<str>,
 }
 
 impl HtmlSafe for Tag {}
 
 impl Tag {
     pub(crate) fn new(tag: impl Into<String>, list: &'static str) -> Self {
-        Self { text: Text::new(tag), list }
+        Self { text: Text::new(tag), list, query: Arc::default() }
+    }
+
+    /// In a list of what `query` finds.
+    pub(crate) fn within(self, query: &Arc<str>) -> Self {
+        Self { query: Arc::clone(query), ..self }
     }
 
     fn href(&self) -> String {
-        links::search(self.list, "tag", self.text.raw())
+        links::narrow(self.list, &self.query, "tag", self.text.raw())
     }
 
     /// The colour rule of MWDB API §A4.

@@ -1,5 +1,7 @@
 //! The lists of objects, newest first.
 
+use std::sync::Arc;
+
 use askama::Template;
 
 use super::{
@@ -146,6 +148,8 @@ pub(crate) struct Row {
     pub(crate) tags: Vec<Tag>,
     pub(crate) uploaded: Moment,
     pub(crate) last_seen: Option<Moment>,
+    /// What the list shows the results of; empty for all objects.
+    pub(crate) query: Arc<str>,
 }
 
 impl Row {
@@ -153,9 +157,9 @@ impl Row {
         format!("/{}/{}", self.kind.word(), self.id)
     }
 
-    /// Objects of the same type.
+    /// Objects of the same type, of those in the list.
     pub(crate) fn type_href(&self, detail: &Text) -> String {
-        links::search(self.kind.list(), "type", detail.raw())
+        links::narrow(self.kind.list(), &self.query, "type", detail.raw())
     }
 
     pub(crate) fn hash(&self) -> Hash {

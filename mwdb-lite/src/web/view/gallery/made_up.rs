@@ -49,6 +49,7 @@ impl Source {
                 .hostile
                 .then(|| Notice { good: true, text: self.text("done") })
                 .or(Some(Notice { good: true, text: "Done.".into() })),
+            sought: self.text(""),
         }
     }
 
@@ -138,6 +139,7 @@ pub(super) fn rows(source: Source, section: Section) -> Vec<Row> {
                 tags: tags[at % 6].iter().map(|tag| source.tag(tag)).collect(),
                 uploaded: minutes_ago(i64::try_from(at * at * 37).unwrap_or(0)),
                 last_seen: (section == Section::Blobs).then(|| minutes_ago(3)),
+                query: "".into(),
             }
         })
         .collect()
