@@ -2,12 +2,18 @@
 // A hidden page holds no connection: browsers allow few of them per server.
 // Only what differs is touched: focus, selection and what was opened stay as they are. A change is
 // said once, in a few words, by a status of its own.
+// What analyses bring changes the rest of the page, too: then the page is fetched again, and its cards
+// are brought up to date, except those in which somebody is busy.
 
 const box = document.querySelector("[data-events]");
 const said = document.getElementById("analyses-said");
 const RETRY = 15000;
+const CARDS = ["tags", "relations", "comments", "attributes"];
+const PAUSE = 2000;
 let source = null;
 let timer = 0;
+let fetched = -PAUSE;
+let later = 0;
 
 function open() {
   clearTimeout(timer);
@@ -37,11 +43,66 @@ function update(html) {
   const focused = box.contains(document.activeElement) ? document.activeElement : null;
   const next = box.cloneNode(false);
   next.innerHTML = html;
+  if (shape(next) !== shape(box)) changed();
   patchChildren(box, next);
   // What had the focus is gone with what it was for: to the heading, not to the top of the page.
   if (focused && !box.contains(focused)) box.querySelector("h2")?.focus();
   if (summary() !== before) said.textContent = `Karton analyses: ${summary()}`;
   box.dispatchEvent(new CustomEvent("mwdb:fragment", { bubbles: true }));
+}
+
+// The content without what scripts added, what somebody opened, and how long ago things were.
+function shape(element) {
+  const plain = element.cloneNode(true);
+  for (const other of plain.querySelectorAll(".copy, .ago")) other.remove();
+  for (const opened of plain.querySelectorAll("details[open]")) opened.removeAttribute("open");
+  return plain.innerHTML.trim();
+}
+
+// At most once in a while, and once more after the last change: results may come after it.
+function changed() {
+  clearTimeout(later);
+  later = setTimeout(refresh, PAUSE);
+  if (performance.now() - fetched >= PAUSE) refresh();
+}
+
+async function refresh() {
+  fetched = performance.now();
+  const mine = fetched;
+  let page = null;
+  try {
+    const answer = await fetch(box.dataset.page, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    // The page stays as it is.
+    return;
+  }
+  // A later one is on its way, or was faster.
+  if (mine !== fetched) return;
+  const news = CARDS.filter((id) => renew(document.getElementById(id), page.getElementById(id)));
+  if (news.length) said.textContent = "New results are shown";
+}
+
+// Whether there was something new.
+function renew(card, next) {
+  if (!card || !next || shape(card) === shape(next) || isBusy(card)) return false;
+  // Their names are those of what stood there.
+  for (const added of card.querySelectorAll(".copy")) added.remove();
+  patchChildren(card, next);
+  card.dispatchEvent(new CustomEvent("mwdb:fragment", { bubbles: true }));
+  return true;
+}
+
+// Somebody is in the card, or has left something in its fields.
+function isBusy(card) {
+  const touched = (field) => {
+    if (field.type === "hidden" || field.type === "submit") return false;
+    if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+    if (field.options) return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+    return field.value !== "";
+  };
+  return card.contains(document.activeElement) || [...card.querySelectorAll("input, select, textarea")].some(touched);
 }
 
 // Elements with a key are the same when the key is, wherever they stand; others when they are of one
@@ -64,7 +125,8 @@ function patch(now, next) {
     if (now.getAttribute(name) !== value) now.setAttribute(name, value);
   }
   for (const { name } of [...now.attributes]) {
-    if (!next.hasAttribute(name)) now.removeAttribute(name);
+    // What was opened stays open.
+    if (!next.hasAttribute(name) && !(name === "open" && now.nodeName === "DETAILS")) now.removeAttribute(name);
   }
   patchChildren(now, next);
 }

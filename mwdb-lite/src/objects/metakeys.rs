@@ -31,11 +31,10 @@ pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &s
 
 /// The address that the template of a key makes of a value: `$value` or `${value}` is the value, `$$`
 /// is `$`, and other names stay as they are.
-pub(crate) fn address(template: &str, value: &Value) -> Option<String> {
+pub(crate) fn address(template: &str, value: &str) -> Option<String> {
     if template.is_empty() {
         return None;
     }
-    let value = python_text(value);
     let mut address = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('$') {
@@ -45,10 +44,10 @@ pub(crate) fn address(template: &str, value: &Value) -> Option<String> {
             address.push('$');
             rest = after;
         } else if let Some(after) = after.strip_prefix("{value}") {
-            address.push_str(&value);
+            address.push_str(value);
             rest = after;
         } else if &after[..name] == "value" {
-            address.push_str(&value);
+            address.push_str(value);
             rest = &after[name..];
         } else {
             address.push('$');
@@ -64,8 +63,8 @@ fn of_object(c: &Connection, caller: &Caller, object_id: i64, hidden: bool) -> A
     for row in db::values(c, caller, object_id, hidden)? {
         let Some(definition) = db::definition(c, &row.key)? else { continue };
         let value = Value::parse(&row.value).map_err(anyhow::Error::from)?;
-        let url = address(&definition.url_template, &value);
         let value = python_text(&value);
+        let url = address(&definition.url_template, &value);
         metakeys.push(Metakey::Attribute { key: row.key, value, url, label: definition.label, description: definition.description });
     }
     let analyses = analyses_db::ids(c, object_id)?;
@@ -117,7 +116,7 @@ mod tests {
 
     #[test]
     fn templates_know_the_value_and_a_dollar() {
-        let of = |template: &str| address(template, &"$$1".into());
+        let of = |template: &str| address(template, "$$1");
         assert_eq!(of(""), None);
         let cases = [
             ("http://x/$$/$value/${value}/", "http://x/$/$$1/$$1/"),

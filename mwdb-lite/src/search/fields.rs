@@ -188,6 +188,20 @@ pub(crate) static FIELDS: &[Field] = &[
     of(Kind::Blob, "multi", Form::Multi(Kind::Blob), "Any of these ids or parts of the content", &["blob.multi:\"evil.example 10.0.0.1\""]),
 ];
 
+/// How conditions begin on the list of a type, or of all objects, where fields of a type need its name:
+/// up to the place where a value, a key or a query follows.
+pub(crate) fn beginnings(kind: Option<Kind>) -> impl Iterator<Item = String> {
+    FIELDS.iter().filter(move |field| field.of.is_none() || kind.is_none() || field.of == kind).map(move |field| {
+        let of = field.of.filter(|_| kind.is_none()).map(|of| format!("{}.", word_of(Some(of)))).unwrap_or_default();
+        let end = match field.form {
+            Form::Attribute | Form::Cfg => ".",
+            Form::Related(_) => ":(",
+            _ => ":",
+        };
+        format!("{of}{}{end}", field.name)
+    })
+}
+
 /// The type that the first element of a path selects: none is any.
 #[expect(clippy::option_option, reason = "any type is a choice too")]
 pub(crate) fn type_word(word: &str) -> Option<Option<Kind>> {
@@ -227,6 +241,21 @@ mod tests {
             assert!(std::ptr::eq(find(field.of, field.name).expect("it is there"), field), "{}", field.name);
             assert!(type_word(field.name).is_none(), "{} is a type", field.name);
         }
+    }
+
+    #[test]
+    fn conditions_begin_as_the_list_asks_for() {
+        let of = |kind| beginnings(kind).collect::<Vec<_>>();
+        let (files, all) = (of(Some(Kind::File)), of(None));
+        for name in ["tag:", "name:", "attribute.", "parent:(", "multi:"] {
+            assert!(files.iter().any(|known| known == name), "{name}");
+        }
+        assert!(!files.iter().any(|known| known == "cfg." || known == "family:"));
+        for name in ["tag:", "file.name:", "config.cfg.", "child:(", "blob.multi:"] {
+            assert!(all.iter().any(|known| known == name), "{name}");
+        }
+        assert_eq!(all.len(), FIELDS.len());
+        assert!(!all.iter().any(|known| known == "name:"));
     }
 
     #[test]

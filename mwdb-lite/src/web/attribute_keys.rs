@@ -56,9 +56,9 @@ async fn page(key: String, admin: Admin, app: &State<App>) -> PageResult {
     let rights =
         rights.into_iter().map(|right| AttributeRights { group: right.group_name, can_read: right.can_read, can_set: right.can_set });
     let example = (!definition.rich_template.is_empty()).then(|| {
-        // JSON where it is JSON, as the form of a value would take it either way.
-        let value = Value::parse(&definition.example_value).unwrap_or_else(|_| definition.example_value.as_str().into());
-        rich::render(&definition.rich_template, &definition.key, &value).map_err(Text::from)
+        let value = example(&definition.example_value)?;
+        let rich = rich::render(&definition.rich_template, &definition.key, &value);
+        rich.map_err(|problem| Text::from(format!("The template cannot be followed: {problem}")))
     });
     Page::new(&AttributePage {
         frame: admin.0.frame(app, Section::Settings),
@@ -72,6 +72,16 @@ async fn page(key: String, admin: Admin, app: &State<App>) -> PageResult {
         hidden: definition.hidden,
         rights: rights.collect(),
     })
+}
+
+/// JSON where it is JSON, as the form of a value would take it either way. What begins as a list or a map and
+/// is none was meant to be one: as a text it has no parts to show.
+fn example(typed: &str) -> Result<Value, Text> {
+    match Value::parse(typed) {
+        Ok(value) => Ok(value),
+        Err(problem) if typed.trim_start().starts_with(['{', '[', '"']) => Err(format!("The example value is not JSON: {problem}").into()),
+        Err(_) => Ok(typed.into()),
+    }
 }
 
 #[post("/settings/attribute/<key>", data = "<form>")]

@@ -60,6 +60,8 @@ fn compare(left: &str, right: &str) -> Outcome {
         return Outcome::TooLarge;
     }
     let diff = TextDiff::configure().algorithm(Algorithm::Myers).timeout(PATIENCE).diff_lines(left, right);
+    // Where both end without a line break that is no difference.
+    let tells_end = left.ends_with('\n') != right.ends_with('\n');
     let mut lines = Vec::new();
     for group in diff.grouped_ops(AROUND) {
         if let Some(first) = group.first() {
@@ -76,6 +78,9 @@ fn compare(left: &str, right: &str) -> Outcome {
                 ChangeTag::Insert => Line::New(text),
                 ChangeTag::Equal => Line::Kept(text),
             });
+            if tells_end && change.missing_newline() && change.tag() != ChangeTag::Equal {
+                lines.push(Line::NoBreak);
+            }
         }
     }
     Outcome::Lines { lines, clipped: false }
@@ -94,6 +99,18 @@ mod tests {
         assert_eq!(lines[0], Line::Place(48, 48));
         assert_eq!(lines[4], Line::Gone("line 50".into()));
         assert_eq!(lines[5], Line::New("other".into()));
+    }
+
+    #[test]
+    fn a_missing_line_break_at_the_end_is_told() {
+        let lines = |left, right| match compare(left, right) {
+            Outcome::Lines { lines, .. } => lines,
+            other => panic!("{other:?}"),
+        };
+        let expected = [Line::Place(1, 1), Line::Kept("a".into()), Line::Gone("b".into()), Line::NoBreak, Line::New("b".into())];
+        assert_eq!(lines("a\nb", "a\nb\n"), expected);
+        assert!(lines("a\nb\n", "a\nb").ends_with(&[Line::New("b".into()), Line::NoBreak]));
+        assert!(!lines("a\nb", "a\nc").contains(&Line::NoBreak));
     }
 
     #[test]

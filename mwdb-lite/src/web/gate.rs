@@ -28,6 +28,8 @@ const TABLE: &[Entry] = &[
     (Get, "/help/api", "get", "serverdocsresource"),
     (Get, "/help/api.json", "get", "serverdocsresource"),
     (Get, "/find", "get", "objectitemresource"),
+    (Get, "/suggest/tags", "get", "taglistresource"),
+    (Get, "/suggest/keys", "get", "attributedefinitionlistresource"),
     (Get, "/help/search", "get", "serverdocsresource"),
     (Post, "/query", "post", "quickqueryresource"),
     (Post, "/query/<id>/remove", "delete", "quickqueryitemresource"),
@@ -120,6 +122,16 @@ fn entry(route: &Route) -> Option<&'static Entry> {
     TABLE.iter().find(|entry| entry.0 == route.method && entry.1 == route.uri.path())
 }
 
+/// Whether a page is at this path.
+pub(super) fn is_page(path: &str) -> bool {
+    let fits = |pattern: &str| {
+        let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+        wanted.by_ref().all(|part| given.next().is_some_and(|word| word == part || part.starts_with('<') && !word.is_empty()))
+            && given.next().is_none()
+    };
+    TABLE.iter().any(|(method, pattern, ..)| *method == Get && fits(pattern))
+}
+
 /// Puts the gate before a page or form.
 pub(super) fn guard(mut route: Route) -> Route {
     if let Some((_, _, method, resource)) = entry(&route) {
@@ -150,6 +162,16 @@ impl Handler for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_are_known_by_their_paths() {
+        for path in ["/", "/configs", "/file/ab", "/object/ab/graph", "/settings/user/x"] {
+            assert!(is_page(path), "{path}");
+        }
+        for path in ["", "/x", "/object/ab/tag", "/file/", "/settings/user", "/configs/"] {
+            assert!(!is_page(path), "{path}");
+        }
+    }
 
     #[test]
     fn every_page_and_form_stands_for_a_request_of_the_api() {

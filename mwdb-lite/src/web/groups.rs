@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rocket::{Route, State, get, post};
+use rusqlite::Connection;
 
 use super::{
     form::Form,
@@ -16,7 +17,13 @@ use super::{
         text::decode_field,
     },
 };
-use crate::{accounts::groups, api::group::valid_name, auth::Caller, error::ApiError, state::App};
+use crate::{
+    accounts::{self, groups},
+    api::group::valid_name,
+    auth::{Caller, Capability},
+    error::{ApiError, ApiResult},
+    state::App,
+};
 
 pub(super) fn routes() -> Vec<Route> {
     rocket::routes![group, create_group, set_capabilities, set_kind, rename, add_member, set_admin, remove_member, remove_group]
@@ -56,9 +63,31 @@ async fn create_group(actor: AdminActor, form: Form, app: &State<App>) -> PageRe
     Ok(to_group(&name).telling(Done::GroupMade))
 }
 
+/// Refuses what has taken `manage_users` from who does it, before it is stored: perhaps nobody else could
+/// give it back.
+fn still_administers(c: &Connection, caller: &Caller) -> ApiResult<()> {
+    let now = accounts::again(c, caller).map_err(|error| match error {
+        ApiError::Forbidden(_) => refusal(),
+        other => other,
+    })?;
+    if now.has(Capability::ManageUsers) { Ok(()) } else { Err(refusal()) }
+}
+
+fn refusal() -> ApiError {
+    ApiError::BadRequest(
+        "This would take manage_users from your own account, and perhaps nobody could give it back. Another administrator can do it."
+            .to_owned(),
+    )
+}
+
 async fn update_group(app: &App, actor: &Arc<Caller>, name: &str, changes: groups::Changes) -> PageResult<SeeOther> {
     let group = name.to_owned();
-    let name = app.change(actor, move |c, _| groups::update(c, &group, changes)).await?;
+    let work = move |c: &Connection, caller: &Caller| {
+        let name = groups::update(c, &group, changes)?;
+        still_administers(c, caller)?;
+        Ok(name)
+    };
+    let name = app.change(actor, work).await?;
     Ok(to_group(&name).telling(Done::Saved))
 }
 
@@ -105,6 +134,10 @@ async fn remove_member(name: &str, actor: AdminActor, form: Form, app: &State<Ap
 
 #[post("/settings/group/<name>/remove")]
 async fn remove_group(name: String, actor: AdminActor, app: &State<App>) -> PageResult<SeeOther> {
-    app.change(&actor.0, move |c, _| groups::remove(c, &name)).await?;
+    let work = move |c: &Connection, caller: &Caller| {
+        groups::remove(c, &name)?;
+        still_administers(c, caller)
+    };
+    app.change(&actor.0, work).await?;
     Ok(see_other("/settings#groups").telling(Done::GroupRemoved))
 }

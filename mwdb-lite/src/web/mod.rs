@@ -28,6 +28,7 @@ mod session;
 mod settings;
 mod shown;
 mod stats;
+mod suggest;
 mod upload;
 mod view;
 
@@ -73,6 +74,7 @@ fn pages() -> Vec<Route> {
         register::routes(),
         settings::routes(),
         stats::routes(),
+        suggest::routes(),
         upload::routes(),
     ]
     .concat()

@@ -75,13 +75,14 @@ table! {
     GroupRemoved "group-removed" "The group was removed."
     KeyDefined "key-defined" "The attribute key was defined."
     KeyRemoved "key-removed" "The attribute key was removed, with all its values."
+    SessionEnded "session-ended" "Your session has ended. What you sent was not stored."
     Saved "saved" "The changes were saved."
 }
 
 impl Done {
     /// The line above the page.
     pub(super) fn notice(self) -> Notice {
-        Notice { good: self != Self::NothingToRestart, text: self.text().into() }
+        Notice { good: !matches!(self, Self::NothingToRestart | Self::SessionEnded), text: self.text().into() }
     }
 
     /// Lets the next page say it.

@@ -1,10 +1,12 @@
 //! The page of an object.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use karton_rs::json::Value;
 use rocket::{
-    Route, State, get,
+    Route, State,
+    form::{self, FromFormField, ValueField},
+    get,
     http::{ContentType, Header},
 };
 
@@ -26,7 +28,7 @@ use crate::{
     },
     auth::{Caller, Capability},
     error::{ApiError, ApiResult},
-    objects::{Kind, access, analyses, comments, definitions, shares, views},
+    objects::{Kind, access, analyses, attributes, comments, definitions, shares, views},
     state::App,
 };
 
@@ -34,28 +36,41 @@ pub(super) fn routes() -> Vec<Route> {
     rocket::routes![file, config, blob, object, older_analyses, download_file, download_zip, download_config, download_blob, remove]
 }
 
-#[get("/file/<hash>?<view>&<at>")]
-async fn file(hash: Hash, view: Option<&str>, at: Option<u64>, session: Session, app: &State<App>) -> PageResult {
-    shown_page(app, session, Some(Kind::File), hash, Wanted::new(view, at)).await
+/// `hidden=1` in an address: hidden attributes are shown, too.
+struct Hidden(bool);
+
+impl<'v> FromFormField<'v> for Hidden {
+    fn from_value(field: ValueField<'v>) -> form::Result<'v, Self> {
+        Ok(Self(field.value == "1"))
+    }
+
+    fn default() -> Option<Self> {
+        Some(Self(false))
+    }
 }
 
-#[get("/config/<hash>")]
-async fn config(hash: Hash, session: Session, app: &State<App>) -> PageResult {
-    shown_page(app, session, Some(Kind::Config), hash, Wanted::new(None, None)).await
+#[get("/file/<hash>?<view>&<at>&<hidden>")]
+async fn file(hash: Hash, view: Option<&str>, at: Option<u64>, hidden: Hidden, session: Session, app: &State<App>) -> PageResult {
+    shown_page(app, session, Some(Kind::File), hash, Wanted::new(view, at), hidden.0).await
 }
 
-#[get("/blob/<hash>")]
-async fn blob(hash: Hash, session: Session, app: &State<App>) -> PageResult {
-    shown_page(app, session, Some(Kind::Blob), hash, Wanted::new(None, None)).await
+#[get("/config/<hash>?<hidden>")]
+async fn config(hash: Hash, hidden: Hidden, session: Session, app: &State<App>) -> PageResult {
+    shown_page(app, session, Some(Kind::Config), hash, Wanted::new(None, None), hidden.0).await
 }
 
-#[get("/object/<hash>")]
-async fn object(hash: Hash, session: Session, app: &State<App>) -> PageResult {
-    shown_page(app, session, None, hash, Wanted::new(None, None)).await
+#[get("/blob/<hash>?<hidden>")]
+async fn blob(hash: Hash, hidden: Hidden, session: Session, app: &State<App>) -> PageResult {
+    shown_page(app, session, Some(Kind::Blob), hash, Wanted::new(None, None), hidden.0).await
 }
 
-async fn shown_page(app: &App, session: Session, kind: Option<Kind>, hash: Hash, wanted: Wanted) -> PageResult {
-    Page::new(&page(app, &session, kind, hash.0, wanted).await?)
+#[get("/object/<hash>?<hidden>")]
+async fn object(hash: Hash, hidden: Hidden, session: Session, app: &State<App>) -> PageResult {
+    shown_page(app, session, None, hash, Wanted::new(None, None), hidden.0).await
+}
+
+async fn shown_page(app: &App, session: Session, kind: Option<Kind>, hash: Hash, wanted: Wanted, hidden: bool) -> PageResult {
+    Page::new(&page(app, &session, kind, hash.0, wanted, hidden).await?)
 }
 
 /// The page of an object whose form was refused, with the reason and what was typed. Where there is no
@@ -65,7 +80,7 @@ pub(super) async fn refused(app: &App, actor: &Actor, id: &str, error: ApiError,
         return Err(error.into());
     }
     let session = Session::of_form(Arc::clone(&actor.0));
-    let Ok(mut page) = page(app, &session, None, id.to_owned(), Wanted::new(None, None)).await else { return Err(error.into()) };
+    let Ok(mut page) = page(app, &session, None, id.to_owned(), Wanted::new(None, None), false).await else { return Err(error.into()) };
     page.frame.notice = Some(Notice { good: false, text: message(&error).into() });
     page.draft = draft;
     Page::with_status(&page, error.status())
@@ -79,18 +94,23 @@ pub(super) fn section(kind: Shown) -> Section {
     }
 }
 
-async fn page(app: &App, session: &Session, kind: Option<Kind>, hash: String, wanted: Wanted) -> ApiResult<ObjectPage> {
+async fn page(app: &App, session: &Session, kind: Option<Kind>, hash: String, wanted: Wanted, hidden: bool) -> ApiResult<ObjectPage> {
+    // The API's rule for its `hidden=1` (MWDB API §O9.2).
+    if hidden {
+        session.require(Capability::ReadingAllAttributes)?;
+    }
     // One snapshot: what the page shows belongs together.
-    let (object, talk, access_list, keys, meanings) = app
+    let (object, values, talk, access_list, keys, meanings) = app
         .look(&session.0, move |c, caller| {
             let row = access::find(c, caller, kind, &hash)?;
             let detail = views::detail(c, caller, &row)?;
+            let values = BTreeMap::from([("attributes", attributes::list(c, caller, kind, &row.dhash, hidden)?)]);
             let talk = comments::list(c, caller, None, &row.dhash)?;
             let access_list = shares::list(c, caller, None, &row.dhash)?;
             let keys = definitions::list(c, caller, definitions::Access::Set)?;
             let meanings = definitions::list(c, caller, definitions::Access::Read)?;
-            let answers = (shown::answer(&detail)?, shown::answer(&talk)?, shown::answer(&access_list)?);
-            Ok((answers.0, answers.1, answers.2, shown::answer(&keys)?, shown::answer(&meanings)?))
+            let answers = (shown::answer(&detail)?, shown::answer(&values)?, shown::answer(&talk)?, shown::answer(&access_list)?);
+            Ok((answers.0, answers.1, answers.2, answers.3, shown::answer(&keys)?, shown::answer(&meanings)?))
         })
         .await?;
     let id = shown::text(&object, "id");
@@ -108,7 +128,8 @@ async fn page(app: &App, session: &Session, kind: Option<Kind>, hash: String, wa
         },
         favorite: object.get("favorite").and_then(Value::as_bool).unwrap_or(false),
         tags: shown::tags(&object, kind.list()),
-        attributes: shown::attributes(&object, &meanings, has(Capability::RemovingAttributes)),
+        attributes: shown::attributes(&values, &meanings, has(Capability::RemovingAttributes)),
+        hidden,
         attribute_keys: attribute_keys(&keys),
         comments: shown::comments(&talk),
         parents: shown::references(&object, "parents"),
@@ -129,6 +150,7 @@ async fn page(app: &App, session: &Session, kind: Option<Kind>, hash: String, wa
             give_consent: app.config.enable_3rd_party_sharing_consent
                 && has(Capability::Modify3rdPartySharing)
                 && !shown::shares_3rd_party(&object),
+            read_hidden: has(Capability::ReadingAllAttributes),
         },
         draft: Draft::default(),
         id,

@@ -25,13 +25,11 @@ pub(super) fn query(text: &str, kind: Option<Kind>) -> Option<String> {
         let lower = |word: &&str| if kind == Kind::File || word.len() == 64 { word.to_ascii_lowercase() } else { (*word).to_owned() };
         phrase(&words.iter().map(lower).collect::<Vec<_>>().join(" "))
     };
-    Some(match kind {
-        Some(kind) => format!("multi:{}", of(kind)),
-        None => {
-            let terms = [Kind::File, Kind::Config, Kind::Blob].map(|kind| format!("{}.multi:{}", fields::word_of(Some(kind)), of(kind)));
-            format!("({})", terms.join(" OR "))
-        }
-    })
+    if let Some(kind) = kind {
+        return Some(format!("multi:{}", of(kind)));
+    }
+    let terms = [Kind::File, Kind::Config, Kind::Blob].map(|kind| format!("{}.multi:{}", fields::word_of(Some(kind)), of(kind)));
+    Some(format!("({})", terms.join(" OR ")))
 }
 
 #[cfg(test)]

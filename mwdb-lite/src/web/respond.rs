@@ -11,6 +11,7 @@ use rocket::{
 };
 
 use super::{
+    gate,
     notices::Done,
     session,
     view::{
@@ -135,7 +136,18 @@ fn came_from(request: &Request<'_>) -> Option<String> {
     let (authority, path) = rest.split_at(rest.find('/')?);
     let known = Some(authority) == header("Host") || header("Origin").is_some_and(|origin| origin.ends_with(&format!("://{authority}")));
     let path = session::local_path(path);
-    (known && path != "/").then(|| path.to_owned())
+    (known && path != "/").then(|| shown_at(path)).flatten()
+}
+
+/// Where the page is that a browser shows at this address: the answer to a refused form of an object is
+/// its page, at the address of the form.
+fn shown_at(address: &str) -> Option<String> {
+    let path = address.split(['?', '#']).next().unwrap_or_default();
+    if gate::is_page(path) {
+        return Some(address.to_owned());
+    }
+    let hash = path.strip_prefix("/object/")?.split('/').next()?;
+    Some(format!("/object/{hash}"))
 }
 
 /// Our scripts ask for JSON.
@@ -146,12 +158,16 @@ pub(super) fn wants_json(request: &Request<'_>) -> bool {
         .is_some_and(|accept| accept.starts_with("application/json") || accept.starts_with("text/event-stream"))
 }
 
-/// To the login page, and from there back to what was asked for.
+/// To the login page, and from there back to what was asked for, or to the page of the form that was sent.
 fn to_login(request: &Request<'_>) -> response::Result<'static> {
-    let back = if request.method() == rocket::http::Method::Get { request.uri().to_string() } else { "/".to_owned() };
+    let asked = request.method() == rocket::http::Method::Get;
+    let back = if asked { request.uri().to_string() } else { came_from(request).unwrap_or_else(|| "/".to_owned()) };
+    if !asked {
+        Done::SessionEnded.leave(request);
+    }
     // A strict cookie stays at home when a link elsewhere leads here. A page of ours that repeats the
     // request sends it.
-    if request.headers().get_one("Sec-Fetch-Site") == Some("cross-site") && request.method() == rocket::http::Method::Get {
+    if request.headers().get_one("Sec-Fetch-Site") == Some("cross-site") && asked {
         let path = session::local_path(&back).to_owned();
         return Response::build().status(Status::Ok).header(ContentType::HTML).raw_header("Refresh", format!("0; url={path}")).ok();
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use karton_rs::json::{Map, Value};
+use karton_rs::json::{Map, Value, python_text};
 use serde::Serialize;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
         },
         parts::{Hash, Kind, ObjectRef, Tag},
         recent::Row,
-        text::{Block, Characters, Size, Text},
+        text::{Block, Characters, Size, Text, encode_field},
         time::Moment,
     },
 };
@@ -249,6 +249,14 @@ fn quote(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
+/// Where the template of a key leads for a value. In an address the value is only a value, whatever signs
+/// it holds; where a template begins with it, it is the address itself. (The API gives it as it is.)
+fn address(template: &str, value: &Value) -> Option<String> {
+    let value = python_text(value);
+    let whole = ["$value", "${value}"].iter().any(|name| template.trim_start().starts_with(name));
+    metakeys::address(template, &if whole { value } else { encode_field(&value) })
+}
+
 /// Attributes with what their definitions say of them.
 pub(super) fn attributes(object: &Value, definitions: &Value, removable: bool) -> Vec<Attribute> {
     let definitions = definitions.as_array().unwrap_or_default();
@@ -266,7 +274,7 @@ pub(super) fn attributes(object: &Value, definitions: &Value, removable: bool) -
             key: key.into(),
             label: definition.map(|definition| text(definition, "label")).unwrap_or_default().into(),
             // Never the value itself: it may be the address of what a sample talks to.
-            href: metakeys::address(&template, &value).and_then(|address| Attribute::safe_href(&address)),
+            href: address(&template, &value).and_then(|address| Attribute::safe_href(&address)),
             value: Block::new(&text_of, LONGEST),
             removable,
         }
@@ -383,6 +391,15 @@ fn analysis(known: &KnownAnalysis, item: &Value, crashes: &Crashes) -> Analysis 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_in_an_address_is_only_a_value() {
+        let of = |template, value: &str| address(template, &Value::from(value)).unwrap_or_default();
+        assert_eq!(of("https://x.test/s?q=$value&p=1", "a&b=c#d/é %"), "https://x.test/s?q=a%26b%3Dc%23d%2F%C3%A9%20%25&p=1");
+        assert_eq!(of("https://x.test/${value}", "ab-1.exe"), "https://x.test/ab-1.exe");
+        assert_eq!(of("$value", "https://x.test/?a=b"), "https://x.test/?a=b");
+        assert_eq!(address("", &Value::from("a")), None);
+    }
 
     #[test]
     fn json_is_indented_and_keeps_its_numbers() {

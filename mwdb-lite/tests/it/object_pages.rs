@@ -131,6 +131,27 @@ async fn an_id_with_blanks_around_it_is_an_id() {
 }
 
 #[tokio::test]
+async fn hidden_attributes_are_shown_on_request_to_who_may_read_all() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    admin.post("attribute", json!({"key": "secret", "label": "", "description": "", "hidden": true})).await.ok();
+    let file = id(&admin.upload("hiding.bin", "content", json!({"upload_as": "public"})).await.ok());
+    admin.post(&format!("file/{file}/attribute"), json!({"key": "secret", "value": "hidden-value"})).await.ok();
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let page = format!("/file/{file}");
+    browser.get(&page).await.page(200).lacks("hidden-value").has("Show hidden attributes").has(&format!("href=\"/object/{file}?hidden=1"));
+    let shown = browser.get(&format!("/object/{file}?hidden=1")).await;
+    shown.page(200).has("hidden-value").has("Leave out hidden attributes");
+    let remove = shown.html.split("action=\"").filter_map(|rest| rest.split('"').next()).find(|action| action.contains("/attribute/"));
+    browser.post(remove.expect("a form to remove it"), &[]).await.leads_to(&format!("/object/{file}#attributes"));
+    browser.get(&format!("{page}?hidden=1")).await.page(200).lacks("hidden-value");
+    server.user(&admin, "alice", &[]).await;
+    let alice = Browser::logged_in(&server, "alice").await;
+    alice.get(&page).await.page(200).lacks("hidden=1");
+    alice.get(&format!("{page}?hidden=1")).await.page(403).has("reading_all_attributes");
+}
+
+#[tokio::test]
 async fn tags_types_families_and_uploaders_lead_to_what_is_like_them() {
     let server = Server::start().await;
     let admin = server.admin().await;
@@ -260,4 +281,7 @@ async fn an_attribute_is_shown_as_its_template_says_and_the_value_stays_text() {
     admin.put("attribute/c2", json!({"rich_template": "{{#value}}"})).await.ok();
     browser.get(&format!("/file/{file}")).await.page(200).has("&quot;host&quot;").lacks("class=\"rich\"");
     browser.get("/settings/attribute/c2").await.page(200).has("cannot be followed").has("does not end");
+    // Nor is an example that is broken shown as nothing.
+    admin.put("attribute/c2", json!({"rich_template": template, "example_value": "{\"host\": "})).await.ok();
+    browser.get("/settings/attribute/c2").await.page(200).has("The example value is not JSON").has("{{#value}}\n- {{.}}\n{{/value}}");
 }

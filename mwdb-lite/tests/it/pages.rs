@@ -133,6 +133,33 @@ async fn file_of(admin: &Api, content: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_form_without_a_session_says_so_and_leads_back_to_its_page() {
+    let server = Server::start().await;
+    let file = file_of(&server.admin().await, "content").await;
+    let browser = Browser::new(&server);
+    let send = async |referer: &str| {
+        let form = browser.request(Method::POST, &format!("/object/{file}/comment")).header(header::ORIGIN, &browser.url);
+        let form = form.header(header::REFERER, referer).form(&[("comment", "typed")]);
+        Shown::read(form.send().await.expect("an answer")).await
+    };
+    let own = |path: &str| format!("{}{path}", browser.url);
+    let page = format!("/file/{file}?view=text");
+    let sent = send(&own(&page)).await;
+    sent.leads_to(&format!("/login?back=%2Ffile%2F{file}%3Fview%3Dtext"));
+    let cookie = sent.header("set-cookie").split(';').next().unwrap().to_owned();
+    let login = browser.http.get(own(sent.header("location"))).header(header::COOKIE, cookie).send().await.expect("an answer");
+    let login = Shown::read(login).await;
+    login.page(200).has("Your session has ended. What you sent was not stored.").has(&format!("name=\"back\" value=\"{page}\""));
+    // A refused form is shown at its own address, where no page is.
+    send(&own(&format!("/object/{file}/tag"))).await.leads_to(&format!("/login?back=%2Fobject%2F{file}"));
+    for elsewhere in ["https://evil.test/file/x", &own("//evil.test"), &own("/nowhere"), "", &own("/login")] {
+        send(elsewhere).await.leads_to("/login");
+    }
+    // Whoever only looks has lost nothing.
+    assert_eq!(browser.get(&page).await.header("set-cookie"), "");
+}
+
+#[tokio::test]
 async fn who_is_not_logged_in_is_sent_to_the_login_and_back() {
     let server = Server::start().await;
     let mut browser = Browser::new(&server);

@@ -110,6 +110,38 @@ async fn a_crc32_leads_to_its_file_or_to_all_that_have_it() {
 }
 
 #[tokio::test]
+async fn tags_and_keys_that_one_may_see_are_suggested() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let tags: Vec<_> = (10..40).map(|number| json!({"tag": format!("feed:{number}")})).collect();
+    admin.upload("private.bin", "private", json!({"tags": tags, "upload_as": "private"})).await.ok();
+    admin.upload("shared.bin", "shared", json!({"tags": [{"tag": "feed:99"}], "upload_as": "public"})).await.ok();
+    for key in ["open", "closed"] {
+        admin.post("attribute", json!({"key": key, "label": "", "description": "", "hidden": false})).await.ok();
+    }
+    admin.put("attribute/open/permissions", json!({"group_name": "public", "can_read": true, "can_set": false})).await.ok();
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    let list = async |browser: &Browser, path: &str| -> Vec<String> {
+        let answer = browser.get(path).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"), "{}", answer.html);
+        serde_json::from_str(&answer.html).expect("a list")
+    };
+    let found = list(&browser, "/suggest/tags?start=feed%3A").await;
+    assert_eq!((found.len(), found[0].as_str()), (20, "feed:10"));
+    assert_eq!(list(&browser, "/suggest/keys").await, ["closed", "open"]);
+    server.user(&admin, "alice", &[]).await;
+    let alice = Browser::logged_in(&server, "alice").await;
+    assert_eq!(list(&alice, "/suggest/tags?start=f").await, ["feed:99"]);
+    assert_eq!(list(&alice, "/suggest/tags?start=g").await, Vec::<String>::new());
+    assert_eq!(list(&alice, "/suggest/keys").await, ["open"]);
+    Browser::new(&server).get("/suggest/keys").await.leads_to("/login?back=%2Fsuggest%2Fkeys");
+    // How conditions begin is in the page of the list.
+    let fields = |shown: &Shown| shown.html.split("data-fields=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    assert!(fields(&browser.get("/configs").await).split(' ').any(|field| field == "cfg."));
+    assert!(fields(&browser.get("/objects").await).split(' ').any(|field| field == "config.cfg."));
+}
+
+#[tokio::test]
 async fn a_query_with_a_mistake_shows_where_it_is() {
     let server = Server::start().await;
     let browser = Browser::logged_in(&server, ADMIN).await;

@@ -2,6 +2,8 @@
 
 use reqwest::{Method, header, redirect::Policy};
 
+use serde_json::json;
+
 use crate::harness::{ADMIN, PASSWORD, Server};
 
 /// A browser with the session of one account.
@@ -145,4 +147,28 @@ async fn settings_are_for_administrators_and_their_own_forms() {
     assert_eq!(answer.status(), 403, "a form of another site");
     assert_eq!(admin.get("/settings/user/alice").await.0, 200, "alice is still there");
     assert_eq!(admin.post("/settings/user/admin/remove", &[]).await.0, 403, "nobody removes themselves");
+}
+
+#[tokio::test]
+async fn nobody_takes_manage_users_from_himself() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let browser = crate::pages::Browser::logged_in(&server, ADMIN).await;
+    let held = admin.get("group/admin").await.ok()["capabilities"].clone();
+    assert!(held.as_array().is_some_and(|held| held.contains(&json!("manage_users"))), "{held}");
+    let form = "/settings/group/admin/capabilities";
+    browser.post(form, &[("capability", "adding_tags")]).await.page(400).has("would take manage_users from your own account");
+    assert_eq!(admin.get("group/admin").await.ok()["capabilities"], held);
+    // Other capabilities may go, and those of others.
+    browser.post(form, &[("capability", "manage_users")]).await.leads_to("/settings/group/admin");
+    server.user(&admin, "alice", &["manage_users"]).await;
+    browser.post("/settings/group/alice/capabilities", &[]).await.leads_to("/settings/group/alice");
+    // Nor by a group that gives it.
+    admin.post("group/helpers", json!({"capabilities": ["manage_users"]})).await.ok();
+    admin.post_empty("group/helpers/member/alice").await.ok();
+    let alice = crate::pages::Browser::logged_in(&server, "alice").await;
+    for form in ["capabilities", "remove"] {
+        alice.post(&format!("/settings/group/helpers/{form}"), &[]).await.page(400).has("would take manage_users");
+    }
+    alice.get("/settings").await.page(200).has("helpers");
 }

@@ -67,6 +67,11 @@ mod tests {
     }
 
     #[test]
+    fn the_list_of_the_help_has_all_items() {
+        assert_eq!(html("{{#value}}\n- {{.}}\n{{/value}}", r#"["a", "b"]"#), "<ul><li>a</li><li>b</li></ul>");
+    }
+
+    #[test]
     fn a_link_leads_only_where_the_template_says() {
         let link = |template: &str, value: &str| html(template, value);
         assert!(link("[{{value}}](https://x.test/s?q={{value}})", "\"a/b&c\"").contains("href=\"https://x.test/s?q=a%2Fb%26c\""));

@@ -48,4 +48,6 @@ pub(crate) enum Line {
     Kept(Text),
     Gone(Text),
     New(Text),
+    /// The line before has no line break after it.
+    NoBreak,
 }

@@ -27,6 +27,8 @@ pub(crate) struct ObjectPage {
     pub(crate) favorite: bool,
     pub(crate) tags: Vec<Tag>,
     pub(crate) attributes: Vec<Attribute>,
+    /// Hidden attributes are among them.
+    pub(crate) hidden: bool,
     /// Keys the viewer may set.
     pub(crate) attribute_keys: Vec<AttributeKey>,
     pub(crate) comments: Vec<Comment>,
@@ -85,6 +87,7 @@ pub(crate) struct Rights {
     pub(crate) upload_child: bool,
     /// The object is not to be shared with third parties yet, and the viewer may allow it.
     pub(crate) give_consent: bool,
+    pub(crate) read_hidden: bool,
 }
 
 /// A line of the details.

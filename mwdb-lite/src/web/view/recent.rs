@@ -11,7 +11,11 @@ use super::{
     text::{Size, Text, encode_field},
     time::Moment,
 };
-use crate::{search::Span, web::assets};
+use crate::{
+    objects,
+    search::{Span, fields},
+    web::assets,
+};
 
 /// One page of a list.
 #[derive(Debug, Template)]
@@ -185,6 +189,18 @@ impl RecentPage {
         self.list().2
     }
 
+    /// How conditions begin on this list, for the script that suggests. Relatives are of any type.
+    fn beginnings(&self, relatives: bool) -> String {
+        let kind = match self.frame.section {
+            _ if relatives => None,
+            Section::All => None,
+            Section::Configs => Some(objects::Kind::Config),
+            Section::Blobs => Some(objects::Kind::Blob),
+            _ => Some(objects::Kind::File),
+        };
+        beginnings(kind)
+    }
+
     /// The list's word, for forms.
     fn word(&self) -> &'static str {
         self.list().1
@@ -223,6 +239,10 @@ impl RecentPage {
     fn top(&self) -> String {
         self.page(&Place::Top)
     }
+}
+
+fn beginnings(kind: Option<objects::Kind>) -> String {
+    fields::beginnings(kind).collect::<Vec<_>>().join(" ")
 }
 
 /// A page of a list of what a query finds.

@@ -49,7 +49,8 @@ impl Source {
                 .hostile
                 .then(|| Notice { good: true, text: self.text("done") })
                 .or(Some(Notice { good: true, text: "Done.".into() })),
-            sought: self.text(""),
+            // In a field stands what was typed, as it was.
+            sought: Text::default(),
         }
     }
 
@@ -211,6 +212,7 @@ pub(super) fn object(source: Source, kind: Kind, content: Content) -> ObjectPage
         personalize: true,
         upload_child: true,
         give_consent: true,
+        read_hidden: true,
     };
     ObjectPage {
         frame: source.frame(match kind {
@@ -274,6 +276,7 @@ pub(super) fn object(source: Source, kind: Kind, content: Content) -> ObjectPage
                 removable: true,
             },
         ],
+        hidden: false,
         attribute_keys: vec![AttributeKey { key: "source".to_owned(), label: source.text("Source") }],
         comments: vec![
             Comment {
