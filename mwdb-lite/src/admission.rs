@@ -36,7 +36,7 @@ pub(crate) fn admit(request: &Request<'_>, name: &Name, asked: ApiResult<Option<
     let caller = asked?;
     let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
     if app.config.enable_rate_limit && caller.as_ref().is_none_or(|caller| !caller.has(Capability::UnlimitedRequests)) {
-        let address = auth::client_address(request).map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+        let address = address(request);
         let asked = Asked {
             who: caller.as_ref().map_or(address.as_str(), |caller| caller.login()),
             groups: caller.as_ref().map(|caller| caller.groups.iter().map(|group| group.name.as_str()).collect()),
@@ -46,6 +46,11 @@ pub(crate) fn admit(request: &Request<'_>, name: &Name, asked: ApiResult<Option<
         app.limits.count(&asked).map_err(ApiError::TooManyRequests)?;
     }
     Ok(caller)
+}
+
+/// What stands for who is not logged in.
+fn address(request: &Request<'_>) -> String {
+    auth::client_address(request).map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
 /// Counts answers.
@@ -60,6 +65,6 @@ pub(crate) fn metrics() -> AdHoc {
 fn count(request: &Request<'_>, response: &Response<'_>) {
     let Some(app) = request.rocket().state::<App>().filter(|app| app.config.enable_prometheus_metrics) else { return };
     let Some((name, caller)) = &request.local_cache(|| Noted(None)).0 else { return };
-    let user = caller.as_ref().map_or("", |caller| caller.login());
-    app.metrics.request(&name.resource, &name.method, response.status().code, user);
+    let user = caller.as_ref().map_or_else(|| address(request), |caller| caller.login().to_owned());
+    app.metrics.request(&name.resource, &name.method, response.status().code, &user);
 }

@@ -60,6 +60,9 @@ pub enum ApiError {
     /// 503
     #[error("{0}")]
     Unavailable(String),
+    /// 500 of what needs a mail
+    #[error("SMTP server needed to fulfill this request is not configured or unavailable.")]
+    Mail(#[source] anyhow::Error),
     /// 500
     #[error("Internal server error")]
     Internal(#[source] anyhow::Error),
@@ -69,7 +72,7 @@ impl ApiError {
     /// What an operator reads: of an internal error everything that led to it.
     pub(crate) fn cause(&self) -> String {
         match self {
-            Self::Internal(error) => format!("{error:#}"),
+            Self::Mail(error) | Self::Internal(error) => format!("{error:#}"),
             other => other.to_string(),
         }
     }
@@ -118,7 +121,7 @@ impl ApiError {
             Self::RangeNotSatisfiable(_) => Status::RangeNotSatisfiable,
             Self::TooManyRequests(_) => Status::TooManyRequests,
             Self::Unavailable(_) => Status::ServiceUnavailable,
-            Self::Internal(_) => Status::InternalServerError,
+            Self::Mail(_) | Self::Internal(_) => Status::InternalServerError,
         }
     }
 }
@@ -152,7 +155,7 @@ struct Message<'a> {
 
 impl<'r> Responder<'r, 'static> for ApiError {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
-        if let Self::Internal(error) = &self {
+        if let Self::Mail(error) | Self::Internal(error) = &self {
             tracing::error!("{} {}: {error:#}", request.method(), request.uri().path());
         }
         let text = self.to_string();

@@ -30,14 +30,15 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// An answered request; `user` is empty for who is not logged in.
+    /// An answered request; `user` is an address for who is not logged in.
     pub(crate) fn request(&self, endpoint: &str, method: &str, status: u16, user: &str) {
-        count(&self.requests, [endpoint.to_owned(), method.to_owned(), status.to_string(), user.to_owned()]);
+        count(&self.requests, [qualified(endpoint), method.to_uppercase(), status.to_string(), user.to_owned()]);
     }
 
     /// A use of something deprecated.
-    pub(crate) fn deprecated(&self, feature: Feature, endpoint: &str, method: &str, user: &str) {
-        count(&self.features, [feature.name().to_owned(), endpoint.to_owned(), method.to_owned(), user.to_owned()]);
+    pub(crate) fn deprecated(&self, feature: Feature, endpoint: &str, method: &str, user: Option<&str>) {
+        let user = user.unwrap_or("None").to_owned();
+        count(&self.features, [feature.name().to_owned(), qualified(endpoint), method.to_uppercase(), user]);
     }
 
     /// All of it in the text format of Prometheus.
@@ -47,6 +48,11 @@ impl Metrics {
         write_series(&mut text, "mwdb_deprecated_usage", "Uses of deprecated features in the last hour", FEATURE_LABELS, &self.features);
         text
     }
+}
+
+/// A handler as the reference names it in metrics.
+fn qualified(endpoint: &str) -> String {
+    format!("api.{endpoint}")
 }
 
 fn count(series: &Mutex<Series>, labels: Labels) {
@@ -84,14 +90,16 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request("fileresource", "post", 200, "alice");
         metrics.request("fileresource", "post", 200, "alice");
-        metrics.request("pingresource", "get", 200, "");
-        metrics.deprecated(Feature::MetakeyApi, "metakeyresource", "get", "a\"b");
+        metrics.request("pingresource", "get", 200, "10.0.0.1");
+        metrics.deprecated(Feature::FileDownload, "downloadresource", "get", None);
+        metrics.deprecated(Feature::MetakeyApi, "metakeyresource", "get", Some("a\"b"));
         let text = metrics.text();
         for line in [
             "# TYPE mwdb_api_requests gauge",
-            r#"mwdb_api_requests{endpoint="fileresource",method="post",status_code="200",user="alice"} 2"#,
-            r#"mwdb_api_requests{endpoint="pingresource",method="get",status_code="200",user=""} 1"#,
-            r#"mwdb_deprecated_usage{feature="legacy_metakey_api",endpoint="metakeyresource",method="get",user="a\"b"} 1"#,
+            r#"mwdb_api_requests{endpoint="api.fileresource",method="POST",status_code="200",user="alice"} 2"#,
+            r#"mwdb_api_requests{endpoint="api.pingresource",method="GET",status_code="200",user="10.0.0.1"} 1"#,
+            r#"mwdb_deprecated_usage{feature="legacy_file_download",endpoint="api.downloadresource",method="GET",user="None"} 1"#,
+            r#"mwdb_deprecated_usage{feature="legacy_metakey_api",endpoint="api.metakeyresource",method="GET",user="a\"b"} 1"#,
         ] {
             assert!(text.lines().any(|other| other == line), "{line} in {text}");
         }

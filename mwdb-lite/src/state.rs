@@ -93,7 +93,7 @@ impl App {
     }
 
     /// Counts the use of something deprecated, and refuses it in a brownout.
-    pub(crate) fn use_deprecated(&self, feature: Feature, endpoint: &str, method: &str, user: &str) -> ApiResult<()> {
+    pub(crate) fn use_deprecated(&self, feature: Feature, endpoint: &str, method: &str, user: Option<&str>) -> ApiResult<()> {
         if self.config.enable_prometheus_metrics {
             self.metrics.deprecated(feature, endpoint, method, user);
         }

@@ -29,6 +29,8 @@ const CHUNK: usize = 64 * 1024;
 /// What may come without a part's head or a piece of a part: the parser holds all of it, and looks through it
 /// anew each time more has come.
 const MOST_HELD: usize = 256 * 1024;
+/// Longest boundary, as clients write them; RFC 2046 has 70.
+const MOST_BOUNDARY: usize = 200;
 /// How long nothing may come of an upload.
 const STALLED: Duration = Duration::from_mins(1);
 
@@ -78,6 +80,45 @@ fn patient(body: impl Stream<Item = io::Result<Bytes>> + Send + Unpin, patience:
     })
 }
 
+/// The boundary that a Content-Type names, in quotation marks or without: no library that we have takes all that mail
+/// programs write, such as a blank or a `?` in it, or a semicolon at the end.
+fn boundary_of(content_type: &str) -> Option<String> {
+    let (kind, mut rest) = content_type.split_once(';')?;
+    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    loop {
+        let (name, value) = rest.split_once('=')?;
+        // What has no value may stand before.
+        let name = name.rsplit(';').next()?.trim();
+        let value = value.trim_start();
+        let (text, after) = if let Some(quoted) = value.strip_prefix('"') {
+            unquoted(quoted)?
+        } else {
+            let (token, after) = value.split_once(';').unwrap_or((value, ""));
+            (token.trim_end().to_owned(), after)
+        };
+        if name.eq_ignore_ascii_case("boundary") {
+            return Some(text).filter(|text| (1..=MOST_BOUNDARY).contains(&text.len()));
+        }
+        rest = after;
+    }
+}
+
+/// A text up to its closing quotation mark, and what comes behind that.
+fn unquoted(quoted: &str) -> Option<(String, &str)> {
+    let mut text = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((text, &quoted[at + 1..])),
+            '\\' => text.push(characters.next()?.1),
+            _ => text.push(character),
+        }
+    }
+    None
+}
+
 /// Reads a multipart body of at most `most` bytes; `start` begins the file.
 async fn parse<S: Sink>(
     content_type: Option<&str>,
@@ -86,7 +127,7 @@ async fn parse<S: Sink>(
     wanted: &[&str],
     start: impl Fn() -> S,
 ) -> ApiResult<Form<S::File>> {
-    let boundary = content_type.and_then(|text| multer::parse_boundary(text).ok());
+    let boundary = content_type.and_then(boundary_of);
     let boundary = boundary.ok_or_else(|| ApiError::BadRequest("The request is not multipart/form-data".to_owned()))?;
     let limit = SizeLimit::new().whole_stream(most);
     let feed = Feed::default();
@@ -233,6 +274,24 @@ pub(crate) fn exercise(content_type: &str, body: &[u8]) -> [Seen; 2] {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn boundaries_are_found_as_clients_write_them() {
+        for (content_type, boundary) in [
+            ("multipart/form-data; boundary=XyZ", Some("XyZ")),
+            ("Multipart/Form-Data ;Boundary=XyZ;", Some("XyZ")),
+            ("multipart/form-data; boundary=\"----=_Part_0_1330.1458\"", Some("----=_Part_0_1330.1458")),
+            ("multipart/form-data; charset=utf-8; boundary=\"a ;b=\\\"c\" ; x=y", Some("a ;b=\"c")),
+            ("multipart/form-data; a=\"boundary=no\"; flag; boundary==?:/(),b", Some("=?:/(),b")),
+            ("multipart/form-data", None),
+            ("multipart/form-data; boundary=", None),
+            ("multipart/form-data; boundary=\"open", None),
+            ("multipart/mixed; boundary=XyZ", None),
+            ("text/plain", None),
+        ] {
+            assert_eq!(super::boundary_of(content_type).as_deref(), boundary, "{content_type}");
+        }
+    }
+
     use super::*;
 
     #[tokio::test]

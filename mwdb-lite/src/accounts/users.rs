@@ -239,6 +239,11 @@ fn find_pending(c: &Connection, login: &str) -> ApiResult<UserRow> {
         .ok_or_else(|| ApiError::NotFound("User doesn't exist or is already registered".to_owned()))
 }
 
+/// Whether the account waits for acceptance.
+pub(crate) fn must_be_pending(c: &Connection, login: &str) -> ApiResult<()> {
+    find_pending(c, login).map(drop)
+}
+
 pub(crate) fn accept(c: &Connection, caller: &Caller, login: &str) -> ApiResult<()> {
     let user = find_pending(c, login)?;
     Ok(db::accept_user(c, user.id, caller.id)?)

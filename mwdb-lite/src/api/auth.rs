@@ -189,7 +189,7 @@ pub(crate) async fn mail_link(app: &App, letter: Letter, login: &str) -> ApiResu
     let email = app.db.read(move |c| users::email(c, &name)).await?;
     let token = new_password_token(app, login).await?;
     let link = format!("{}/setpasswd/?token={token}", app.config.base_url.trim_end_matches('/'));
-    Ok(app.mailer.send(letter, login, &email, Some(&link)).await?)
+    app.mailer.send(letter, login, &email, Some(&link)).await.map_err(ApiError::Mail)
 }
 
 #[post("/auth/recover_password", data = "<body>")]

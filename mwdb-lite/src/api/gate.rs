@@ -59,7 +59,7 @@ async fn admit(request: &Request<'_>, entry: &'static Entry) -> ApiResult<()> {
     let used = [entry.feature, paged.then_some(Feature::PageParameter), caller.as_ref().and_then(|caller| caller.legacy_key)];
     let app = request.rocket().state::<App>().ok_or_else(|| anyhow::anyhow!("the server has no state"))?;
     for feature in used.into_iter().flatten() {
-        app.use_deprecated(feature, &name.resource, &name.method, caller.as_ref().map_or("", |caller| caller.login()))?;
+        app.use_deprecated(feature, &name.resource, &name.method, caller.as_ref().map(|caller| caller.login()))?;
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ fn note_metakeys(app: &App, user: &User, options: &Options, endpoint: &str) -> A
     if options.metakeys.is_empty() {
         return Ok(());
     }
-    app.use_deprecated(Feature::MetakeysUploadOption, endpoint, "post", user.login())
+    app.use_deprecated(Feature::MetakeysUploadOption, endpoint, "post", Some(user.login()))
 }
 
 async fn read(app: &App, content_type: Option<&ContentType>, data: Data<'_>, wanted: &[&str]) -> ApiResult<Form> {

@@ -168,11 +168,16 @@ async fn accept(login: String, user: User, app: &State<App>) -> ApiResult<Json<L
     Ok(Json(LoginItem { login }))
 }
 
-/// Accepts a registration, and mails the link to set a password where there is a mail server.
+/// Accepts a registration, after the link to set a password was mailed where there is a mail server: when that
+/// fails, the account waits on, and accepting it can be tried again.
 pub(crate) async fn accept_user(app: &App, caller: &Arc<Caller>, login: &str) -> ApiResult<()> {
+    if app.mailer.is_enabled() {
+        let name = login.to_owned();
+        app.db.read(move |c| users::must_be_pending(c, &name)).await?;
+        mail_link(app, Letter::Welcome, login).await?;
+    }
     let name = login.to_owned();
-    app.change(caller, move |c, caller| users::accept(c, caller, &name)).await?;
-    if app.mailer.is_enabled() { mail_link(app, Letter::Welcome, login).await } else { Ok(()) }
+    app.change(caller, move |c, caller| users::accept(c, caller, &name)).await
 }
 
 #[delete("/user/<login>/pending?<send_email>")]

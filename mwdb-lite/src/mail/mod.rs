@@ -10,7 +10,10 @@ use std::time::Duration;
 use anyhow::Context;
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{Mailbox, header::ContentType},
+    message::{
+        Mailbox,
+        header::{ContentType, MIME_VERSION_1_0},
+    },
     transport::smtp::{
         authentication::Credentials,
         client::{Tls, TlsParameters},
@@ -55,6 +58,7 @@ impl Mailer {
             .from(sender.from.clone())
             .to(Mailbox::new(None, address))
             .subject(subject)
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(text)
             .context("write a mail")?;

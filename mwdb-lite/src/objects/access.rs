@@ -139,7 +139,8 @@ fn enter(
                 if same(&row) {
                     return Ok(None);
                 }
-                devisor = Some(row);
+                // The parent that it was linked to first.
+                devisor.get_or_insert(row);
             }
         }
     }

@@ -39,9 +39,12 @@ mod tests {
     #[test]
     fn only_whole_digests_are_taken_for_such() {
         let md5 = "900150983CD24FB0d6963f7d28e17f72";
-        assert_eq!(query(&format!(" {md5}\n\t352441C2 "), Some(Kind::File)).unwrap(), format!("multi:\"{} 352441c2\"", md5.to_lowercase()));
-        assert_eq!(query(md5, Some(Kind::Blob)).unwrap(), format!("multi:\"{md5}\""));
-        assert_eq!(query("352441c2", None).unwrap(), "(file.multi:\"352441c2\" OR config.multi:\"352441c2\" OR blob.multi:\"352441c2\")");
+        assert_eq!(query(&format!(" {md5}\n\t352441C2 "), Some(Kind::File)), Some(format!("multi:\"{} 352441c2\"", md5.to_lowercase())));
+        assert_eq!(query(md5, Some(Kind::Blob)), Some(format!("multi:\"{md5}\"")));
+        assert_eq!(
+            query("352441c2", None),
+            Some("(file.multi:\"352441c2\" OR config.multi:\"352441c2\" OR blob.multi:\"352441c2\")".to_owned())
+        );
         for text in ["", " ", "352441c", "352441c2 AND tag:a", "tag:352441c2", "352441cg", "\"352441c2\""] {
             assert_eq!(query(text, None), None, "{text}");
         }

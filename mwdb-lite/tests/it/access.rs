@@ -136,22 +136,25 @@ async fn unlinking_takes_inherited_access_back() {
     let (_, alice, bob, _) = team(&server, &["adding_parents", "removing_parents"]).await;
     let top = put(&alice, "top", "team").await;
     let other = put(&alice, "other", "team").await;
+    let last = put(&alice, "last", "team").await;
     let middle = put(&alice, "middle", "private").await;
     let leaf = id(&alice.upload("a", "leaf", json!({"parent": middle, "upload_as": "private"})).await.ok());
     let owned = put(&bob, "owned by bob", "private").await;
-    for (parent, child) in [(&top, &middle), (&other, &middle)] {
+    for (parent, child) in [(&top, &middle), (&other, &middle), (&last, &middle)] {
         alice.put_empty(&format!("file/{parent}/child/{child}")).await.null();
     }
     bob.put_empty(&format!("file/{middle}/child/{owned}")).await.null();
     assert!(bob.sees(&leaf).await);
-    // Through the other parent bob keeps it, for its reason.
+    // Through other parents bob keeps it, for the reason of the one that was linked first.
     alice.delete(&format!("file/{top}/child/{middle}")).await.null();
     assert!(bob.sees(&middle).await && bob.sees(&leaf).await);
     let shares = bob.get(&format!("file/{leaf}/share")).await.ok();
     let row = shares["shares"].as_array().unwrap().iter().find(|row| row["group_name"] == "team").unwrap().clone();
     assert_eq!(row["related_object_dhash"], json!(other), "{row}");
     // Without any parent it is gone; what bob owns stays his.
-    alice.delete(&format!("file/{other}/child/{middle}")).await.null();
+    for parent in [&other, &last] {
+        alice.delete(&format!("file/{parent}/child/{middle}")).await.null();
+    }
     assert!(!bob.sees(&middle).await && !bob.sees(&leaf).await);
     assert!(bob.sees(&owned).await && alice.sees(&owned).await && alice.sees(&leaf).await);
     // No relation, nothing to do.

@@ -165,10 +165,10 @@ async fn metrics_are_there_when_they_are_switched_on_for_who_may_read_them() {
     assert!(reply.header("content-type").starts_with("text/plain"));
     let text = reply.text();
     for line in [
-        r#"mwdb_api_requests{endpoint="fileresource",method="post",status_code="200",user="alice"} 1"#,
-        r#"mwdb_api_requests{endpoint="fileitemresource",method="get",status_code="404",user="alice"} 1"#,
-        r#"mwdb_api_requests{endpoint="metricsresource",method="get",status_code="401",user=""} 1"#,
-        r#"mwdb_deprecated_usage{feature="legacy_metakey_api",endpoint="metakeyresource",method="get",user="alice"} 1"#,
+        r#"mwdb_api_requests{endpoint="api.fileresource",method="POST",status_code="200",user="alice"} 1"#,
+        r#"mwdb_api_requests{endpoint="api.fileitemresource",method="GET",status_code="404",user="alice"} 1"#,
+        r#"mwdb_api_requests{endpoint="api.metricsresource",method="GET",status_code="401",user="127.0.0.1"} 1"#,
+        r#"mwdb_deprecated_usage{feature="legacy_metakey_api",endpoint="api.metakeyresource",method="GET",user="alice"} 1"#,
     ] {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
     }

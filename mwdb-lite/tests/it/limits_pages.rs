@@ -63,10 +63,10 @@ async fn metrics_count_what_pages_are_asked_for() {
     browser.post(&format!("/object/{file}/tag"), &[("tag", "x")]).await;
     let text = admin.get("varz").await.text();
     for line in [
-        r#"mwdb_api_requests{endpoint="loginresource",method="post",status_code="303",user=""} 1"#,
-        r#"mwdb_api_requests{endpoint="fileitemresource",method="get",status_code="200",user="admin"} 1"#,
-        r#"mwdb_api_requests{endpoint="fileitemresource",method="get",status_code="404",user="admin"} 1"#,
-        r#"mwdb_api_requests{endpoint="tagresource",method="put",status_code="303",user="admin"} 1"#,
+        r#"mwdb_api_requests{endpoint="api.loginresource",method="POST",status_code="303",user="127.0.0.1"} 1"#,
+        r#"mwdb_api_requests{endpoint="api.fileitemresource",method="GET",status_code="200",user="admin"} 1"#,
+        r#"mwdb_api_requests{endpoint="api.fileitemresource",method="GET",status_code="404",user="admin"} 1"#,
+        r#"mwdb_api_requests{endpoint="api.tagresource",method="PUT",status_code="303",user="admin"} 1"#,
     ] {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
     }
