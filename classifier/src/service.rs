@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use karton_rs::{Config, Consumer, Karton, Resource, ServiceSettings, Task};
+use karton_rs::{Config, Consumer, Error, HandBack, Karton, Resource, ServiceSettings, StorageErrorKind, Task};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,10 @@ pub const INFO: &str = "
 /// Samples in hand where nobody says how many: one is looked at while another is fetched and a third one answered.
 /// One thread does all the looking, as in the Python service.
 const IN_HAND: usize = 3;
+
+/// How long to wait while the object store is away: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The service, ready to start.
 pub struct Classifier {
@@ -143,7 +147,7 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
     let need = if bench.has_rules || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
     let is_large = sample.size.is_none_or(|size| size > IN_MEMORY);
     let file = if is_large { Some(Arc::clone(&bench.files).acquire_owned().await?) } else { None };
-    let content = Content::fetch(&karton, &sample, need).await?;
+    let content = fetch(&karton, &sample, need).await?;
     let name = if sample.name.is_empty() { "sample".to_owned() } else { sample.name.clone() };
 
     let task = Arc::new(task);
@@ -165,6 +169,26 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
         send(&karton, task::recognized(&task, &sample, class, &findings.found)).await?;
     }
     Ok(())
+}
+
+/// Fetches a sample, and waits while the object store is away: a sample crashes for what it is, not for an outage.
+async fn fetch(karton: &Karton, sample: &Resource, need: Need) -> anyhow::Result<Content> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match Content::fetch(karton, sample, need).await {
+            Err(error) if is_outage(&error) => error,
+            outcome => return outcome,
+        };
+        tracing::warn!("the object store does not answer, trying again in {} s: {error:#}", pause.as_secs());
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = karton.stopping().cancelled() => return Err(HandBack("stopped while the object store is away".to_owned()).into()),
+        }
+    }
+}
+
+fn is_outage(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Storage { kind: StorageErrorKind::Unreachable, .. }))
 }
 
 fn find_out(

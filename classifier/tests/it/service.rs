@@ -326,6 +326,36 @@ async fn samples_are_fetched_ahead_where_none_is_held_up_by_it() {
     }
 }
 
+/// An object store behind a door that is shut in the face of so many, then open; gives its address.
+async fn shut_for(store: SocketAddr, mut many: usize) -> String {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", door.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = door.accept().await {
+            if many > 0 {
+                many -= 1;
+                continue;
+            }
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(store).await.unwrap();
+                // Ends with either side.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_waits_while_the_object_store_is_away() {
+    let mut bed = Bed::start().await;
+    // More often than one request is tried.
+    bed.config.set("s3", "address", shut_for(bed.s3.addr(), 7).await);
+    bed.start_classifier().await;
+    bed.send("a.js", b"1;".to_vec(), |_| {}).await;
+    assert_eq!(tags(&bed.answer().await), ["script:win32:js"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_cannot_be_served_crashes_alone() {
     let mut bed = Bed::start().await;

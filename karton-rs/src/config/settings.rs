@@ -133,6 +133,12 @@ impl S3Settings {
         };
         let endpoint = value("address", "AWS_ENDPOINT_URL")
             .ok_or_else(|| ConfigError::new(Kind::S3WithoutEndpoint, "[s3] address is not set, and no AWS_ENDPOINT_URL either"))?;
+        if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
+            return Err(ConfigError::new(
+                Kind::Unusable,
+                format!("[s3] address is `{endpoint}`: write `http://{endpoint}`, or `https://`"),
+            ));
+        }
         let iam_auth = config.bool("s3", "iam_auth")?.unwrap_or(false);
         let pair = (value("access_key", "AWS_ACCESS_KEY_ID"), value("secret_key", "AWS_SECRET_ACCESS_KEY"));
         let keys = match pair {
@@ -140,7 +146,13 @@ impl S3Settings {
             _ => None,
         };
         let region = config.aws("AWS_REGION").or_else(|| config.aws("AWS_DEFAULT_REGION")).unwrap_or("us-east-1").to_owned();
-        Ok(Self { endpoint, keys, iam_auth, region, bucket: config.get("s3", "bucket").map(str::to_owned) })
+        Ok(Self {
+            endpoint,
+            keys,
+            iam_auth,
+            region,
+            bucket: config.get("s3", "bucket").filter(|bucket| !bucket.is_empty()).map(str::to_owned),
+        })
     }
 
     /// The key pair.

@@ -320,3 +320,16 @@ fn a_standard_file_that_cannot_be_read_is_left_out_and_a_named_one_is_an_error()
     std::fs::write(&ini, b"[redis]\nhost = \xff\n").unwrap();
     assert_eq!(Config::load_from(&[ini], &[], []).unwrap_err().code(), "config-file-unreadable");
 }
+
+#[test]
+fn an_address_of_s3_without_scheme_is_refused_with_the_fix() {
+    let settings = |s3: &str| {
+        let file = format!("[redis]\nhost = r\n[s3]\n{s3}\naccess_key = a\nsecret_key = s\n");
+        S3Settings::from_config(&Config::from_parts(&[("k", &file)], []).unwrap())
+    };
+    let error = settings("address = 127.0.0.1:9000").err().unwrap().to_string();
+    assert!(error.contains("[s3] address") && error.contains("http://127.0.0.1:9000"), "{error}");
+    // A bucket without a name is none.
+    let error = settings("address = http://s3\nbucket =").unwrap().bucket().unwrap_err().to_string();
+    assert!(error.contains("[s3] bucket"), "{error}");
+}

@@ -149,10 +149,11 @@ impl Settings {
         if !config.sections().any(|(section, _)| section == "mwdb") {
             return Err(SettingsError::NoSection);
         }
+        // Who left the address empty does not mean the public server, and must not send it a login.
         let text = |key| config.get("mwdb", key).filter(|value| !value.is_empty());
         let password = text("username").zip(text("password")).map(|(login, password)| (login.to_owned(), Secret::new(password)));
         let credentials = Credentials { api_key: text("api_key").map(Secret::new), password };
-        let mut settings = Self::new(text("api_url").unwrap_or(DEFAULT_API_URL), credentials)?;
+        let mut settings = Self::new(config.get("mwdb", "api_url").unwrap_or(DEFAULT_API_URL), credentials)?;
         settings.verify_ssl = config.bool("mwdb", "verify_ssl")?.unwrap_or(true);
         Ok(settings)
     }
@@ -231,6 +232,8 @@ mod tests {
             ("[mwdb]\nverify_ssl = maybe\n", "[mwdb] verify_ssl"),
             ("[mwdb]\napi_url = mwdb.local\n", "[mwdb] api_url"),
             ("[mwdb]\napi_url = ftp://mwdb/api/\n", "[mwdb] api_url"),
+            // Not the public server, which would be sent a login.
+            ("[mwdb]\napi_url =\nusername = u\npassword = p\n", "[mwdb] api_url"),
             ("[mwdb]\napi_key = abc\n", "[mwdb] api_key"),
         ] {
             let message = Settings::from_config(&config(text)).unwrap_err().to_string();
