@@ -18,21 +18,26 @@ use crate::{
     logs::{PublishLayer, Stderr},
 };
 
-/// The flags that every Karton service has. Flags that are not given change nothing.
-///
-/// ```
-/// use clap::Parser;
-/// use karton_rs::ServiceArgs;
-///
-/// #[derive(Parser)]
-/// struct Args {
-///     #[command(flatten)]
-///     service: ServiceArgs,
-/// }
-///
-/// let args = Args::parse_from(["demo", "--identity", "karton.demo"]);
-/// assert_eq!(args.service.identity.as_deref(), Some("karton.demo"));
-/// ```
+#[cfg_attr(
+    any(doc, doctest),
+    doc = r#"The flags that every Karton service has. Flags that are not given change nothing.
+
+ ```
+ use clap::Parser;
+ use karton_rs::ServiceArgs;
+
+ #[derive(Parser)]
+ struct Args {
+     #[command(flatten)]
+     service: ServiceArgs,
+ }
+
+ let args = Args::parse_from(["demo", "--identity", "karton.demo"]);
+ assert_eq!(args.service.identity.as_deref(), Some("karton.demo"));
+ ```"#
+)]
+// Clap takes the documentation of a flattened struct for that of the command: it is told of none.
+#[cfg_attr(not(any(doc, doctest)), expect(missing_docs, reason = "see above"))]
 #[derive(Debug, Clone, Default, clap::Args)]
 #[non_exhaustive]
 pub struct ServiceArgs {
@@ -50,20 +55,25 @@ pub struct ServiceArgs {
     pub debug: bool,
 }
 
-/// The flags of a service that consumes tasks, beside [`ServiceArgs`].
-///
-/// ```
-/// use clap::Parser;
-/// use karton_rs::ConsumerArgs;
-///
-/// #[derive(Parser)]
-/// struct Args {
-///     #[command(flatten)]
-///     consumer: ConsumerArgs,
-/// }
-///
-/// assert!(Args::parse_from(["demo", "--non-persistent"]).consumer.non_persistent);
-/// ```
+#[cfg_attr(
+    any(doc, doctest),
+    doc = r#"The flags of a service that consumes tasks, beside [`ServiceArgs`].
+
+ ```
+ use clap::Parser;
+ use karton_rs::ConsumerArgs;
+
+ #[derive(Parser)]
+ struct Args {
+     #[command(flatten)]
+     consumer: ConsumerArgs,
+ }
+
+ assert!(Args::parse_from(["demo", "--non-persistent"]).consumer.non_persistent);
+ ```"#
+)]
+// Clap takes the documentation of a flattened struct for that of the command: it is told of none.
+#[cfg_attr(not(any(doc, doctest)), expect(missing_docs, reason = "see above"))]
 #[derive(Debug, Clone, Default, clap::Args)]
 #[non_exhaustive]
 pub struct ConsumerArgs {
@@ -282,6 +292,18 @@ impl Outage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_flags_leave_the_description_of_a_service_alone() {
+        #[derive(clap::Parser)]
+        #[command(about = "What it is for")]
+        struct Args {
+            #[command(flatten)]
+            _consumer: ConsumerArgs,
+        }
+        let help = <Args as clap::CommandFactory>::command().render_long_help().to_string();
+        assert!(help.starts_with("What it is for\n\nUsage") && help.contains("--non-persistent"), "{help}");
+    }
 
     #[test]
     fn levels_are_words_or_numbers_as_python_has_them() {

@@ -84,8 +84,8 @@ enum Command {
     Analysis(analysis::Args),
     /// Wait until an analysis is finished
     ///
-    /// Exit codes: 0 finished, 1 with crashed tasks or unknown, 3 not within the time. While Redis is away it is
-    /// asked again.
+    /// Exit codes: 0 finished, 1 with crashed tasks or unknown, 3 not within the time. While Redis is away after
+    /// the first answer it is asked again.
     Wait(wait::Args),
     /// Send a task
     Send(send::Args),
