@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bed::{Bed, Mortal, Running, Way};
 
-fn any(identity: &str) -> karton_rs::ConsumerBuilder {
+pub(crate) fn any(identity: &str) -> karton_rs::ConsumerBuilder {
     Consumer::new(identity).filters(json!([{"type": "sample"}]))
 }
 
@@ -29,22 +29,22 @@ fn sample() -> Task {
 }
 
 /// The record of a routed task, as text that can be bent.
-fn routed(uid: &str, status: &str) -> String {
+pub(crate) fn routed(uid: &str, status: &str) -> String {
     format!(
         r#"{{"uid": "{uid}", "root_uid": "r", "parent_uid": null, "orig_uid": null, "status": "{status}", "headers": {{"receiver": "karton.x", "type": "sample"}}, "payload": {{}}, "payload_persistent": {{}}, "last_update": 5.0}}"#
     )
 }
 
-async fn status(bed: &Bed, key: &str) -> Option<String> {
+pub(crate) async fn status(bed: &Bed, key: &str) -> Option<String> {
     let record: Option<String> = bed.command(&["GET", key]).await;
     Value::parse(&record?).ok()?.get("status")?.as_str().map(str::to_owned)
 }
 
-async fn becomes(bed: &Bed, key: &str, wanted: &str) {
+pub(crate) async fn becomes(bed: &Bed, key: &str, wanted: &str) {
     eventually(&format!("{key} to be {wanted}"), || async { (status(bed, key).await? == wanted).then_some(()) }).await;
 }
 
-async fn no_claims(bed: &Bed) {
+pub(crate) async fn no_claims(bed: &Bed) {
     eventually("all claims to end", || async {
         let claims: u64 = bed.command(&["ZCARD", "karton.rs.leases"]).await;
         let deliveries: u64 = bed.command(&["HLEN", "karton.rs.deliveries"]).await;
@@ -443,126 +443,6 @@ async fn as_many_tasks_run_at_once_as_configured_and_no_more() {
     let done: u64 = bed.command::<String>(&["HGET", "karton.metrics.consumed", "karton.x"]).await.parse().unwrap();
     assert_eq!((left + done, now.load(Ordering::SeqCst)), (10, 0));
     assert!((3..=6).contains(&done), "{done}");
-}
-
-#[tokio::test]
-async fn a_quick_service_takes_tasks_ahead_and_gives_back_what_a_slow_one_keeps_waiting() {
-    const TASKS: usize = 300;
-    const SLOW: usize = 200;
-    let bed = Bed::start().await;
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let (numbers, ahead, busy) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (pass, order, most, running) = (Arc::clone(&gate), Arc::clone(&numbers), Arc::clone(&ahead), Arc::clone(&busy));
-    let redis = bed.redis.connection().await;
-    let work = move |_, task: Task| {
-        let (pass, order, most, running) = (Arc::clone(&pass), Arc::clone(&order), Arc::clone(&most), Arc::clone(&running));
-        let mut redis = redis.clone();
-        async move {
-            anyhow::ensure!(running.fetch_add(1, Ordering::SeqCst) == 0, "two at once");
-            let number: usize = task.uid().parse()?;
-            order.lock().unwrap().push(number);
-            if number < SLOW {
-                let claims: usize = redis::cmd("ZCARD").arg("karton.rs.leases").query_async(&mut redis).await?;
-                most.fetch_max(claims, Ordering::SeqCst);
-            } else if number == SLOW {
-                pass.acquire().await?.forget();
-            }
-            running.fetch_sub(1, Ordering::SeqCst);
-            Ok(())
-        }
-    };
-    queue(&bed, "normal", (0..TASKS).map(|number| number.to_string())).await;
-    let _consumer = bed.consumer(any("karton.x").process(work)).await;
-    let rest: Vec<String> = (SLOW + 1..TASKS).map(|number| number.to_string()).collect();
-    eventually("what waits behind the slow one to be back, in its order", || async {
-        let queued: Vec<String> = bed.command(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await;
-        (queued == rest).then_some(())
-    })
-    .await;
-    eventually("only the slow one to be claimed", || async {
-        let claims: Vec<String> = bed.command(&["ZRANGE", "karton.rs.leases", "0", "-1"]).await;
-        (claims == [SLOW.to_string()]).then_some(())
-    })
-    .await;
-    assert_eq!(status(&bed, &format!("karton.task:{}", SLOW + 1)).await.as_deref(), Some("Spawned"));
-    assert!(ahead.load(Ordering::SeqCst) > 1, "none was taken ahead");
-    gate.add_permits(1);
-    becomes(&bed, &format!("karton.task:{}", TASKS - 1), "Finished").await;
-    no_claims(&bed).await;
-    assert_eq!(*numbers.lock().unwrap(), (0..TASKS).collect::<Vec<_>>());
-}
-
-/// Puts tasks into a queue of karton.x.
-async fn queue(bed: &Bed, priority: &str, uids: impl Iterator<Item = String>) {
-    for uid in uids {
-        bed.command::<()>(&["SET", &format!("karton.task:{uid}"), &routed(&uid, "Spawned")]).await;
-        bed.command::<()>(&["RPUSH", &format!("karton.queue.{priority}:karton.x"), &uid]).await;
-    }
-}
-
-#[tokio::test]
-async fn what_may_kill_its_consumers_is_taken_alone() {
-    let bed = Bed::start().await;
-    queue(&bed, "normal", (0..60).map(|number| number.to_string())).await;
-    bed.command::<()>(&["HSET", "karton.rs.deliveries", "30", "1"]).await;
-    let (go_on, wait) = std::sync::mpsc::channel::<()>();
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let wait = Arc::new(Mutex::new(wait));
-    let consumer = any("karton.x").process(move |_, task| {
-        let (wait, tell) = (Arc::clone(&wait), tell.clone());
-        async move {
-            if task.uid() == "30" {
-                tell.send(())?;
-                // Blocks the only thread, so that nothing can be given back.
-                wait.lock().unwrap().recv()?;
-            }
-            Ok(())
-        }
-    });
-    let _consumer = Mortal::start(consumer, bed.config.clone());
-    tokio::time::timeout(Duration::from_secs(20), told.recv()).await.unwrap().unwrap();
-    let claims: Vec<String> = bed.command(&["ZRANGE", "karton.rs.leases", "0", "-1"]).await;
-    assert_eq!(claims, ["30"]);
-    go_on.send(()).unwrap();
-    becomes(&bed, "karton.task:59", "Finished").await;
-    no_claims(&bed).await;
-}
-
-#[tokio::test]
-async fn a_task_that_goes_back_takes_along_how_often_it_was_handed_out_in_vain() {
-    let bed = Bed::start().await;
-    queue(&bed, "normal", std::iter::once("t".to_owned())).await;
-    bed.command::<()>(&["HSET", "karton.rs.deliveries", "t", "1"]).await;
-    let consumer = any("karton.x").process(|karton, _| async move {
-        karton.stopping().cancelled().await;
-        Err(karton_rs::HandBack("not now".to_owned()).into())
-    });
-    let consumer = bed.consumer(consumer).await;
-    becomes(&bed, "karton.task:t", "Started").await;
-    consumer.stop().await.unwrap();
-    assert_eq!(status(&bed, "karton.task:t").await.as_deref(), Some("Spawned"));
-    assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await, ["t"]);
-    assert_eq!(bed.command::<String>(&["HGET", "karton.rs.deliveries", "t"]).await, "1");
-}
-
-#[tokio::test]
-async fn a_queue_that_is_none_costs_no_task_of_the_others() {
-    let bed = Bed::start().await;
-    let uids = ["a", "b", "c"];
-    queue(&bed, "high", uids.into_iter().map(str::to_owned)).await;
-    bed.command::<()>(&["SET", "karton.queue.low:karton.x", "no list"]).await;
-    let consumer = any("karton.x").process(|_, _| async { Ok(()) });
-    let _consumer = bed.consumer_with(consumer, bed.with_options(&[("karton", "concurrency_limit", "8")])).await;
-    eventually("a look at the queue that is none", || async {
-        let stats: String = bed.command(&["INFO", "errorstats"]).await;
-        stats.contains("WRONGTYPE").then_some(())
-    })
-    .await;
-    assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.queue.high:karton.x", "0", "-1"]).await, uids);
-    bed.command::<()>(&["DEL", "karton.queue.low:karton.x"]).await;
-    for uid in uids {
-        becomes(&bed, &format!("karton.task:{uid}"), "Finished").await;
-    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod bed;
 mod vectors;
 
+mod ahead;
 mod analyses;
 mod broker;
 mod chaos;
