@@ -20,6 +20,7 @@ pub(crate) struct Glimpse<'a> {
     root_uid: &'a str,
     orig_uid: &'a str,
     headers: &'a str,
+    error: &'a str,
 }
 
 impl<'a> Glimpse<'a> {
@@ -49,7 +50,14 @@ impl<'a> Glimpse<'a> {
         };
         last_update.is_none_or(f64::is_finite).then_some(())?;
         let status = fields.status.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
-        Some(Self { status, last_update, root_uid: fields.root_uid, orig_uid: fields.orig_uid, headers: fields.headers })
+        Some(Self {
+            status,
+            last_update,
+            root_uid: fields.root_uid,
+            orig_uid: fields.orig_uid,
+            headers: fields.headers,
+            error: fields.error,
+        })
     }
 
     /// As [`Self::read`], and certain that the resources in it can be read too.
@@ -64,6 +72,11 @@ impl<'a> Glimpse<'a> {
     /// The task it was made from, when it is a copy for a receiver.
     pub(crate) fn orig_uid(&self) -> Option<String> {
         string_text(self.orig_uid).map(Cow::into_owned)
+    }
+
+    /// Whether it tells of no error.
+    pub(crate) fn is_without_error(&self) -> bool {
+        matches!(self.error, "" | "null")
     }
 
     /// The text of the header `receiver`.
@@ -83,6 +96,7 @@ struct Fields<'a> {
     priority: &'a str,
     last_update: &'a str,
     headers: &'a str,
+    error: &'a str,
     headers_persistent: &'a str,
     payload: &'a str,
     payload_persistent: &'a str,
@@ -100,6 +114,7 @@ impl<'a> Fields<'a> {
             "priority" => &mut self.priority,
             "last_update" => &mut self.last_update,
             "headers" => &mut self.headers,
+            "error" => &mut self.error,
             "headers_persistent" => &mut self.headers_persistent,
             "payload" => &mut self.payload,
             "payload_persistent" => &mut self.payload_persistent,
@@ -192,6 +207,7 @@ mod tests {
                 (task.status(), task.header_str("receiver"), Some(task.root_uid())),
                 "{record}"
             );
+            assert_eq!(glimpse.is_without_error(), task.error().is_empty(), "{record}");
             assert!(glimpse.last_update.is_none_or(|time| time.to_bits() == task.last_update().to_bits()), "{record}");
         }
         assert!(told > 30, "{told}");

@@ -33,7 +33,7 @@ use indexmap::IndexMap;
 
 pub(crate) use actions::Acted;
 pub use analysis::{AnalysisEnded, TaskHistory};
-pub(crate) use analysis::{Found, Index, Outline};
+pub(crate) use analysis::{Found, Index, Outline, end, ended};
 pub(crate) use args::Args;
 pub use bind::Bind;
 pub(crate) use connection::{Connection, connection_info, is_outage};
@@ -42,7 +42,7 @@ pub use names::{KARTON_VERSION, ServiceInfo};
 pub(crate) use places::Places;
 pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
 pub(crate) use queues::Pending;
-pub(crate) use scan::RecordScan;
+pub(crate) use scan::{Piece, RecordScan};
 pub(crate) use script::Script;
 pub(crate) use settle::{Counted, Ending, Move, SAME, Seen, Settled, finishing};
 

@@ -83,7 +83,8 @@ pub(crate) fn ended(task: &Task) -> String {
     end(task.status(), task.last_update(), task.error().first().copied())
 }
 
-fn end(status: TaskState, time: f64, error: Option<&str>) -> String {
+/// As [`ended`], of a task that is not at hand.
+pub(crate) fn end(status: TaskState, time: f64, error: Option<&str>) -> String {
     let error = error.map(|error| error[..error.floor_char_boundary(ERROR_BYTES)].trim_end());
     serde_json::json!([status.as_str(), time, error]).to_string()
 }

@@ -11,14 +11,14 @@ mod index;
 mod outline;
 
 use entry::names;
-pub(crate) use entry::{Routed, ended, found_entry};
+pub(crate) use entry::{Routed, end, ended, found_entry};
 pub use event::AnalysisEnded;
 pub(crate) use index::Index;
 pub use index::TaskHistory;
 pub(crate) use outline::Outline;
 
 use super::{Backend, is_outage, keys};
-use crate::{error::Error, task::Task};
+use crate::error::Error;
 
 /// The score of an analysis of which a task has ended is this much less than the time of that: such are looked at first.
 pub(crate) const URGENT: f64 = 1e10;
@@ -175,16 +175,16 @@ impl Backend {
         self.redis.run(&pipeline).await
     }
 
-    /// Puts the ends of tasks that are collected into the index.
-    pub(crate) async fn index_ends(&self, tasks: &[&Task]) -> Result<(), Error> {
-        if tasks.is_empty() {
+    /// Puts the ends of tasks that are collected into the index: of each the root uid, the uid, and how it [ended].
+    pub(crate) async fn index_ends(&self, ends: &[(&str, &str, &str)]) -> Result<(), Error> {
+        if ends.is_empty() {
             return Ok(());
         }
         let mut pipeline = redis::pipe();
-        pipeline.cmd("EVAL").arg(ENDS).arg(tasks.len());
-        pipeline.arg(tasks.iter().map(|task| keys::analysis(task.root_uid())).collect::<Vec<_>>());
-        for task in tasks {
-            pipeline.arg(format!("{}:f", task.uid())).arg(ended(task));
+        pipeline.cmd("EVAL").arg(ENDS).arg(ends.len());
+        pipeline.arg(ends.iter().map(|(root_uid, _, _)| keys::analysis(root_uid)).collect::<Vec<_>>());
+        for (_, uid, end) in ends {
+            pipeline.arg(format!("{uid}:f")).arg(end);
         }
         self.redis.run(pipeline.ignore()).await
     }

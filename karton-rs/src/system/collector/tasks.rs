@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Collector;
 use crate::{
-    backend::{Backend, Glimpse, Places, SAME, Script, Seen, keys, keys::Metric, read_task, readable_bind},
+    backend::{Backend, Glimpse, Piece, Places, SAME, Script, Seen, end, ended, keys, keys::Metric, read_task, readable_bind},
     error::Error,
     json::RawObject,
     system::SystemSettings,
@@ -68,29 +68,50 @@ impl Collector<'_> {
         let gone = self.remove_offline_binds().await?;
         let mut collected = 0;
         let mut scan = backend.scan(keys::EVERY_TASK);
-        while let Some(records) = scan.next().await? {
+        let mut records = scan.next().await?;
+        while let Some(looked_at) = records {
             self.renew().await?;
-            let (mut tasks, mut seen, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-            for (uid, record) in records.iter().filter(|(_, record)| !stays(self.settings, record, &gone, now())) {
-                match read_task(uid, record) {
-                    Ok(task) => {
-                        let timeless = task.status() != TaskState::Finished && tells_no_time(record);
-                        tasks.push((task, timeless));
-                        seen.push(Seen::small(record));
-                    }
-                    Err(reason) => unreadable.push((uid.clone(), reason)),
-                }
-            }
-            // Those stay anyway: that this cannot be written now keeps nothing from being collected.
-            if let Err(error) = backend.quarantine(&unreadable).await {
-                tracing::warn!("cannot put {} unreadable records into quarantine: {error}", unreadable.len());
-            }
-            first_seen(&backend, &mut tasks).await?;
-            let verdicts = tasks.into_iter().zip(seen).map(|((task, _), seen)| (decide(self.settings, task, &held, &gone, now()), seen));
-            collected += apply(&backend, verdicts.collect()).await?;
+            // Redis reads the next ones while these are judged.
+            let (next, done) = tokio::try_join!(scan.next(), self.collect_of(&backend, looked_at, &held, &gone))?;
+            records = next;
+            collected += done;
         }
         backend.forget_absent(keys::FIRST_SEEN).await?;
         Ok(collected)
+    }
+
+    /// Collects what of these records is done with; gives how many were deleted.
+    async fn collect_of(&self, backend: &Backend, records: Piece, held: &Places, gone: &HashSet<String>) -> Result<usize, Error> {
+        let (mut decided, mut tasks, mut seen, mut unreadable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (uid, record) in records.iter().filter(|(_, record)| !stays(self.settings, record, gone, now())) {
+            if let Some(ended) = Ended::glimpse(uid, record) {
+                decided.push(Decided { ended, record: String::new(), seen: Seen::small(record) });
+                continue;
+            }
+            match read_task(uid, record) {
+                Ok(task) => {
+                    let timeless = task.status() != TaskState::Finished && tells_no_time(record);
+                    tasks.push((task, timeless));
+                    seen.push(Seen::small(record));
+                }
+                Err(reason) => unreadable.push((uid.clone(), reason)),
+            }
+        }
+        // What is needed of them was read: they are not held while Redis works.
+        drop(records);
+        // Those stay anyway: that this cannot be written now keeps nothing from being collected.
+        if let Err(error) = backend.quarantine(&unreadable).await {
+            tracing::warn!("cannot put {} unreadable records into quarantine: {error}", unreadable.len());
+        }
+        first_seen(backend, &mut tasks).await?;
+        for ((task, _), seen) in tasks.into_iter().zip(seen) {
+            match decide(self.settings, task, held, gone, now()) {
+                Verdict::Stays => {}
+                Verdict::Deleted(task) => decided.push(Decided { ended: Ended::of(&task), record: String::new(), seen }),
+                Verdict::Crashed(task) => decided.push(Decided { ended: Ended::of(&task), record: task.to_json(), seen }),
+            }
+        }
+        apply(backend, &decided).await
     }
 
     /// Removes the binds and queues of non-persistent consumers that nobody runs any more. The binds are
@@ -162,37 +183,57 @@ pub(in crate::system) fn decide(settings: &SystemSettings, mut task: Task, held:
     Verdict::Deleted(task)
 }
 
+/// What is to be done to a record.
+struct Decided {
+    ended: Ended,
+    /// The new record; empty: it is deleted.
+    record: String,
+    seen: Seen,
+}
+
+/// What is needed of a task that is done with.
+struct Ended {
+    uid: String,
+    receiver: Option<String>,
+    root_uid: String,
+    /// As the index keeps it.
+    end: String,
+}
+
+impl Ended {
+    fn of(task: &Task) -> Self {
+        let receiver = task.header_str("receiver").map(str::to_owned);
+        Self { uid: task.uid().to_owned(), receiver, root_uid: task.root_uid().to_owned(), end: ended(task) }
+    }
+
+    /// Of a finished task, for which nothing else decides; none when its record must be read whole.
+    fn glimpse(uid: &str, record: &[u8]) -> Option<Self> {
+        let glimpse = Glimpse::of_readable(record).filter(|glimpse| glimpse.status == TaskState::Finished && glimpse.is_without_error())?;
+        let end = end(glimpse.status, glimpse.last_update?, None);
+        Some(Self { uid: uid.to_owned(), receiver: glimpse.receiver(), root_uid: glimpse.root_uid()?, end })
+    }
+}
+
 /// Does what was decided, and gives how many records were deleted.
-async fn apply(backend: &Backend, verdicts: Vec<(Verdict, Seen)>) -> Result<usize, Error> {
-    let decided: Vec<(Task, String, Seen)> = verdicts
-        .into_iter()
-        .filter_map(|(verdict, seen)| match verdict {
-            Verdict::Stays => None,
-            Verdict::Deleted(task) => Some((task, String::new(), seen)),
-            Verdict::Crashed(task) => {
-                let record = task.to_json();
-                Some((task, record, seen))
-            }
-        })
-        .collect();
+async fn apply(backend: &Backend, decided: &[Decided]) -> Result<usize, Error> {
     if decided.is_empty() {
         return Ok(0);
     }
-    let keys: Vec<String> = decided.iter().map(|(task, _, _)| keys::task(task.uid())).collect();
+    let keys: Vec<String> = decided.iter().map(|decided| keys::task(&decided.ended.uid)).collect();
     let call = |call: &mut redis::Cmd| {
         call.arg(5 + keys.len()).arg(keys::DELIVERIES).arg(keys::ATTEMPTS).arg(keys::DELAYED);
         call.arg(Metric::GarbageCollected.key()).arg(Metric::Crashed.key()).arg(&keys);
-        for (task, record, seen) in &decided {
-            call.arg(task.uid()).arg(seen.as_bytes()).arg(task.header_str("receiver").unwrap_or("unknown")).arg(record);
+        for Decided { ended, record, seen } in decided {
+            call.arg(&ended.uid).arg(seen.as_bytes()).arg(ended.receiver.as_deref().unwrap_or("unknown")).arg(record);
         }
     };
     let done: Vec<usize> = backend.redis().call(&APPLIED, call).await?;
-    let deleted: Vec<&Task> =
-        done.iter().filter_map(|place| decided.get(*place)).filter(|(_, record, _)| record.is_empty()).map(|(task, _, _)| task).collect();
+    let deleted = || done.iter().filter_map(|place| decided.get(*place)).filter(|decided| decided.record.is_empty());
     // Those that went to a consumer are remembered.
-    let ended: Vec<&Task> = deleted.iter().copied().filter(|task| task.header_str("receiver").is_some()).collect();
-    backend.index_ends(&ended).await?;
-    Ok(deleted.len())
+    let ends = deleted().map(|decided| &decided.ended).filter(|ended| ended.receiver.is_some());
+    let ends: Vec<_> = ends.map(|ended| (ended.root_uid.as_str(), ended.uid.as_str(), ended.end.as_str())).collect();
+    backend.index_ends(&ends).await?;
+    Ok(deleted().count())
 }
 
 /// Whether a record does not say when it was made.
@@ -231,4 +272,34 @@ async fn first_seen(backend: &Backend, tasks: &mut [(Task, bool)]) -> Result<(),
         tracing::warn!("cannot note when {} tasks without a time were first seen: {error}", new.len());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_glimpse_tells_of_a_finished_task_is_what_the_whole_record_says() {
+        let record = |status: &str, more: &str| {
+            format!(
+                r#"{{"uid": "{{r}}:u", "root_uid": "r", "parent_uid": null, "status": "{status}", "headers": {{"type": "sample"{more}}}, "payload": {{}}, "payload_persistent": {{}}, "last_update": 1700000000.25, "error": null}}"#
+            )
+        };
+        let of =
+            |record: &str| Ended::glimpse("{r}:u", record.as_bytes()).map(|ended| (ended.uid, ended.receiver, ended.root_uid, ended.end));
+        for record in [record("Finished", ""), record("Finished", r#", "receiver": "karton.\u0444""#)] {
+            let task = read_task("{r}:u", record.as_bytes()).expect("a task");
+            let whole = Ended::of(&task);
+            assert_eq!(of(&record), Some((whole.uid, whole.receiver, whole.root_uid, whole.end)), "{record}");
+        }
+        for other in [
+            record("Crashed", ""),
+            record("Started", ""),
+            record("Finished", "").replace("\"error\": null", "\"error\": [\"once\"]"),
+            record("Finished", "").replace("\"payload\": {}", "\"payload\": {\"x\": {\"__karton_resource__\": 5}}"),
+            record("Finished", "").replace("1700000000.25", "0"),
+        ] {
+            assert_eq!(of(&other), None, "{other}");
+        }
+    }
 }
