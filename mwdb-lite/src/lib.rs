@@ -18,6 +18,7 @@ pub mod config;
 mod content;
 mod db;
 mod deprecated;
+mod drain;
 pub mod error;
 mod karton;
 pub mod limits;

@@ -13,7 +13,9 @@ use rocket::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{accounts, admission, api, claim::Claim, config::Config, content, db::Db, karton, objects::plugin, state::App, web};
+use crate::{
+    accounts, admission, api, claim::Claim, config::Config, content, db::Db, drain::Drain, karton, objects::plugin, state::App, web,
+};
 
 /// The server with all its routes, not yet listening.
 pub fn build(app: App) -> Rocket<Build> {
@@ -123,7 +125,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
         })
     });
     let place = format!("{}:{}", app.config.host, app.config.port);
-    let rocket = build(app).attach(RequestLog).attach(liftoff).ignite().await.map_err(|error| launch_error(&error, &place))?;
+    let drain = Drain::new(app.config.shutdown_grace);
+    let rocket =
+        build(app).attach(RequestLog).attach(drain).attach(liftoff).ignite().await.map_err(|error| launch_error(&error, &place))?;
     let stop = rocket.shutdown();
     let token = shutdown.clone();
     tokio::spawn(async move {

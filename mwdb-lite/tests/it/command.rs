@@ -135,8 +135,8 @@ async fn configure_makes_what_run_serves_and_the_password_can_be_set() {
 
     let port = free_port();
     let mut run = command(folder.path(), &["run", "--port", &port.to_string()]);
-    // Connections that a client keeps open may use all of it.
-    run.env("MWDB_SHUTDOWN_GRACE", "1");
+    // Longer than the test waits: the connection that the client keeps open does not use it.
+    run.env("MWDB_SHUTDOWN_GRACE", "60");
     let mut process = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let helper = Server::start().await;
     let api = Api { url: format!("http://127.0.0.1:{port}"), ..helper.anonymous() };
@@ -150,6 +150,6 @@ async fn configure_makes_what_run_serves_and_the_password_can_be_set() {
     let pid = process.id().unwrap().to_string();
     let killed = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
     assert!(killed.success(), "{killed}");
-    let status = tokio::time::timeout(Duration::from_secs(5), process.wait()).await.expect("it stops").unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(20), process.wait()).await.expect("it stops").unwrap();
     assert_eq!(status.code(), Some(0));
 }

@@ -50,6 +50,7 @@ mod search_pages;
 mod server;
 mod settings_pages;
 mod shares;
+mod shutdown;
 mod storage;
 mod tls;
 mod upload_pages;
