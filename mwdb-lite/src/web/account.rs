@@ -1,20 +1,19 @@
 //! Logging in and out, one's own account and keys.
 
-use std::sync::Arc;
-
 use karton_rs::json::Value;
 use rocket::{Route, State, get, http::CookieJar, http::Status, post};
 
 use super::{
     form::Form,
+    new_keys::NewKeys,
     notices::{Done, Told},
     register,
-    respond::{Page, PageResult, SeeOther, message, see_other},
+    respond::{Outcome, Page, PageResult, SeeOther, message, refused, see_other},
     session::{self, Actor, Encrypted, OwnForm, Place, Session, local_path},
     settings, shown,
     view::{
         account::{ApiKey, Group, KeyList, LoginPage, NewKey, ProfilePage, SetPasswordPage},
-        frame::{Frame, Notice, Section},
+        frame::{Frame, Section},
         simple::AboutPage,
         text::Text,
     },
@@ -121,9 +120,12 @@ async fn set_password(_own: OwnForm, form: Form, app: &State<App>) -> PageResult
     }
 }
 
-#[get("/profile")]
-async fn profile(session: Session, app: &State<App>) -> PageResult {
-    Page::new(&profile_page(app, &session, None).await?)
+/// `made` is the key that was just made here.
+#[get("/profile?<made>")]
+async fn profile(made: Option<&str>, session: Session, new: &State<NewKeys>, app: &State<App>) -> PageResult {
+    let mut page = profile_page(app, &session).await?;
+    page.keys.show(app, new, &session, made)?;
+    Page::new(&page)
 }
 
 /// By the current password: for who has no link.
@@ -135,7 +137,7 @@ async fn change_password(
     encrypted: Encrypted,
     address: ClientAddress,
     app: &State<App>,
-) -> PageResult<Result<SeeOther, Page>> {
+) -> Outcome {
     let passwords = (form.text("old").to_owned(), form.text("password").to_owned());
     let outcome = if passwords.1 == form.text("again") {
         change_own_password(app, &actor.0, passwords, address.0).await
@@ -148,15 +150,13 @@ async fn change_password(
             Ok(Ok(see_other("/profile").telling(Done::PasswordChanged)))
         }
         Err(error @ (ApiError::Forbidden(_) | ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::TooManyRequests(_))) => {
-            let mut page = profile_page(app, &Session::of_form(Arc::clone(&actor.0)), None).await?;
-            page.frame.notice = Some(Notice { good: false, text: message(&error).into() });
-            Ok(Err(Page::with_status(&page, error.status())?))
+            Ok(Err(refused(&actor.0, error, |session| async move { profile_page(app, &session).await }).await?))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> ApiResult<ProfilePage> {
+async fn profile_page(app: &App, session: &Session) -> ApiResult<ProfilePage> {
     let login = session.login.clone();
     let (profile, teams) = app
         .look(&session.0, move |c, caller| {
@@ -185,7 +185,7 @@ async fn profile_page(app: &App, session: &Session, created: Option<NewKey>) -> 
         password_set: shown::moment(&profile, "set_password_on"),
         capabilities: shown::texts(&profile, "capabilities"),
         groups: groups.collect(),
-        keys: key_list(&profile, session, created),
+        keys: key_list(&profile, session),
     })
 }
 
@@ -212,7 +212,7 @@ async fn remove_mate(name: String, actor: Actor, form: Form, app: &State<App>) -
 }
 
 /// The keys in the answer about an account.
-pub(super) fn key_list(account: &Value, viewer: &Caller, created: Option<NewKey>) -> KeyList {
+pub(super) fn key_list(account: &Value, viewer: &Caller) -> KeyList {
     let owner = shown::text(account, "login");
     let keys = shown::list(account, "api_keys").iter().map(|key| ApiKey {
         id: shown::text(key, "id"),
@@ -220,25 +220,56 @@ pub(super) fn key_list(account: &Value, viewer: &Caller, created: Option<NewKey>
         issued: shown::required_moment(key, "issued_on"),
         issuer: key.get("issuer_login").and_then(Value::as_str).filter(|issuer| *issuer != owner).map(Text::from),
     });
-    KeyList { keys: keys.collect(), owner, can_manage: viewer.has(Capability::ManageProfile), created }
+    KeyList { keys: keys.collect(), owner, can_manage: viewer.has(Capability::ManageProfile), created: None, name: Text::default() }
 }
 
-/// The token is shown on the page that answers, and nowhere again.
+impl KeyList {
+    /// Shows the token of a key that the viewer has just made, this once.
+    pub(super) fn show(&mut self, app: &App, new: &NewKeys, viewer: &Caller, made: Option<&str>) -> ApiResult<()> {
+        let Some(key) = self.keys.iter().find(|key| Some(key.id.as_str()) == made) else { return Ok(()) };
+        if new.take(viewer.id, &key.id) {
+            self.created = Some(NewKey { name: key.name.clone(), token: app.tokens.api_key(&self.owner, &key.id)? });
+        }
+        Ok(())
+    }
+}
+
+/// The page that this leads to shows the token, and none shows it again.
 #[post("/user/<login>/api_key", data = "<form>")]
-async fn make_key(login: String, actor: Actor, form: Form, app: &State<App>) -> PageResult {
-    actor.require(Capability::ManageProfile)?;
+async fn make_key(login: String, actor: Actor, form: Form, new: &State<NewKeys>, app: &State<App>) -> Outcome {
     let name = form.text("name").trim().to_owned();
-    if name.chars().count() > 100 {
-        return Err(ApiError::BadRequest("The name of a key has at most 100 characters.".to_owned()).into());
+    let outcome = async {
+        actor.require(Capability::ManageProfile)?;
+        if name.chars().count() > 100 {
+            return Err(ApiError::BadRequest("The name of a key has at most 100 characters.".to_owned()));
+        }
+        let (owner, key_name) = (login.clone(), name.clone());
+        app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &owner, &key_name)).await
+    };
+    let own = login == actor.login;
+    match outcome.await {
+        Ok(key) => {
+            new.put(actor.id, &key.id);
+            let page = if own { "/profile".to_owned() } else { format!("/settings/user/{login}") };
+            Ok(Ok(see_other(format!("{page}?made={}#keys", key.id))))
+        }
+        Err(error) if own => {
+            let page = |session: Session| async move {
+                let mut page = profile_page(app, &session).await?;
+                page.keys.name = name.into();
+                Ok(page)
+            };
+            Ok(Err(refused(&actor.0, error, page).await?))
+        }
+        Err(error) => {
+            let page = |session: Session| async move {
+                let mut page = settings::user_page(app, &session, &login).await?;
+                page.keys.name = name.into();
+                Ok(page)
+            };
+            Ok(Err(refused(&actor.0, error, page).await?))
+        }
     }
-    let (owner, key_name) = (login.clone(), name.clone());
-    let key = app.change(&actor.0, move |c, caller| sessions::issue_key(c, caller, &owner, &key_name)).await?;
-    let session = Session::of_form(Arc::clone(&actor.0));
-    let created = NewKey { name: name.into(), token: app.tokens.api_key(&login, &key.id)? };
-    if login == actor.login {
-        return Page::new(&profile_page(app, &session, Some(created)).await?);
-    }
-    settings::user_page(app, &session, &login, Some(created), None).await
 }
 
 #[post("/api_key/<id>/remove", data = "<form>")]

@@ -9,7 +9,7 @@ use super::{
     form::Form,
     notices::Done,
     object,
-    respond::{Page, PageResult, SeeOther, see_other},
+    respond::{Outcome, see_other},
     session::Actor,
     view::{object::Draft, text::decode_field},
 };
@@ -42,9 +42,6 @@ pub(super) fn routes() -> Vec<Route> {
         remove_object
     ]
 }
-
-/// The page anew, or with the refusal.
-type Outcome = PageResult<Result<SeeOther, Page>>;
 
 /// A form of an object, once it is known how it went.
 struct Sent<'a> {

@@ -1,20 +1,20 @@
 //! Administration of groups: members, capabilities, kinds.
 
-use std::sync::Arc;
-
+use karton_rs::json::Value;
 use rocket::{Route, State, get, post};
 use rusqlite::Connection;
 
 use super::{
     form::Form,
     notices::Done,
-    respond::{Page, PageResult, SeeOther, see_other},
-    settings::{Admin, AdminActor, capability_boxes, flag, names, to_user},
+    respond::{Outcome, Page, PageResult, SeeOther, refused, see_other},
+    session::Session,
+    settings::{Admin, AdminActor, capability_boxes, flag, names, overview_refused, to_user},
     shown,
     view::{
         frame::Section,
-        settings::{GroupPage, Member},
-        text::decode_field,
+        settings::{GroupPage, Member, NewThings},
+        text::{Text, decode_field},
     },
 };
 use crate::{
@@ -36,31 +36,60 @@ fn to_group(name: &str) -> SeeOther {
 #[get("/settings/group/<name>")]
 async fn group(name: String, admin: Admin, app: &State<App>) -> PageResult<Result<Page, SeeOther>> {
     let group = app.look(&admin.0.0, move |c, _| shown::answer(&groups::detail(c, &name)?)).await?;
-    let name = shown::text(&group, "name");
     if flag(&group, "private") {
-        return Ok(Err(to_user(&name)));
+        return Ok(Err(to_user(&shown::text(&group, "name"))));
     }
-    let admins = names(&group, "admins");
-    let members = names(&group, "users").into_iter().map(|login| Member { admin: admins.contains(&login), login });
-    let page = GroupPage {
-        frame: admin.0.frame(app, Section::Settings),
-        immutable: flag(&group, "immutable"),
-        is_default: flag(&group, "default"),
-        workspace: flag(&group, "workspace"),
+    Ok(Ok(Page::new(&group_page(app, &admin.0, &group))?))
+}
+
+fn group_page(app: &App, viewer: &Session, group: &Value) -> GroupPage {
+    let name = shown::text(group, "name");
+    let admins = names(group, "admins");
+    let members = names(group, "users").into_iter().map(|login| Member { admin: admins.contains(&login), login });
+    GroupPage {
+        frame: viewer.frame(app, Section::Settings),
+        immutable: flag(group, "immutable"),
+        is_default: flag(group, "default"),
+        workspace: flag(group, "workspace"),
         members: members.collect(),
-        capabilities: capability_boxes(&names(&group, "capabilities")),
+        capabilities: capability_boxes(&names(group, "capabilities")),
+        new_name: name.as_str().into(),
+        new_member: Text::default(),
         name,
-    };
-    Ok(Ok(Page::new(&page)?))
+    }
+}
+
+/// The page of a group with a form that was refused, which `fill` puts back. The private group of an account is on the page
+/// of the account: there the refusal is all.
+async fn group_refused(app: &App, actor: &AdminActor, name: &str, error: ApiError, fill: impl FnOnce(&mut GroupPage) + Send) -> PageResult {
+    let group = name.to_owned();
+    refused(&actor.0, error, |session| async move {
+        let group = app.look(&session.0, move |c, _| shown::answer(&groups::detail(c, &group)?)).await?;
+        if flag(&group, "private") {
+            return Err(groups::no_group());
+        }
+        let mut page = group_page(app, &session, &group);
+        fill(&mut page);
+        Ok(page)
+    })
+    .await
 }
 
 #[post("/settings/group", data = "<form>")]
-async fn create_group(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+async fn create_group(actor: AdminActor, form: Form, app: &State<App>) -> Outcome {
     let name = form.text("name").trim().to_owned();
-    valid_name(&name)?;
-    let new = name.clone();
-    app.change(&actor.0, move |c, _| groups::create(c, &new, Vec::new())).await?;
-    Ok(to_group(&name).telling(Done::GroupMade))
+    let outcome = async {
+        valid_name(&name)?;
+        let new = name.clone();
+        app.change(&actor.0, move |c, _| groups::create(c, &new, Vec::new())).await
+    };
+    match outcome.await {
+        Ok(()) => Ok(Ok(to_group(&name).telling(Done::GroupMade))),
+        Err(error) => {
+            let typed = NewThings { group: name.into(), ..NewThings::default() };
+            Ok(Err(overview_refused(app, &actor, error, typed).await?))
+        }
+    }
 }
 
 /// Refuses what has taken `manage_users` from who does it, before it is stored: perhaps nobody else could
@@ -80,35 +109,50 @@ fn refusal() -> ApiError {
     )
 }
 
-async fn update_group(app: &App, actor: &Arc<Caller>, name: &str, changes: groups::Changes) -> PageResult<SeeOther> {
-    let group = name.to_owned();
-    let work = move |c: &Connection, caller: &Caller| {
-        let name = groups::update(c, &group, changes)?;
-        still_administers(c, caller)?;
-        Ok(name)
+/// Changes a group; `fill` puts what was typed back where that is refused.
+async fn update_group(
+    app: &App,
+    actor: &AdminActor,
+    name: &str,
+    changes: ApiResult<groups::Changes>,
+    fill: impl FnOnce(&mut GroupPage) + Send,
+) -> Outcome {
+    let outcome = async {
+        let (group, changes) = (name.to_owned(), changes?);
+        let work = move |c: &Connection, caller: &Caller| {
+            let name = groups::update(c, &group, changes)?;
+            still_administers(c, caller)?;
+            Ok(name)
+        };
+        app.change(&actor.0, work).await
     };
-    let name = app.change(actor, work).await?;
-    Ok(to_group(&name).telling(Done::Saved))
+    match outcome.await {
+        Ok(name) => Ok(Ok(to_group(&name).telling(Done::Saved))),
+        Err(error) => Ok(Err(group_refused(app, actor, name, error, fill).await?)),
+    }
 }
 
 #[post("/settings/group/<name>/capabilities", data = "<form>")]
-async fn set_capabilities(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+async fn set_capabilities(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> Outcome {
     let ticked: Option<Vec<String>> = form.all("capability").map(decode_field).collect();
-    let capabilities = ticked.ok_or_else(|| ApiError::BadRequest("This is no capability of the page.".to_owned()))?;
-    update_group(app, &actor.0, name, groups::Changes { capabilities: Some(capabilities), ..groups::Changes::default() }).await
+    let boxes = ticked.as_deref().map(capability_boxes);
+    let capabilities = ticked.ok_or_else(|| ApiError::BadRequest("This is no capability of the page.".to_owned()));
+    let changes = capabilities.map(|capabilities| groups::Changes { capabilities: Some(capabilities), ..groups::Changes::default() });
+    update_group(app, &actor, name, changes, |page| page.capabilities = boxes.unwrap_or_default()).await
 }
 
 #[post("/settings/group/<name>/kind", data = "<form>")]
-async fn set_kind(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let (workspace, default) = (Some(form.ticked("workspace")), Some(form.ticked("default")));
-    update_group(app, &actor.0, name, groups::Changes { default, workspace, ..groups::Changes::default() }).await
+async fn set_kind(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> Outcome {
+    let (workspace, default) = (form.ticked("workspace"), form.ticked("default"));
+    let changes = groups::Changes { default: Some(default), workspace: Some(workspace), ..groups::Changes::default() };
+    update_group(app, &actor, name, Ok(changes), |page| (page.workspace, page.is_default) = (workspace, default)).await
 }
 
 #[post("/settings/group/<name>/rename", data = "<form>")]
-async fn rename(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+async fn rename(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> Outcome {
     let new = form.text("name").trim().to_owned();
-    valid_name(&new)?;
-    update_group(app, &actor.0, name, groups::Changes { name: Some(new), ..groups::Changes::default() }).await
+    let changes = valid_name(&new).map(|()| groups::Changes { name: Some(new.clone()), ..groups::Changes::default() });
+    update_group(app, &actor, name, changes, |page| page.new_name = new.into()).await
 }
 
 #[post("/settings/group/<name>/member/admin", data = "<form>")]
@@ -119,10 +163,13 @@ async fn set_admin(name: &str, actor: AdminActor, form: Form, app: &State<App>) 
 }
 
 #[post("/settings/group/<name>/member", data = "<form>")]
-async fn add_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+async fn add_member(name: &str, actor: AdminActor, form: Form, app: &State<App>) -> Outcome {
     let (group, login) = (name.to_owned(), form.text("login").trim().to_owned());
-    app.change(&actor.0, move |c, _| groups::add_member(c, &group, &login)).await?;
-    Ok(to_group(name).telling(Done::MemberAdded))
+    let new = login.clone();
+    match app.change(&actor.0, move |c, _| groups::add_member(c, &group, &new)).await {
+        Ok(()) => Ok(Ok(to_group(name).telling(Done::MemberAdded))),
+        Err(error) => Ok(Err(group_refused(app, &actor, name, error, |page| page.new_member = login.into()).await?)),
+    }
 }
 
 #[post("/settings/group/<name>/member/remove", data = "<form>")]

@@ -15,6 +15,7 @@ mod gate;
 mod graph;
 mod groups;
 mod help_api;
+mod new_keys;
 mod notices;
 mod object;
 mod pasted;
@@ -45,16 +46,18 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
         return rocket.mount("/", folder::routes(folder.clone())).register("/", crate::api::catchers());
     }
     let routes = [pages().into_iter().map(gate::guard).collect(), assets::routes()];
-    rocket.mount("/", routes.concat()).register("/", respond::catchers()).manage(events::Streams::default()).attach(AdHoc::on_response(
-        "headers of pages",
-        |request, response| {
+    rocket
+        .mount("/", routes.concat())
+        .register("/", respond::catchers())
+        .manage(events::Streams::default())
+        .manage(new_keys::NewKeys::default())
+        .attach(AdHoc::on_response("headers of pages", |request, response| {
             Box::pin(async move {
                 if !request.uri().path().starts_with("/api/") {
                     protect(response);
                 }
             })
-        },
-    ))
+        }))
 }
 
 /// All pages and forms.

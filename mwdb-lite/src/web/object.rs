@@ -12,11 +12,11 @@ use rocket::{
 
 use super::{
     preview::{self, Wanted},
-    respond::{Page, PageResult, message},
+    respond::{self, Page, PageResult},
     session::{Actor, Session},
     shown,
     view::{
-        frame::{Notice, Section},
+        frame::Section,
         object::{AnalysesPage, AnalysisBox, AttributeKey, Draft, ObjectPage, RemovePage, Rights},
         parts::Kind as Shown,
     },
@@ -73,17 +73,13 @@ async fn shown_page(app: &App, session: Session, kind: Option<Kind>, hash: Hash,
     Page::new(&page(app, &session, kind, hash.0, wanted, hidden).await?)
 }
 
-/// The page of an object whose form was refused, with the reason and what was typed. Where there is no
-/// page to show, the refusal alone.
+/// The page of an object whose form was refused, with what was typed.
 pub(super) async fn refused(app: &App, actor: &Actor, id: &str, error: ApiError, draft: Draft) -> PageResult {
-    if matches!(error, ApiError::Internal(_) | ApiError::NotAuthenticated | ApiError::NoRoute) {
-        return Err(error.into());
-    }
-    let session = Session::of_form(Arc::clone(&actor.0));
-    let Ok(mut page) = page(app, &session, None, id.to_owned(), Wanted::new(None, None), false).await else { return Err(error.into()) };
-    page.frame.notice = Some(Notice { good: false, text: message(&error).into() });
-    page.draft = draft;
-    Page::with_status(&page, error.status())
+    respond::refused(&actor.0, error, |session| async move {
+        let page = page(app, &session, None, id.to_owned(), Wanted::new(None, None), false).await?;
+        Ok(ObjectPage { draft, ..page })
+    })
+    .await
 }
 
 pub(super) fn section(kind: Shown) -> Section {

@@ -3,6 +3,8 @@
 //! A failure of the rules is the same [`ApiError`] that the API sends; here it becomes a page, the way
 //! to the login, or JSON for the scripts of our pages.
 
+use std::sync::Arc;
+
 use askama::Template;
 use rocket::{
     Catcher, Request, Response,
@@ -13,14 +15,18 @@ use rocket::{
 use super::{
     gate,
     notices::Done,
-    session,
+    session::{self, Session},
     view::{
         frame::{Frame, Section},
         simple::ErrorPage,
         text::encode_field,
     },
 };
-use crate::{auth::GuardFailure, error::ApiError, state::App};
+use crate::{
+    auth::{Caller, GuardFailure},
+    error::{ApiError, ApiResult},
+    state::App,
+};
 
 /// What a handler of a page gives.
 pub(super) type PageResult<T = Page> = Result<T, PageError>;
@@ -72,6 +78,25 @@ impl<'r> Responder<'r, 'static> for SeeOther {
             done.leave(request);
         }
         Response::build().status(Status::SeeOther).raw_header("Location", self.path).ok()
+    }
+}
+
+/// Where a form leads, or its page again, with the refusal and what was typed.
+pub(super) type Outcome = PageResult<Result<SeeOther, Page>>;
+
+/// The page of a form that was refused says why. Where there is no page to show, the refusal is all.
+pub(super) async fn refused<P, F, W>(actor: &Arc<Caller>, error: ApiError, page: F) -> PageResult
+where
+    P: Template,
+    F: FnOnce(Session) -> W,
+    W: Future<Output = ApiResult<P>>,
+{
+    if matches!(error, ApiError::Internal(_) | ApiError::NotAuthenticated | ApiError::NoRoute) {
+        return Err(error.into());
+    }
+    match page(Session::of_refused(Arc::clone(actor), &error)).await {
+        Ok(page) => Page::with_status(&page, error.status()),
+        Err(_) => Err(error.into()),
     }
 }
 
@@ -139,15 +164,21 @@ fn came_from(request: &Request<'_>) -> Option<String> {
     (known && path != "/").then(|| shown_at(path)).flatten()
 }
 
-/// Where the page is that a browser shows at this address: the answer to a refused form of an object is
-/// its page, at the address of the form.
+/// Where the page is that a browser shows at this address: the answer to a refused form is its page, at
+/// the address of the form.
 fn shown_at(address: &str) -> Option<String> {
     let path = address.split(['?', '#']).next().unwrap_or_default();
     if gate::is_page(path) {
         return Some(address.to_owned());
     }
-    let hash = path.strip_prefix("/object/")?.split('/').next()?;
-    Some(format!("/object/{hash}"))
+    let words: Vec<&str> = path.split('/').skip(1).collect();
+    Some(match words[..] {
+        ["object", hash, ..] => format!("/object/{hash}"),
+        ["settings", _] => "/settings".to_owned(),
+        ["settings", kind, name, ..] => format!("/settings/{kind}/{name}"),
+        ["profile", ..] => "/profile".to_owned(),
+        _ => return None,
+    })
 }
 
 /// Our scripts ask for JSON.

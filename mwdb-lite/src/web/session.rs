@@ -20,7 +20,7 @@ use super::{
     notices::Done,
     respond,
     view::{
-        frame::{Frame, Section, Viewer},
+        frame::{Frame, Notice, Section, Viewer},
         parts::Kind,
         text::Text,
     },
@@ -37,9 +37,9 @@ const COOKIE: &str = "mwdb_session";
 /// As long as the token in it.
 const LIFETIME: Duration = Duration::hours(24);
 
-/// The logged-in account, and what its last form has done. Without an account the answer is the login page.
+/// The logged-in account, and what is told of its last form. Without an account the answer is the login page.
 #[derive(Debug, Clone)]
-pub(super) struct Session(pub(super) Arc<Caller>, pub(super) Option<Done>, Waiting);
+pub(super) struct Session(pub(super) Arc<Caller>, Option<Notice>, Waiting);
 
 /// How many registrations wait for who looks at a page.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,13 +62,18 @@ impl Session {
         Self(caller, None, Waiting::default())
     }
 
+    /// For the page of a form that was refused.
+    pub(super) fn of_refused(caller: Arc<Caller>, error: &ApiError) -> Self {
+        Self(caller, Some(Notice { good: false, text: respond::message(error).into() }), Waiting::default())
+    }
+
     /// The frame of a page for this account, with the notice of its last form.
     pub(super) fn frame(&self, app: &App, section: Section) -> Frame {
         let mut frame = frame(app, Some(&self.0), section);
         if let Some(viewer) = &mut frame.viewer {
             viewer.waiting = self.2.0;
         }
-        Frame { notice: self.1.map(Done::notice), ..frame }
+        Frame { notice: self.1.clone(), ..frame }
     }
 }
 
@@ -119,7 +124,7 @@ impl<'r> FromRequest<'r> for Session {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
         match current(request).await {
             Ok(Some(caller)) => match Waiting::look(request, &caller).await {
-                Ok(waiting) => Outcome::Success(Self(caller, Done::take(request), waiting)),
+                Ok(waiting) => Outcome::Success(Self(caller, Done::take(request).map(Done::notice), waiting)),
                 Err(error) => GuardFailure::leave(request, error),
             },
             Ok(None) => GuardFailure::leave(request, ApiError::NotAuthenticated),

@@ -13,14 +13,14 @@ use rocket::{
 use super::{
     account::key_list,
     form::Form,
+    new_keys::NewKeys,
     notices::Done,
-    respond::{Page, PageResult, SeeOther, see_other},
+    respond::{Outcome as Answer, Page, PageResult, SeeOther, refused, see_other},
     session::{Actor, Place, Session},
     shown,
     view::{
-        account::NewKey,
         frame::Section,
-        settings::{AttributeRow, CapabilityBox, GroupRow, SettingsPage, UserPage, UserRow},
+        settings::{AccountTyped, AttributeRow, CapabilityBox, GroupRow, NewThings, SettingsPage, UserPage, UserRow},
     },
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
         user::{accept_user, account_fields, check_changes, new_password_token, reject_user},
     },
     auth::{Caller, Capability, GuardFailure},
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     mail::Letter,
     objects::definitions,
     state::App,
@@ -107,8 +107,17 @@ pub(super) fn capability_boxes(granted: &[String]) -> Vec<CapabilityBox> {
 
 #[get("/settings")]
 async fn overview(admin: Admin, app: &State<App>) -> PageResult {
+    Page::new(&overview_page(app, &admin.0).await?)
+}
+
+/// The overview again, with a form that was refused.
+pub(super) async fn overview_refused(app: &App, actor: &AdminActor, error: ApiError, typed: NewThings) -> PageResult {
+    refused(&actor.0, error, |session| async move { Ok(SettingsPage { typed, ..overview_page(app, &session).await? }) }).await
+}
+
+async fn overview_page(app: &App, viewer: &Session) -> ApiResult<SettingsPage> {
     let (accounts, teams, keys) = app
-        .look(&admin.0.0, |c, caller| {
+        .look(&viewer.0, |c, caller| {
             let mut accounts = users::list(c, true)?;
             accounts.extend(users::list(c, false)?);
             let keys = definitions::list(c, caller, definitions::Access::Manage)?;
@@ -137,41 +146,40 @@ async fn overview(admin: Admin, app: &State<App>) -> PageResult {
         description: shown::text(key, "description").into(),
         hidden: flag(key, "hidden"),
     };
-    Page::new(&SettingsPage {
-        frame: admin.0.frame(app, Section::Settings),
+    Ok(SettingsPage {
+        frame: viewer.frame(app, Section::Settings),
         mails: app.mailer.is_enabled(),
         users: items(&accounts).iter().map(user_row).collect(),
         groups: items(&teams).iter().filter(|group| !flag(group, "private")).map(group_row).collect(),
         attributes: items(&keys).iter().map(attribute_row).collect(),
+        typed: NewThings::default(),
     })
 }
 
-#[get("/settings/user/<login>")]
-async fn user(login: &str, admin: Admin, app: &State<App>) -> PageResult {
-    user_page(app, &admin.0, login, None, None).await
+/// `made` is the key that was just made here.
+#[get("/settings/user/<login>?<made>")]
+async fn user(login: &str, made: Option<&str>, admin: Admin, new: &State<NewKeys>, app: &State<App>) -> PageResult {
+    let mut page = user_page(app, &admin.0, login).await?;
+    page.keys.show(app, new, &admin.0, made)?;
+    Page::new(&page)
 }
 
-/// The page of an account; what was just made for it is shown this once.
-pub(super) async fn user_page(
-    app: &App,
-    viewer: &Session,
-    login: &str,
-    created: Option<NewKey>,
-    password_link: Option<String>,
-) -> PageResult {
+/// The page of an account.
+pub(super) async fn user_page(app: &App, viewer: &Session, login: &str) -> ApiResult<UserPage> {
     viewer.require(Capability::ManageUsers)?;
     let name = login.to_owned();
     let (account, private) = app
         .look(&viewer.0, move |c, _| Ok((shown::answer(&users::detail(c, &name)?)?, shown::answer(&groups::detail(c, &name)?)?)))
         .await?;
     let text = |name: &str| shown::text(&account, name);
-    Page::new(&UserPage {
+    Ok(UserPage {
         frame: viewer.frame(app, Section::Settings),
         mails: app.mailer.is_enabled(),
         login: text("login"),
         email: text("email").into(),
         info: text("additional_info").into(),
         feed_quality: text("feed_quality").into(),
+        typed: None,
         disabled: flag(&account, "disabled"),
         pending: flag(&account, "pending"),
         own: login == viewer.login,
@@ -180,8 +188,8 @@ pub(super) async fn user_page(
         password_set: shown::moment(&account, "set_password_on"),
         capabilities: capability_boxes(&names(&private, "capabilities")),
         groups: group_names(&account),
-        keys: key_list(&account, viewer, created),
-        password_link,
+        keys: key_list(&account, viewer),
+        password_link: None,
     })
 }
 
@@ -195,12 +203,24 @@ pub(super) fn to_user(login: &str) -> SeeOther {
 }
 
 #[post("/settings/user", data = "<form>")]
-async fn create_user(actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
-    let text = |name: &str| form.text(name).trim().to_owned();
-    let login = text("login");
-    let given = fields(&[("email", text("email").into()), ("additional_info", text("additional_info").into())])?;
-    let account = account_fields(&given, login.clone())?;
-    let reporter = form.ticked("reporter");
+async fn create_user(actor: AdminActor, form: Form, app: &State<App>) -> Answer {
+    let typed = NewThings {
+        login: form.text("login").trim().into(),
+        email: form.text("email").trim().into(),
+        info: form.text("additional_info").trim().into(),
+        reporter: form.ticked("reporter"),
+        ..NewThings::default()
+    };
+    match make_user(app, &actor.0, &typed).await {
+        Ok(()) => Ok(Ok(to_user(typed.login.raw()).telling(Done::AccountMade))),
+        Err(error) => Ok(Err(overview_refused(app, &actor, error, typed).await?)),
+    }
+}
+
+async fn make_user(app: &App, actor: &Arc<Caller>, typed: &NewThings) -> ApiResult<()> {
+    let given = fields(&[("email", typed.email.raw().into()), ("additional_info", typed.info.raw().into())])?;
+    let account = account_fields(&given, typed.login.raw().to_owned())?;
+    let reporter = typed.reporter;
     let work = move |c: &rusqlite::Connection, caller: &Caller| {
         users::create(c, &account, Some(caller))?;
         if reporter {
@@ -209,14 +229,14 @@ async fn create_user(actor: AdminActor, form: Form, app: &State<App>) -> PageRes
         }
         Ok(())
     };
-    app.change(&actor.0, work).await?;
-    Ok(to_user(&login).telling(Done::AccountMade))
+    app.change(actor, work).await
 }
 
 #[post("/settings/user/<login>/password")]
 async fn password_link(login: &str, actor: AdminActor, place: Place, app: &State<App>) -> PageResult {
     let token = new_password_token(app, login).await?;
-    user_page(app, &Session::of_form(actor.0), login, None, Some(format!("{}/setpasswd/?token={token}", place.0))).await
+    let page = user_page(app, &Session::of_form(actor.0), login).await?;
+    Page::new(&UserPage { password_link: Some(format!("{}/setpasswd/?token={token}", place.0)), ..page })
 }
 
 #[post("/settings/user/<login>/disable")]
@@ -249,7 +269,7 @@ async fn reject(login: &str, actor: AdminActor, form: Form, app: &State<App>) ->
 }
 
 #[post("/settings/user/<login>/edit", data = "<form>")]
-async fn edit_user(login: &str, actor: AdminActor, form: Form, app: &State<App>) -> PageResult<SeeOther> {
+async fn edit_user(login: &str, actor: AdminActor, form: Form, app: &State<App>) -> Answer {
     let text = |name: &str| Some(form.lines(name).trim().to_owned());
     let changes = users::Changes {
         email: text("email"),
@@ -257,10 +277,20 @@ async fn edit_user(login: &str, actor: AdminActor, form: Form, app: &State<App>)
         feed_quality: text("feed_quality"),
         disabled: None,
     };
-    check_changes(&changes)?;
-    let name = login.to_owned();
-    app.change(&actor.0, move |c, caller| users::update(c, caller, &name, &changes)).await?;
-    Ok(to_user(login).telling(Done::Saved))
+    let outcome = async {
+        check_changes(&changes)?;
+        let name = login.to_owned();
+        app.change(&actor.0, move |c, caller| users::update(c, caller, &name, &changes)).await
+    };
+    let text = |name: &str| form.lines(name).into();
+    match outcome.await {
+        Ok(_) => Ok(Ok(to_user(login).telling(Done::Saved))),
+        Err(error) => {
+            let typed = AccountTyped { email: text("email"), info: text("additional_info"), feed_quality: text("feed_quality") };
+            let page = |session: Session| async move { Ok(UserPage { typed: Some(typed), ..user_page(app, &session, login).await? }) };
+            Ok(Err(refused(&actor.0, error, page).await?))
+        }
+    }
 }
 
 #[post("/settings/user/<login>/mail_link")]

@@ -79,11 +79,17 @@ async fn a_refused_form_gives_the_page_back_with_the_reason_and_what_was_typed()
     // An object that is not there has no page to give back.
     browser.post(&format!("/object/{nobody}/tag"), &[("tag", "x")]).await.page(404).has("Object not found").lacks("refused.bin");
     // Elsewhere the way back is on the page of the refusal.
-    let request = browser.request(reqwest::Method::POST, "/settings/group").header("origin", &browser.url);
-    let request = request.header("referer", format!("{}/settings", browser.url)).form(&[("name", "no name")]);
-    Shown::read(request.send().await.unwrap()).await.page(400).has("href=\"/settings\">Back to the form");
-    let request = browser.request(reqwest::Method::POST, "/settings/group").header("referer", "http://evil.test/x").form(&[("name", "")]);
-    Shown::read(request.send().await.unwrap()).await.page(400).lacks("Back to the form").lacks("evil");
+    let remove = || browser.request(reqwest::Method::POST, "/settings/group/public/remove");
+    for (from, back) in [
+        ("/settings/group/public", "/settings/group/public"),
+        ("/settings/group/public/rename", "/settings/group/public"),
+        ("/settings", "/settings"),
+    ] {
+        let request = remove().header("origin", &browser.url).header("referer", format!("{}{from}", browser.url));
+        Shown::read(request.send().await.unwrap()).await.page(403).has(&format!("href=\"{back}\">Back to the form"));
+    }
+    let request = remove().header("referer", "http://evil.test/x");
+    Shown::read(request.send().await.unwrap()).await.page(403).lacks("Back to the form").lacks("evil");
 }
 
 #[tokio::test]
@@ -284,4 +290,32 @@ async fn an_attribute_is_shown_as_its_template_says_and_the_value_stays_text() {
     // Nor is an example that is broken shown as nothing.
     admin.put("attribute/c2", json!({"rich_template": template, "example_value": "{\"host\": "})).await.ok();
     browser.get("/settings/attribute/c2").await.page(200).has("The example value is not JSON").has("{{#value}}\n- {{.}}\n{{/value}}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_back_is_asked_for_without_scripts() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    server.group(&admin, "team", &[]).await;
+    admin.post("attribute", json!({"key": "note", "label": "", "description": "", "hidden": false})).await.ok();
+    let options = json!({"share_3rd_party": false, "attributes": [{"key": "note", "value": "v"}], "tags": [{"tag": "t"}]});
+    let file = id(&admin.upload("a.bin", "content", options).await.ok());
+    admin.post(&format!("file/{file}/comment"), json!({"comment": "c"})).await.ok();
+    admin.post("user/admin/api_key", json!({"name": "k"})).await.ok();
+    let browser = Browser::logged_in(&server, ADMIN).await;
+    // Each of these buttons is behind another click, in a box that is closed.
+    let asked = |page: &Shown, part: &str| {
+        let form = page.html.split("<form").skip(1).find(|form| form.split('>').next().is_some_and(|tag| tag.contains(part)));
+        let before = page.html.find(form.unwrap_or_else(|| panic!("no form {part}"))).unwrap();
+        let Some(opened) = page.html[..before].rfind("<details") else { return false };
+        !page.html[opened..before].contains("</details>") && !page.html[opened..before].split('>').next().unwrap().contains(" open")
+    };
+    let page = browser.get(&format!("/file/{file}")).await;
+    for part in ["/comment/", "/attribute/", "/share\"", "/share_3rd_party"] {
+        assert!(asked(&page, part), "{part}");
+    }
+    for part in ["/tag/remove", "/favorite"] {
+        assert!(!asked(&page, part), "{part} can be taken back");
+    }
+    assert!(asked(&browser.get("/profile").await, "/api_key/"));
 }

@@ -59,8 +59,10 @@ async fn an_account_for_the_reporter_is_made_with_a_few_clicks() {
     let admin = Browser::new(&server, ADMIN, PASSWORD).await;
     let fields = [("login", "karton"), ("email", "karton@mwdb.local"), ("additional_info", "brings results"), ("reporter", "1")];
     Browser::done(admin.post("/settings/user", &fields).await, "/settings/user/karton");
-    let (status, _, page) = admin.post("/user/karton/api_key", &[("name", "reporter")]).await;
-    assert_eq!(status, 200);
+    let (status, place, _) = admin.post("/user/karton/api_key", &[("name", "reporter")]).await;
+    assert!(status == 303 && place.starts_with("/settings/user/karton?made="), "{status} {place}");
+    let place = place.trim_end_matches("#keys");
+    let (_, page) = admin.get(place).await;
     let key = quoted(&page, "data-copy=\"eyJ");
     let reporter = server.with_token(&format!("eyJ{key}"));
     let identity = reporter.get("auth/validate").await.ok();
@@ -70,7 +72,8 @@ async fn an_account_for_the_reporter_is_made_with_a_few_clicks() {
         assert!(capabilities.contains(&name), "{name} in {capabilities:?}");
     }
     assert!(!capabilities.contains(&"manage_users"));
-    assert!(!admin.get("/settings/user/karton").await.1.contains("data-copy=\"eyJ"), "the token is shown once");
+    assert!(!admin.get(place).await.1.contains("data-copy=\"eyJ"), "the token is shown once");
+    assert_eq!(server.admin().await.get("user/karton").await.ok()["api_keys"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]
@@ -124,6 +127,49 @@ async fn capabilities_and_groups_are_changed_by_forms() {
     );
     let rights = api.get("attribute/source/permissions").await.ok();
     assert_eq!(rights["attribute_permissions"][0]["group_name"], "public", "{rights}");
+}
+
+#[tokio::test]
+async fn a_refused_form_comes_back_with_what_was_typed_and_why() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    server.user(&admin, "alice", &[]).await;
+    server.group(&admin, "team", &[]).await;
+    admin.post("attribute", json!({"key": "source", "label": "", "description": "", "hidden": false})).await.ok();
+    let browser = crate::pages::Browser::logged_in(&server, ADMIN).await;
+    let account = |login| [("login", login), ("email", "a@b.test"), ("additional_info", "<who>"), ("reporter", "1")];
+    for (login, status) in [("alice", 409), ("a b", 400)] {
+        let page = browser.post("/settings/user", &account(login)).await;
+        page.page(status).has("role=\"alert\"").has(&format!("name=\"login\" value=\"{login}\""));
+        page.has("value=\"a@b.test\"").has("value=\"&#60;who&#62;\"").has("name=\"reporter\" value=\"1\" checked").has("<details open>");
+    }
+    for (path, fields, status, kept) in [
+        ("/settings/group", vec![("name", "team")], 409, "name=\"name\" value=\"team\""),
+        ("/settings/group", vec![("name", "a b")], 400, "name=\"name\" value=\"a b\""),
+        ("/settings/attribute", vec![("key", "source"), ("label", "where")], 409, "name=\"label\" value=\"where\""),
+        ("/settings/group/team/rename", vec![("name", "public")], 409, "name=\"name\" value=\"public\""),
+        ("/settings/group/team/member", vec![("login", "nobody")], 404, "name=\"login\" value=\"nobody\""),
+        ("/settings/user/alice/edit", vec![("email", ""), ("additional_info", "new")], 400, ">\nnew</textarea>"),
+        ("/settings/attribute/source/rights", vec![("group", "nobody"), ("can_set", "1")], 404, "name=\"group\" value=\"nobody\""),
+        ("/user/alice/api_key", vec![("name", &"x".repeat(101))], 400, &format!("value=\"{}\"", "x".repeat(101))),
+        ("/user/admin/api_key", vec![("name", &"x".repeat(101))], 400, &format!("value=\"{}\"", "x".repeat(101))),
+    ] {
+        browser.post(path, &fields).await.page(status).has("role=\"alert\"").has(kept).lacks("data-copy=\"eyJ");
+    }
+    browser.get("/settings").await.page(200).lacks("role=\"alert\"").lacks("<details open>");
+}
+
+#[tokio::test]
+async fn the_token_of_a_key_is_for_who_made_it() {
+    let server = Server::start().await;
+    let api = server.admin().await;
+    server.user(&api, "bob", &["manage_users"]).await;
+    let (admin, bob) = (Browser::new(&server, ADMIN, PASSWORD).await, Browser::new(&server, "bob", PASSWORD).await);
+    let (_, place, _) = admin.post("/user/bob/api_key", &[("name", "k")]).await;
+    let place = place.trim_end_matches("#keys");
+    assert!(!bob.get(place).await.1.contains("data-copy=\"eyJ"));
+    assert!(!bob.get(&place.replace("/settings/user/bob", "/profile")).await.1.contains("data-copy=\"eyJ"));
+    assert!(admin.get(place).await.1.contains("data-copy=\"eyJ"));
 }
 
 #[tokio::test]

@@ -85,6 +85,8 @@ pub(crate) struct KeyList {
     pub(crate) can_manage: bool,
     /// A key that was just made. It is shown this once.
     pub(crate) created: Option<NewKey>,
+    /// The name of a key that was refused.
+    pub(crate) name: Text,
 }
 
 /// A key that exists.

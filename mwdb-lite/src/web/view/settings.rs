@@ -21,6 +21,44 @@ pub(crate) struct SettingsPage {
     pub(crate) users: Vec<UserRow>,
     pub(crate) groups: Vec<GroupRow>,
     pub(crate) attributes: Vec<AttributeRow>,
+    /// What was typed into a form that was refused.
+    pub(crate) typed: NewThings,
+}
+
+/// The forms for a new account, a new group and a new attribute key.
+#[derive(Clone, Debug)]
+pub(crate) struct NewThings {
+    pub(crate) login: Text,
+    pub(crate) email: Text,
+    pub(crate) info: Text,
+    pub(crate) reporter: bool,
+    pub(crate) group: Text,
+    pub(crate) key: Text,
+    pub(crate) label: Text,
+    pub(crate) public: bool,
+}
+
+impl Default for NewThings {
+    fn default() -> Self {
+        let nothing = Text::default;
+        Self {
+            login: nothing(),
+            email: nothing(),
+            info: nothing(),
+            reporter: false,
+            group: nothing(),
+            key: nothing(),
+            label: nothing(),
+            public: true,
+        }
+    }
+}
+
+impl NewThings {
+    /// Somebody has typed into the form for an account.
+    fn is_account(&self) -> bool {
+        [&self.login, &self.email, &self.info].iter().any(|text| !text.is_empty())
+    }
 }
 
 impl SettingsPage {
@@ -78,6 +116,8 @@ pub(crate) struct UserPage {
     pub(crate) email: Text,
     pub(crate) info: Text,
     pub(crate) feed_quality: Text,
+    /// What the form holds, when that is not what is stored.
+    pub(crate) typed: Option<AccountTyped>,
     pub(crate) disabled: bool,
     pub(crate) pending: bool,
     /// It is the viewer: no removing, no disabling.
@@ -93,6 +133,25 @@ pub(crate) struct UserPage {
     pub(crate) password_link: Option<String>,
 }
 
+/// The form that changes an account.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountTyped {
+    pub(crate) email: Text,
+    pub(crate) info: Text,
+    pub(crate) feed_quality: Text,
+}
+
+impl UserPage {
+    /// What the form holds.
+    fn form(&self) -> AccountTyped {
+        self.typed.clone().unwrap_or_else(|| AccountTyped {
+            email: self.email.clone(),
+            info: self.info.clone(),
+            feed_quality: self.feed_quality.clone(),
+        })
+    }
+}
+
 /// One group.
 #[derive(Debug, Template)]
 #[template(path = "settings/group.html")]
@@ -104,6 +163,10 @@ pub(crate) struct GroupPage {
     pub(crate) workspace: bool,
     pub(crate) members: Vec<Member>,
     pub(crate) capabilities: Vec<CapabilityBox>,
+    /// What the form for another name holds.
+    pub(crate) new_name: Text,
+    /// What the form for a new member holds.
+    pub(crate) new_member: Text,
 }
 
 /// A member of a group.
@@ -127,13 +190,17 @@ pub(crate) struct AttributePage {
     /// What the rich template makes of the example, or what is wrong with it.
     pub(crate) example: Option<Result<Rich, Text>>,
     pub(crate) hidden: bool,
+    /// Whether the box for that is ticked.
+    pub(crate) hidden_ticked: bool,
     pub(crate) rights: Vec<AttributeRights>,
+    /// What the form of rights holds.
+    pub(crate) typed: AttributeRights,
 }
 
 /// What a group may do with a key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AttributeRights {
-    pub(crate) group: String,
+    pub(crate) group: Text,
     pub(crate) can_read: bool,
     pub(crate) can_set: bool,
 }

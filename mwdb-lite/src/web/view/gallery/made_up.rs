@@ -331,6 +331,7 @@ pub(super) fn keys(source: Source) -> KeyList {
             name: source.text("laptop"),
             token: "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.".to_owned() + &digest(2) + &digest(3) + &digest(4),
         }),
+        name: Text::default(),
     }
 }
 

@@ -86,6 +86,7 @@ fn nothing_hides_or_reorders() {
             "setpassword",
             "upload",
             "settings-user",
+            "settings-refused",
             "attribute",
             "search-problem",
             "upload-config",
