@@ -16,6 +16,8 @@ const WIDTH: i64 = 190;
 const HEIGHT: i64 = 48;
 const GAP: (i64, i64) = (70, 16);
 const MARGIN: i64 = 12;
+/// How far over an object the line bends that leads back to it: the curve stays in the gap.
+const LIFT: i64 = 28;
 /// How often the columns are put in order, back and forth.
 const ROUNDS: usize = 4;
 /// Characters of a name that fit.
@@ -46,9 +48,11 @@ pub(crate) struct Drawn {
     pub(crate) more: bool,
 }
 
-/// The drawing.
+/// The drawing. Its corner is where the leftmost and the topmost things are.
 #[derive(Debug)]
 pub(crate) struct Drawing {
+    x: i64,
+    y: i64,
     width: i64,
     height: i64,
     nodes: Vec<Node>,
@@ -63,18 +67,27 @@ struct Node {
     is_start: bool,
 }
 
-/// From the right side of a parent to the left side of a child.
+/// From the right side of a parent to the left side of a child: a curve by its four points, which never leaves
+/// what they span.
 #[derive(Debug, PartialEq, Eq)]
-struct Line {
-    from: (i64, i64),
-    to: (i64, i64),
-}
+struct Line([(i64, i64); 4]);
 
 impl Line {
+    /// Between two objects by their corners.
+    fn new(parent: (i64, i64), child: (i64, i64)) -> Self {
+        let (from, to) = ((parent.0 + WIDTH, parent.1 + HEIGHT / 2), (child.0, child.1 + HEIGHT / 2));
+        if parent == child {
+            // An object that is its own parent: over its head.
+            return Self([from, (from.0 + GAP.0, parent.1 - LIFT), (to.0 - GAP.0, parent.1 - LIFT), to]);
+        }
+        // Back to an earlier column, or within one: around, but not far.
+        let bend = if to.0 > from.0 { (to.0 - from.0) / 2 } else { GAP.0 };
+        Self([from, (from.0 + bend, from.1), (to.0 - bend, to.1), to])
+    }
+
     fn path(&self) -> String {
-        let ((x1, y1), (x2, y2)) = (self.from, self.to);
-        let bend = (x2 - x1).abs().max(GAP.0) / 2;
-        format!("M{x1} {y1} C{} {y1} {} {y2} {x2} {y2}", x1 + bend, x2 - bend)
+        let [(x1, y1), (x2, y2), (x3, y3), (x4, y4)] = self.0;
+        format!("M{x1} {y1} C{x2} {y2} {x3} {y3} {x4} {y4}")
     }
 }
 
@@ -112,8 +125,8 @@ fn fitting(text: &str) -> Text {
 
 /// Gives each object its place.
 pub(crate) fn draw(objects: Vec<Drawn>, edges: &[(usize, usize)]) -> Drawing {
-    let first = objects.iter().map(|object| object.level).min().unwrap_or(0);
-    let column_of = |object: &Drawn| usize::try_from(object.level - first).unwrap_or(0);
+    let oldest = objects.iter().map(|object| object.level).min().unwrap_or(0);
+    let column_of = |object: &Drawn| usize::try_from(object.level - oldest).unwrap_or(0);
     let count = objects.iter().map(column_of).max().unwrap_or(0) + 1;
     let mut columns = vec![Vec::new(); count];
     for (place, object) in objects.iter().enumerate() {
@@ -123,21 +136,25 @@ pub(crate) fn draw(objects: Vec<Drawn>, edges: &[(usize, usize)]) -> Drawing {
     let tallest = columns.iter().map(Vec::len).max().unwrap_or(1);
     let tall = |rows: usize| i64::try_from(rows).unwrap_or(0) * (HEIGHT + GAP.1) - GAP.1;
     let mut at = vec![(0, 0); objects.len()];
-    for (x, column) in (0..).map(|column| MARGIN + column * (WIDTH + GAP.0)).zip(&columns) {
-        let top = MARGIN + (tall(tallest) - tall(column.len())) / 2;
+    for (x, column) in (0..).map(|column| column * (WIDTH + GAP.0)).zip(&columns) {
+        let top = (tall(tallest) - tall(column.len())) / 2;
         for (y, place) in (0..).map(|row| top + row * (HEIGHT + GAP.1)).zip(column) {
             at[*place] = (x, y);
         }
     }
-    let line = |(parent, child): &(usize, usize)| {
-        let ((x1, y1), (x2, y2)) = (at[*parent], at[*child]);
-        Line { from: (x1 + WIDTH, y1 + HEIGHT / 2), to: (x2, y2 + HEIGHT / 2) }
-    };
-    let lines = edges.iter().map(line).collect();
+    let lines: Vec<Line> = edges.iter().map(|(parent, child)| Line::new(at[*parent], at[*child])).collect();
+    let corners = at.iter().flat_map(|(x, y)| [(*x, *y), (x + WIDTH, y + HEIGHT)]);
+    let (mut first, mut last) = ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN));
+    for (x, y) in corners.chain(lines.iter().flat_map(|line| line.0)) {
+        first = (first.0.min(x), first.1.min(y));
+        last = (last.0.max(x), last.1.max(y));
+    }
     let nodes = objects.into_iter().enumerate().map(|(place, drawn)| Node { x: at[place].0, y: at[place].1, drawn, is_start: place == 0 });
     Drawing {
-        width: 2 * MARGIN + i64::try_from(count).unwrap_or(1) * (WIDTH + GAP.0) - GAP.0,
-        height: 2 * MARGIN + tall(tallest),
+        x: first.0 - MARGIN,
+        y: first.1 - MARGIN,
+        width: last.0 - first.0 + 2 * MARGIN,
+        height: last.1 - first.1 + 2 * MARGIN,
         nodes: nodes.collect(),
         lines,
     }
@@ -179,6 +196,23 @@ mod tests {
         Drawn { kind: Kind::File, id: id.to_owned(), name: id.into(), tag: None, level, more: false }
     }
 
+    fn shows(drawing: &Drawing, (x, y): (i64, i64)) -> bool {
+        (drawing.x..=drawing.x + drawing.width).contains(&x) && (drawing.y..=drawing.y + drawing.height).contains(&y)
+    }
+
+    #[test]
+    fn lines_that_lead_back_are_in_the_picture() {
+        let itself = draw(vec![object("itself", 0)], &[(0, 0)]);
+        let loops = draw(vec![object("a", 0), object("b", 1), object("c", 2), object("d", 2)], &[(0, 1), (1, 2), (2, 0), (2, 3), (3, 3)]);
+        for drawing in [itself, loops] {
+            for line in &drawing.lines {
+                assert!(line.0.iter().all(|point| shows(&drawing, *point)), "{line:?} in {drawing:?}");
+                // The curve of an object that is its own parent is not under the object.
+                assert!(line.0[0].1 != line.0[3].1 || line.0[1].1 < line.0[0].1 || line.0[0].0 < line.0[3].0, "{line:?}");
+            }
+        }
+    }
+
     #[test]
     fn generations_are_columns_and_nothing_overlaps() {
         let objects = vec![object("start", 0), object("parent", -1), object("one", 1), object("two", 1), object("grandchild", 2)];
@@ -186,7 +220,7 @@ mod tests {
         let x: Vec<i64> = drawing.nodes.iter().map(|node| node.x).collect();
         assert!(x[1] < x[0] && x[0] < x[2] && x[2] == x[3] && x[3] < x[4], "{x:?}");
         for (place, node) in drawing.nodes.iter().enumerate() {
-            assert!(node.x >= 0 && node.x + WIDTH <= drawing.width && node.y >= 0 && node.y + HEIGHT <= drawing.height);
+            assert!(shows(&drawing, (node.x, node.y)) && shows(&drawing, (node.x + WIDTH, node.y + HEIGHT)));
             for other in &drawing.nodes[place + 1..] {
                 assert!(node.x != other.x || (node.y - other.y).abs() >= HEIGHT, "{node:?} {other:?}");
             }
