@@ -381,6 +381,7 @@ fn analysis(known: &KnownAnalysis, item: &Value, crashes: &Crashes) -> Analysis 
                 .map(|crash| Crash {
                     service: crash.service.as_deref().map(Text::from),
                     error: crash.error.as_deref().unwrap_or("It left no error.").into(),
+                    whole: crash.whole.as_deref().map(|whole| Block::new(whole, usize::MAX)),
                     count: crash.count,
                 })
                 .collect(),

@@ -44,7 +44,10 @@ async fn a_crashed_analysis_tells_what_crashed_and_why() {
         .has("2 tasks")
         .has("ValueError: &lt;b&gt;no&lt;/b&gt;")
         .has("karton.b");
-    page.lacks("Traceback").lacks(&"x".repeat(400)).has(&format!("/object/{file}/analysis/{root}/restart"));
+    page.lacks(&"x".repeat(400)).has(&format!("/object/{file}/analysis/{root}/restart"));
+    // All of it is folded away, once for both, and there is nothing to unfold of a single line.
+    page.has("<summary>The whole error</summary><pre tabindex=\"0\">Traceback (most recent call last):\n");
+    assert_eq!(page.html.matches("The whole error").count(), 1);
     // To the API it is finished, as in MWDB.
     let reply = server.admin().await.get(&format!("file/{file}/karton")).await.ok();
     assert_eq!(reply["status"], "finished");

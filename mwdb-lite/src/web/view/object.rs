@@ -323,6 +323,8 @@ pub(crate) struct Crash {
     pub(crate) service: Option<Text>,
     /// The last line of the error.
     pub(crate) error: Text,
+    /// All of it, when it has several lines.
+    pub(crate) whole: Option<Block>,
     pub(crate) count: usize,
 }
 

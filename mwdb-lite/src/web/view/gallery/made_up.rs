@@ -168,6 +168,7 @@ pub(super) fn analyses(source: Source, enabled: bool) -> AnalysisBox {
     let crash = |service: Option<&str>, error, count| Crash {
         service: service.map(|service| source.text(service)),
         error: source.text(error),
+        whole: (count > 1).then(|| source.block(&format!("Traceback (most recent call last):\n  File \"x.py\", line 1\n{error}"))),
         count,
     };
     let crashes = Crashes {
