@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    auth::Capability,
     config::Config,
     content::Store,
     db::{
@@ -153,6 +154,15 @@ struct Push {
 /// In this order: a config refers to blobs.
 const KINDS: [Kind; 3] = [Kind::File, Kind::Blob, Kind::Config];
 
+/// What an account must hold to add an object.
+fn adding(kind: Kind) -> Capability {
+    match kind {
+        Kind::File => Capability::AddingFiles,
+        Kind::Blob => Capability::AddingBlobs,
+        Kind::Config => Capability::AddingConfigs,
+    }
+}
+
 impl Push {
     fn counter(&mut self, kind: Kind) -> &mut u64 {
         match kind {
@@ -162,9 +172,10 @@ impl Push {
         }
     }
 
-    /// What would be sent.
+    /// What would be sent. What the account there may not add is in the notes.
     fn count(&mut self) -> anyhow::Result<()> {
-        for kind in KINDS {
+        let target = Arc::clone(&self.target);
+        for kind in KINDS.into_iter().filter(|kind| target.may(adding(*kind))) {
             let mut after = self.state.after(kind);
             loop {
                 let page = upkeep::objects(&self.c, kind, after, PAGE)?;
@@ -172,6 +183,9 @@ impl Push {
                 after = last.id;
                 *self.counter(kind) += page.len() as u64;
             }
+        }
+        if !self.target.may(Capability::AddingParents) {
+            return Ok(());
         }
         let mut after = self.state.relations();
         loop {

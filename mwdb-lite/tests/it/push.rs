@@ -152,6 +152,10 @@ async fn what_the_account_may_not_do_is_told_and_left_out() {
     let key = pusher.post("user/pusher/api_key", json!({"name": "push"})).await.ok()["token"].as_str().unwrap().to_owned();
     let folder = tempfile::tempdir().unwrap();
     let options = options(&target, key, &folder);
+    let dry = Options { dry_run: true, ..options.clone() };
+    let told = push::run(source.config(), &dry, CancellationToken::new()).await.unwrap();
+    assert_eq!((told.files, told.blobs, told.configs, told.relations), (4, 0, 0, 0), "{told:?}");
+    assert!(told.notes.iter().any(|note| note.contains("adding_blobs")), "{told:?}");
     let sent = push::run(source.config(), &options, CancellationToken::new()).await.unwrap();
     assert_eq!((sent.files, sent.blobs, sent.configs), (4, 0, 0), "{sent:?}");
     assert!(!sent.is_complete());
