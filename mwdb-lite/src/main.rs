@@ -1,5 +1,7 @@
 //! The `mwdb-lite` command: flags, and which function of the library they mean.
 
+mod prompt;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,8 +29,8 @@ enum Command {
     Run {
         #[command(flatten)]
         source: Source,
-        /// Address to listen on
-        #[arg(long)]
+        /// IP address to listen on, or localhost
+        #[arg(long, value_parser = mwdb_lite::config::listening_address)]
         host: Option<IpAddr>,
         /// Port to listen on, 0 for a free one
         #[arg(long)]
@@ -152,7 +154,7 @@ fn start(command: Command) -> anyhow::Result<bool> {
             Command::Configure { source, quiet: _, _kind: _ } => mwdb_lite::setup(load(&source)?).await?,
             Command::SetAdminPassword { source, password } => {
                 let config = load(&source)?;
-                mwdb_lite::set_admin_password(config, new_password(password)?).await?;
+                mwdb_lite::set_admin_password(config, new_password(password).await?).await?;
             }
             Command::Backup { source, dest, json } => {
                 let report = backup::run(&load(&source)?, &dest).await?;
@@ -199,15 +201,15 @@ fn keep_from_others() {
 }
 
 /// The new password: an argument, what is typed twice on a terminal, or the first line of standard input.
-fn new_password(argument: Option<String>) -> anyhow::Result<String> {
+async fn new_password(argument: Option<String>) -> anyhow::Result<String> {
     if let Some(password) = argument {
         return Ok(password);
     }
     if !std::io::stdin().is_terminal() {
         return std::io::stdin().lines().next().unwrap_or(Ok(String::new())).context("cannot read the password");
     }
-    let password = rpassword::prompt_password("New password: ").context("cannot read the password")?;
-    let again = rpassword::prompt_password("Once more: ").context("cannot read the password")?;
+    let password = prompt::password("New password: ").await?;
+    let again = prompt::password("Once more: ").await?;
     anyhow::ensure!(password == again, "the two are not the same: nothing was changed");
     Ok(password)
 }
