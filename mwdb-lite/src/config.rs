@@ -219,12 +219,18 @@ impl Config {
     pub fn from_parts(files: &[(&str, &str)], env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let source = Source::read(files, env)?;
         let mut config = Self::default();
-        source.parsed("mwdb", "host", &mut config.host)?;
+        if let Some((host, _)) = source.get("mwdb", "host") {
+            config.host = listening_address(host).map_err(|problem| source.error("mwdb", "host", problem))?;
+        }
         source.parsed("mwdb", "port", &mut config.port)?;
         source.parsed("mwdb", "sqlite_path", &mut config.sqlite_path)?;
         source.parsed("mwdb", "uploads_folder", &mut config.uploads_folder)?;
         source.optional("mwdb", "secret_key", &mut config.secret_key)?;
         source.parsed("mwdb", "base_url", &mut config.base_url)?;
+        if !is_web_address(&config.base_url) {
+            let problem = format!("`{}` is no address that begins with `http://` or `https://`", config.base_url);
+            return Err(source.error("mwdb", "base_url", problem));
+        }
         source.parsed("mwdb", "instance_name", &mut config.instance_name)?;
         source.parsed("mwdb", "admin_login", &mut config.admin_login)?;
         source.optional("mwdb", "admin_password", &mut config.admin_password)?;
@@ -275,6 +281,24 @@ impl Config {
     pub(crate) fn longest_query(&self) -> Option<Duration> {
         (self.statement_timeout > 0).then(|| Duration::from_millis(self.statement_timeout))
     }
+}
+
+/// The address of `host`: names are not looked up, since they may mean several addresses.
+///
+/// # Errors
+/// When it is neither an IP address nor `localhost`.
+pub fn listening_address(host: &str) -> Result<IpAddr, String> {
+    match host {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        host => {
+            host.parse().map_err(|_| format!("`{host}` is no IP address: use one, such as 127.0.0.1 or 0.0.0.0 for all, or `localhost`"))
+        }
+    }
+}
+
+/// Whether browsers get somewhere by it.
+fn is_web_address(address: &str) -> bool {
+    reqwest::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// Values with where they came from.
@@ -404,6 +428,26 @@ mod tests {
         assert_eq!(error.to_string(), "x/mwdb.ini: [mwdb] enable_karton: `true` is neither 0 nor 1");
         let error = Config::from_parts(&[], [("MWDB_PORT".to_owned(), "x".to_owned())]).expect_err("x is no port");
         assert_eq!(error.to_string(), "variable `MWDB_PORT`: [mwdb] port: `x` is not valid");
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        let read = |text: &str| Config::from_parts(&[("mwdb.ini", &format!("[mwdb]\n{text}"))], []).map_err(|error| error.to_string());
+        assert_eq!(read("host = localhost").expect("a host").host, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(read("host = ::").expect("a host").host.to_string(), "::");
+        for text in ["http://mwdb.test", "https://mwdb.test:8443/", "http://[::1]:8080", "https://example.test/mwdb"] {
+            assert_eq!(read(&format!("base_url = {text}")).expect(text).base_url, text);
+        }
+        for (text, told) in [
+            ("host = mwdb.test", "mwdb.ini: [mwdb] host: `mwdb.test` is no IP address"),
+            ("base_url = mwdb.test", "mwdb.ini: [mwdb] base_url: `mwdb.test` is no address"),
+            ("base_url = mwdb.test:8080", "[mwdb] base_url"),
+            ("base_url = ftp://mwdb.test", "[mwdb] base_url"),
+            ("base_url = http://", "[mwdb] base_url"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(told), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -100,6 +100,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
             app.config.uploads_folder.display()
         )
     })?;
+    try_writing(&app)?;
     app.store.sweep().context("empty the staging folder")?;
     let left = content::put_back(&app.db, &app.store).await.map_err(|error| anyhow!("look at fresh content: {}", error.cause()))?;
     if !left.put_back.is_empty() {
@@ -144,6 +145,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     outcome
 }
 
+/// Refuses folders that take no uploads, before anybody sends one.
+fn try_writing(app: &App) -> anyhow::Result<()> {
+    app.store.try_writing().context("[mwdb] uploads_folder must be writable for the account of mwdb-lite")
+}
+
 /// Rocket's error panics unless it is looked at.
 fn launch_error(error: &rocket::Error, place: &str) -> anyhow::Error {
     anyhow!("the server on {place} failed: {}", error.kind())
@@ -162,6 +168,7 @@ async fn open_beside(config: Config) -> anyhow::Result<(App, Option<Claim>)> {
 /// When something cannot be used.
 pub async fn setup(config: Config) -> anyhow::Result<()> {
     let (app, _claim) = open_beside(config).await?;
+    try_writing(&app)?;
     let taken = app.db.write(plugin::take_over).await.context("take over what the Karton plugin left")?;
     for value in &taken.skipped {
         tracing::warn!("an attribute `karton` is no analysis and is dropped: {value}");

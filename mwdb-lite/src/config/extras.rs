@@ -1,5 +1,6 @@
 //! Settings that come in groups: mail, captcha, encryption, logs, limits.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Source};
@@ -64,17 +65,13 @@ pub(super) fn mail(source: &Source) -> Result<Option<MailConfig>, ConfigError> {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().map_err(|_| bad())?),
         _ => (server, 25),
     };
-    let mut mail = MailConfig {
-        host: host.trim_matches(['[', ']']).to_owned(),
-        port,
-        from: "noreply@mwdb".to_owned(),
-        account: None,
-        tls: false,
-        templates: None,
-    };
-    if mail.host.is_empty() {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    // A name that cannot be one would be found out by the first mail, which is for somebody who has forgotten a password.
+    let is_name = !host.is_empty() && host.chars().all(|character| character.is_alphanumeric() || matches!(character, '.' | '-' | '_'));
+    if port == 0 || !(is_name || host.parse::<IpAddr>().is_ok()) {
         return Err(bad());
     }
+    let mut mail = MailConfig { host: host.to_owned(), port, from: "noreply@mwdb".to_owned(), account: None, tls: false, templates: None };
     source.parsed("mwdb", "mail_from", &mut mail.from)?;
     if mail.from.parse::<lettre::message::Mailbox>().is_err() {
         return Err(source.error("mwdb", "mail_from", "is not an address like `mwdb@example.com` or `MWDB <mwdb@example.com>`"));
@@ -186,6 +183,12 @@ mod tests {
         for (text, key) in [
             ("mail_smtp = host:x", "mail_smtp"),
             ("mail_smtp = :25", "mail_smtp"),
+            ("mail_smtp = smtp://mail.example", "mail_smtp"),
+            ("mail_smtp = smtp://mail.example:25", "mail_smtp"),
+            ("mail_smtp = mail.example:25:25", "mail_smtp"),
+            ("mail_smtp = mail.example 25", "mail_smtp"),
+            ("mail_smtp = mail.example:0", "mail_smtp"),
+            ("mail_smtp = user@mail.example", "mail_smtp"),
             ("mail_smtp = a\nmail_from = nobody at home", "mail_from"),
             ("tls_certificate = Cargo.toml", "tls_certificate"),
             ("tls_key = Cargo.toml", "tls_key"),

@@ -27,6 +27,10 @@ impl Disk {
         Self { folder, layout }
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the content of a file is, or would be put.
     pub(super) fn path(&self, sha256: &str) -> PathBuf {
         let mut paths = self.layout.keys(sha256).map(|key| self.folder.join(key));

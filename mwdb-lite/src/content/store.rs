@@ -120,6 +120,22 @@ impl Store {
         }
     }
 
+    /// Whether uploads can be written, by writing: rights do not tell of a disk that is mounted to be read.
+    ///
+    /// # Errors
+    /// When one of the folders takes no file.
+    pub(crate) fn try_writing(&self) -> Result<(), StoreError> {
+        let content = match &self.place {
+            Place::Disk(disk) => Some(disk.folder()),
+            Place::S3(_) => None,
+        };
+        for folder in content.into_iter().chain([self.staging.as_path()]) {
+            // Its name begins with a dot, like all that is no content.
+            tempfile::Builder::new().prefix(".try-").tempfile_in(folder).map_err(StoreError::disk("write to the folder", folder))?;
+        }
+        Ok(())
+    }
+
     /// Claims the staging folder for this process, as long as the value lives; nothing when another
     /// process has it.
     pub(crate) fn claim(&self) -> Result<Option<Claim>, StoreError> {

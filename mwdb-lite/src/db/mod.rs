@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use tokio::sync::Semaphore;
 
 use crate::error::{ApiError, ApiResult};
@@ -57,8 +57,17 @@ impl Db {
     /// # Errors
     /// When the file cannot be used.
     pub(crate) fn open(path: &Path, statement_timeout: Option<Duration>) -> anyhow::Result<Self> {
+        Self::open_file(path, statement_timeout).map_err(who_may_write)
+    }
+
+    fn open_file(path: &Path, statement_timeout: Option<Duration>) -> anyhow::Result<Self> {
         let mut connection = Connection::open(path).with_context(|| format!("open the database `{}`", path.display()))?;
         prepare(&connection).with_context(|| format!("open the database `{}`", path.display()))?;
+        // SQLite opens a file that it may not write for reading alone, which nobody would see before the first login.
+        if connection.is_readonly(rusqlite::MAIN_DB)? {
+            let refusal = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), None);
+            return Err(anyhow::Error::from(refusal).context(format!("open the database `{}`", path.display())));
+        }
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         // A commit is acknowledged once it is on disk.
         connection.pragma_update(None, "synchronous", "full")?;
@@ -77,7 +86,7 @@ impl Db {
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn is_current(path: &Path) -> anyhow::Result<bool> {
-        migrate::is_current(path).with_context(|| format!("open the database `{}`", path.display()))
+        migrate::is_current(path).with_context(|| format!("open the database `{}`", path.display())).map_err(who_may_write)
     }
 
     /// Runs `work` on a snapshot. It is interrupted at the deadline and then answered 503.
@@ -156,6 +165,17 @@ impl Db {
         F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
     {
         self.writer.run_lazily(work).await
+    }
+}
+
+/// Adds what helps to a refusal of the file system.
+fn who_may_write(error: anyhow::Error) -> anyhow::Error {
+    let code = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>()?.sqlite_error_code());
+    match code {
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            error.context("[mwdb] sqlite_path and its folder must be writable for the account of mwdb-lite")
+        }
+        _ => error,
     }
 }
 

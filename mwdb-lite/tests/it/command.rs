@@ -153,3 +153,78 @@ async fn configure_makes_what_run_serves_and_the_password_can_be_set() {
     let status = tokio::time::timeout(Duration::from_secs(20), process.wait()).await.expect("it stops").unwrap();
     assert_eq!(status.code(), Some(0));
 }
+
+/// A command in the name of an account that may not write everywhere, also when the tests run as root.
+fn unprivileged(folder: &Path, arguments: &[&str]) -> Command {
+    let mut unprivileged = command(folder, arguments);
+    if rustix::process::geteuid().is_root() {
+        unprivileged.uid(65534).gid(65534);
+    }
+    unprivileged
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_told_at_the_start() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("data");
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    mode(outside.path(), 0o755);
+    mode(&folder, 0o755);
+    if rustix::process::geteuid().is_root() {
+        chown(&folder, Some(65534), Some(65534)).unwrap();
+    }
+    let (code, message) = outcome(unprivileged(&folder, &["configure", "-q"])).await;
+    assert_eq!(code, 0, "{message}");
+    // Nobody may write the file or folder; who owns it can let him.
+    for (path, locked, unlocked, told) in [
+        ("mwdb.sqlite", 0o444, 0o644, "[mwdb] sqlite_path and its folder must be writable"),
+        ("uploads", 0o555, 0o755, "[mwdb] uploads_folder must be writable"),
+        ("uploads/.staging", 0o555, 0o755, "[mwdb] uploads_folder must be writable"),
+        (".", 0o555, 0o755, "[mwdb] sqlite_path and its folder must be writable"),
+    ] {
+        if path == "." {
+            for name in ["mwdb.sqlite-wal", "mwdb.sqlite-shm"] {
+                let _ = std::fs::remove_file(folder.join(name));
+            }
+        }
+        mode(&folder.join(path), locked);
+        for arguments in [&["run", "--port", "0"] as &[&str], &["configure", "-q"]] {
+            let (code, message) = outcome(unprivileged(&folder, arguments)).await;
+            assert!(code == 1 && message.contains(told), "{path}: {code} {message}");
+        }
+        mode(&folder.join(path), unlocked);
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_has_its_echo_back_after_ctrl_c() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    // `script` is a terminal, and the shell in it, which Ctrl-C does not end, looks at what the command leaves.
+    let line = format!("trap : INT; '{}' set-admin-password; echo code $?; stty -a", env!("CARGO_BIN_EXE_mwdb-lite"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env("HOME", folder.path());
+    let mut terminal = script.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let (mut keyboard, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let mut shown = String::new();
+    let watching = async {
+        let mut typed = false;
+        let mut piece = [0; 1024];
+        loop {
+            let got = screen.read(&mut piece).await.unwrap();
+            shown.push_str(&String::from_utf8_lossy(&piece[..got]));
+            if got == 0 || shown.contains("-extproc") {
+                return;
+            }
+            if !typed && shown.contains("New password: ") {
+                keyboard.write_all(b"abc\x03").await.unwrap();
+                typed = true;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), watching).await.expect("an end");
+    assert!(shown.contains("code 130"), "{shown}");
+    assert!(shown.contains(" echo ") && shown.contains(" icanon "), "{shown}");
+}
