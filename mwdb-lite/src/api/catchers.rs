@@ -36,24 +36,28 @@ fn caught(status: Status, request: &Request<'_>) -> Caught {
         return refuse(error);
     }
     match status.code {
-        404 | 405 | 422 => unrouted(request),
+        404 | 405 | 422 => unrouted(request, Some(request.method())),
+        // Rocket knows some methods by name and asks no route about others, such as PROPFIND. What it takes for no address
+        // has none here.
+        400 if request.route().is_none() && request.uri().path() != "/" => unrouted(request, None),
         413 => refuse(ApiError::TooLarge),
         400..=499 => refuse(ApiError::BadRequest(status.reason_lossy().to_owned())),
         _ => refuse(anyhow::anyhow!("the server gave up with status {status}").into()),
     }
 }
 
-fn unrouted(request: &Request<'_>) -> Caught {
+/// `method` is nothing for one that no route can have.
+fn unrouted(request: &Request<'_>, method: Option<Method>) -> Caught {
     let path = request.uri().path();
     let mut allowed: BTreeSet<&str> =
         request.rocket().routes().filter(|route| fits(route.uri.path(), path.as_str())).map(|route| route.method.as_str()).collect();
     // A route of this method that fits and did not answer has judged a parameter by its own rules.
-    let known = !allowed.is_empty() && !allowed.contains(request.method().as_str());
+    let known = !allowed.is_empty() && method.is_none_or(|method| !allowed.contains(method.as_str()));
     allowed.insert(Method::Options.as_str());
     Caught {
         error: if known { ApiError::MethodNotAllowed } else { ApiError::NoRoute },
         allow: known.then(|| allowed.into_iter().collect::<Vec<_>>().join(", ")),
-        success: known && request.method() == Method::Options,
+        success: known && method == Some(Method::Options),
     }
 }
 

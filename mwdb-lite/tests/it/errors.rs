@@ -40,6 +40,14 @@ async fn wrong_methods_are_405() {
     ] {
         admin.send(admin.request(method.clone(), &path)).await.refused(405);
     }
+    // Methods that no route can have.
+    for method in ["PROPFIND", "get", "X"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let reply = admin.send(admin.request(method.clone(), &format!("file/{file}/tag"))).await;
+        reply.refused(405);
+        assert_eq!(reply.header("allow"), "DELETE, GET, OPTIONS, PUT", "{method}");
+        admin.send(admin.request(method, "nothing")).await.no_route();
+    }
     let head = admin.send(admin.request(Method::HEAD, "ping")).await;
     assert_eq!(head.status, 405);
     assert_eq!(admin.send(admin.request(Method::HEAD, "nothing")).await.status, 404);
