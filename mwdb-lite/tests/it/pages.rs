@@ -491,7 +491,34 @@ async fn the_configuration_turns_the_pages_off_or_over_to_a_folder() {
     for path in ["/", "/file/abc", "/login"] {
         browser.get(path).await.page(200).has("another interface");
     }
-    assert_eq!(browser.get("/app.js").await.html, "1");
+    let script = browser.get("/app.js").await;
+    assert_eq!((script.html.as_str(), script.header("content-length"), script.header("cache-control")), ("1", "1", "no-cache"));
+    let ask = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let request = headers.iter().fold(browser.request(method, path), |request, (name, value)| request.header(*name, *value));
+        Shown::read(request.send().await.expect("an answer")).await
+    };
+    // Who has it is told so, by tag or by date, and gets it again once it is another one.
+    let (tag, date) = (script.header("etag").to_owned(), script.header("last-modified").to_owned());
+    for headers in [
+        vec![("if-none-match", tag.clone())],
+        vec![("if-none-match", format!("\"x\", W/{tag}"))],
+        vec![("if-none-match", "*".to_owned())],
+        vec![("if-modified-since", date.clone())],
+    ] {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for method in [Method::GET, Method::HEAD] {
+            let known = ask(method, "/app.js", &headers).await;
+            assert_eq!((known.status, known.html.as_str(), known.header("etag")), (304, "", tag.as_str()), "{headers:?}");
+        }
+    }
+    let old = "Thu, 01 Jan 1970 00:00:00 GMT";
+    for headers in [vec![("if-none-match", "\"x\""), ("if-modified-since", date.as_str())], vec![("if-modified-since", old)]] {
+        assert_eq!(ask(Method::GET, "/app.js", &headers).await.html, "1", "{headers:?}");
+    }
+    let head = ask(Method::HEAD, "/app.js", &[]).await;
+    assert_eq!((head.status, head.header("content-length"), head.header("etag"), head.html.as_str()), (200, "1", tag.as_str(), ""));
+    std::fs::write(folder.path().join("app.js"), "22").unwrap();
+    assert_eq!(ask(Method::GET, "/app.js", &[("if-none-match", &tag)]).await.html, "22");
     browser.get("/api/ping").await.has("ok");
     assert_eq!(browser.get("/api/nothing").await.header("content-type"), "application/json");
 }
