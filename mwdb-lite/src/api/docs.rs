@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rocket::{
     Request, Route, State, get,
+    http::Method,
     request::{FromRequest, Outcome},
     serde::json::Json,
 };
@@ -134,7 +135,8 @@ fn operation(entry: &Entry) -> Value {
         operation.insert("security".to_owned(), json!([]));
     }
     let in_path = dynamic(path).map(|name| json!({"name": name, "in": "path", "required": true, "schema": path_schema(name)}));
-    let in_query = dynamic(query).map(|name| json!({"name": name, "in": "query", "required": false, "schema": {"type": "string"}}));
+    let in_query =
+        dynamic(query).map(|name| json!({"name": name, "in": "query", "required": is_required(entry, name), "schema": query_schema(name)}));
     operation.insert("parameters".to_owned(), in_path.chain(in_query).collect());
     if let Some(body) = request_body(entry.takes) {
         operation.insert("requestBody".to_owned(), body);
@@ -149,6 +151,20 @@ fn path_schema(name: &str) -> Value {
         "hash" | "parent" | "child" => json!({"type": "string", "pattern": "^(root|[0-9A-Fa-f]{32,128})$"}),
         "id" => json!({"type": "integer"}),
         "uuid" => json!({"type": "string", "format": "uuid"}),
+        _ => json!({"type": "string"}),
+    }
+}
+
+/// Parameters of a query string say what is to be removed, or how; those of other requests may be left out.
+fn is_required(entry: &Entry, name: &str) -> bool {
+    entry.method == Method::Delete && matches!(name, "tag" | "key" | "group_name" | "send_email")
+}
+
+fn query_schema(name: &str) -> Value {
+    match name {
+        "count" | "page" => json!({"type": "integer"}),
+        "hidden" | "send_email" => json!({"type": "boolean"}),
+        "access" => json!({"type": "string", "enum": ["read", "set", "manage"]}),
         _ => json!({"type": "string"}),
     }
 }

@@ -108,7 +108,7 @@ async fn it_is_built_as_openapi_asks() {
             let mut named = BTreeSet::new();
             for parameter in operation["parameters"].as_array().unwrap() {
                 let kind = parameter["in"].as_str().unwrap();
-                assert_eq!(parameter["required"], kind == "path", "{place}");
+                assert!(parameter["required"] == true || kind == "query", "{place}");
                 check_schema(&document, &parameter["schema"], &place);
                 if kind == "path" {
                     named.insert(parameter["name"].as_str().unwrap());
@@ -125,6 +125,37 @@ async fn it_is_built_as_openapi_asks() {
             }
             for scheme in operation["security"].as_array().into_iter().flatten().flat_map(|scheme| scheme.as_object().unwrap().keys()) {
                 assert!(document["components"]["securitySchemes"].get(scheme).is_some(), "{place}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn parameters_of_queries_are_what_it_says() {
+    let server = full().await;
+    let admin = server.admin().await;
+    let document = admin.get("docs").await.ok();
+    let file = id(&admin.file("content").await);
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let query = operation["parameters"].as_array().unwrap().iter().filter(|parameter| parameter["in"] == "query");
+            let query: Vec<&Value> = query.collect();
+            let path = path.trim_start_matches("/api/").replace("{kind}", "file").replace("{hash}", &file).replace(['{', '}'], "");
+            let ask = async |values: &[(&str, &str)]| {
+                let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+                admin.send(admin.request(method, &path).query(values)).await
+            };
+            let names = |reply: &crate::harness::Reply, name: &str| reply.status == 400 && reply.text().contains(&format!("'{name}'"));
+            for parameter in &query {
+                let name = parameter["name"].as_str().unwrap();
+                // Who leaves it out is told so, or it may be left out.
+                assert_eq!(parameter["required"], names(&ask(&[]).await, name), "{method} {path} {name}");
+                let schema = &parameter["schema"];
+                if schema["type"] != "string" || schema["enum"].is_array() {
+                    let others = query.iter().filter(|other| other["required"] == true).map(|other| (other["name"].as_str().unwrap(), "x"));
+                    let values: Vec<_> = others.filter(|other| other.0 != name).chain([(name, "x!")]).collect();
+                    assert!(names(&ask(&values).await, name), "{method} {path}: any {name} is taken");
+                }
             }
         }
     }
