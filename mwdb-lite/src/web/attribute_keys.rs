@@ -142,7 +142,7 @@ async fn set_rights(key: &str, actor: AdminActor, form: Form, app: &State<App>) 
     let (group, can_read, can_set) = (form.text("group").trim().to_owned(), form.ticked("can_read"), form.ticked("can_set"));
     let rights = Rights { group_name: group.clone(), can_read, can_set };
     match app.change(&actor.0, move |c, _| definitions::set_rights(c, &name, rights)).await {
-        Ok(_) => Ok(Ok(to_key(key).telling(Done::Saved))),
+        Ok(()) => Ok(Ok(to_key(key).telling(Done::Saved))),
         Err(error) => {
             let typed = AttributeRights { group: group.into(), can_read, can_set };
             let page =

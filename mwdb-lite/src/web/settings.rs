@@ -284,7 +284,7 @@ async fn edit_user(login: &str, actor: AdminActor, form: Form, app: &State<App>)
     };
     let text = |name: &str| form.lines(name).into();
     match outcome.await {
-        Ok(_) => Ok(Ok(to_user(login).telling(Done::Saved))),
+        Ok(()) => Ok(Ok(to_user(login).telling(Done::Saved))),
         Err(error) => {
             let typed = AccountTyped { email: text("email"), info: text("additional_info"), feed_quality: text("feed_quality") };
             let page = |session: Session| async move { Ok(UserPage { typed: Some(typed), ..user_page(app, &session, login).await? }) };

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Server, id};
 
-const GRACE: Duration = Duration::from_secs(120);
+const GRACE: Duration = Duration::from_mins(2);
 const SOON: Duration = Duration::from_secs(20);
 
 async fn server() -> Server {
