@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt, path::Path, time::Duration};
 use yara_x::{Compiler, MetaValue, Rule, SourceCode};
 
 use super::{
-    Defects, MAX_MATCHES, RulesError, ScanError, YaraClass,
+    Defects, MAX_MATCHES, RulesError, ScanError, YaraClass, bytes,
     source::{Source, line_of_rule, read_folder},
 };
 
@@ -114,7 +114,8 @@ fn compile(folder: &Path, sources: &[Source]) -> Result<yara_x::Rules, RulesErro
         compiler.new_namespace(&source.name);
         let before = compiler.errors().len();
         // All errors are kept by the compiler.
-        let _ = compiler.add_source(SourceCode::from(source.text.as_slice()).with_origin(source.path.to_string_lossy()));
+        let text = bytes::as_text(&source.text);
+        let _ = compiler.add_source(SourceCode::from(text.as_ref()).with_origin(source.path.to_string_lossy()));
         defects.extend(compiler.errors().iter().skip(before).map(|error| defect(source, error)));
     }
     if defects.is_empty() { Ok(compiler.build()) } else { Err(RulesError::Invalid(Defects(defects))) }
@@ -157,6 +158,13 @@ fn meta(rule: &Rule<'_, '_>, key: &str) -> Result<Option<String>, String> {
     match rule.metadata().filter(|(name, _)| *name == key).last() {
         None => Ok(None),
         Some((_, MetaValue::String(text))) => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
+        Some((_, MetaValue::Bytes(bytes))) => Ok(Some(python_text(bytes)).filter(|text| !text.is_empty())),
         Some(_) => Err(format!("`{key}` in the metadata of rule `{}` is not a text", rule.identifier())),
     }
+}
+
+/// A text that is written with escapes, as yara-python gives it: up to the first NUL, without what is no UTF-8.
+fn python_text(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    text.utf8_chunks().map(|chunk| chunk.valid()).collect()
 }

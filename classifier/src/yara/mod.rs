@@ -4,6 +4,8 @@
 //! compile, and rules whose `kind`, `platform` or `extension` is not the text that becomes a header.
 
 #[cfg(feature = "yara")]
+mod bytes;
+#[cfg(feature = "yara")]
 mod engine;
 #[cfg(not(feature = "yara"))]
 mod none;

@@ -22,7 +22,7 @@ const HUGE: u64 = 52 << 20;
 /// Memory of its own that the program may have for it: it holds neither the sample nor a million matches.
 const SCAN_MEMORY: u64 = 64 << 20;
 
-fn folder(files: &[(&str, &str)]) -> TempDir {
+fn folder(files: &[(&str, impl AsRef<[u8]>)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -103,7 +103,8 @@ fn rules_may_include_files_and_use_the_usual_modules() {
     let text = "include \"more/shared.inc\"\n".to_owned()
         + &imports
         + "rule own { meta: kind = \"own\" strings: $brace = /x{a/ condition: shared and ($brace or true) and hash.md5(0, 3) == \"900150983cd24fb0d6963f7d28e17f72\" }";
-    let folder = folder(&[("a.yar", &text), ("more/shared.inc", "rule shared { meta: kind = \"shared\" condition: filesize < 100 }")]);
+    let folder =
+        folder(&[("a.yar", text.as_str()), ("more/shared.inc", "rule shared { meta: kind = \"shared\" condition: filesize < 100 }")]);
     let rules = Rules::load(folder.path()).unwrap();
     assert_eq!(names(&scan(&rules, b"abc")), ["a.yar:shared", "a.yar:own"]);
     assert!(scan(&rules, &[0; 100]).is_empty());
@@ -123,6 +124,37 @@ fn global_rules_hold_for_their_file_and_the_last_metadata_wins() {
     let classes = scan(&rules, b"abcd");
     assert_eq!(names(&classes), ["a.yar:gate", "a.yar:behind", "b.yar:free"]);
     assert_eq!((classes[1].kind.as_str(), &classes[1].platform), ("b", &None));
+}
+
+/// What yara-python 4.5.4 makes of the same files.
+#[test]
+fn texts_with_escapes_and_files_in_latin_1_are_taken_as_yara_python_takes_them() {
+    let folder = folder(&[
+        (
+            "a.yar",
+            &b"// caf\xe9\nrule bytes { meta: author = \"Andr\xe9\" kind = \"caf\xe9\" /* \xe9 */\n\
+               strings: $text = \"f\xe9\" $expression = /[a-f]\xe9/ $hex = { 66 /* \xe9 */ e9 }\n\
+               condition: $text and $expression and $hex and not (\"caf\" contains \"\xe9\") }"[..],
+        ),
+        ("b.yar", br#"rule escapes { meta: kind = "a\x41\"\\" platform = "p\x00q" extension = "\xc3\xa9\xe9" condition: true }"#),
+        ("c.yar", br#"rule nothing { meta: kind = "k" platform = "\x00p" extension = "\xe9" condition: true }"#),
+    ]);
+    let rules = Rules::load(folder.path()).unwrap();
+    let seen = |content: &[u8]| -> Vec<(String, String, Option<String>, Option<String>)> {
+        let classes = scan(&rules, content).into_iter();
+        classes.map(|class| (class.rule, class.kind, class.platform, class.extension)).collect()
+    };
+    let class = |rule: &str, kind: &str, platform: Option<&str>, extension: Option<&str>| {
+        (rule.to_owned(), kind.to_owned(), platform.map(str::to_owned), extension.map(str::to_owned))
+    };
+    let both = [class("escapes", "aA\"\\", Some("p"), Some("é")), class("nothing", "k", None, None)];
+    assert_eq!(seen(b"caf\xe9"), [&[class("bytes", "caf", None, None)][..], &both].concat());
+    assert_eq!(seen("café".as_bytes()), both);
+
+    let outside = self::folder(&[("a.yar", b"\nrule caf\xe9 { condition: true }")]);
+    assert!(refused(outside.path()).starts_with("a.yar:2: invalid UTF-8"));
+    let empty = self::folder(&[("b.yar", br#"rule a { meta: kind = "\x00" condition: true }"#)]);
+    assert!(refused(empty.path()).starts_with("b.yar:1: rule `a` has no `kind`"));
 }
 
 #[test]
