@@ -105,13 +105,13 @@ impl ServiceArgs {
     /// Applies the flags over a configuration.
     pub fn apply(&self, config: &mut Config) {
         if let Some(identity) = &self.identity {
-            config.set("karton", "identity", identity);
+            config.set_by_flag("--identity", "karton", "identity", identity);
         }
         if let Some(level) = &self.log_level {
-            config.set("logging", "level", level);
+            config.set_by_flag("--log-level", "logging", "level", level);
         }
         if self.debug {
-            config.set("karton", "debug", "1");
+            config.set_by_flag("--debug", "karton", "debug", "1");
         }
     }
 }
@@ -131,13 +131,13 @@ impl ConsumerArgs {
     pub fn apply(&self, config: &mut Config) {
         self.service.apply(config);
         if self.non_persistent {
-            config.set("karton", "persistent", "0");
+            config.set_by_flag("--non-persistent", "karton", "persistent", "0");
         }
         if let Some(seconds) = self.task_timeout {
-            config.set("karton", "task_timeout", seconds.to_string());
+            config.set_by_flag("--task-timeout", "karton", "task_timeout", seconds.to_string());
         }
         if let Some(tasks) = self.concurrency_limit {
-            config.set("karton", "concurrency_limit", tasks.to_string());
+            config.set_by_flag("--concurrency-limit", "karton", "concurrency_limit", tasks.to_string());
         }
     }
 }

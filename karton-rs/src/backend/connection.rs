@@ -207,8 +207,8 @@ fn is_full(error: &ServerError) -> bool {
     ["OOM", "MISCONF", "NOREPLICAS"].iter().any(told)
 }
 
-fn bad_url(error: &RedisError) -> ConfigError {
-    ConfigError::new(ConfigErrorKind::BadRedisUrl, format!("[redis] url: {}", error.detail().unwrap_or("cannot be understood")))
+fn bad_url(settings: &RedisSettings, error: &RedisError) -> ConfigError {
+    ConfigError::new(ConfigErrorKind::BadRedisUrl, format!("{}: {}", settings.url_place, error.detail().unwrap_or("cannot be understood")))
 }
 
 /// A client that trusts and shows the certificates that the URL names.
@@ -216,7 +216,10 @@ fn client(settings: &RedisSettings) -> Result<Client, ConfigError> {
     let TlsSettings { unchecked, any_host, authorities, certificate, key } = &settings.tls;
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|error| {
-            ConfigError::new(ConfigErrorKind::Unreadable, format!("cannot read `{}`, which [redis] url names: {error}", path.display()))
+            ConfigError::new(
+                ConfigErrorKind::Unreadable,
+                format!("{}: cannot read `{}`, which it names: {error}", settings.url_place, path.display()),
+            )
         })
     };
     let mut info = connection_info(settings)?;
@@ -226,7 +229,7 @@ fn client(settings: &RedisSettings) -> Result<Client, ConfigError> {
             _ => None,
         };
         let certificates = TlsCertificates { client_tls, root_cert: authorities.as_ref().map(read).transpose()? };
-        info = Client::build_with_tls(info, certificates).map_err(|error| bad_url(&error))?.get_connection_info().clone();
+        info = Client::build_with_tls(info, certificates).map_err(|error| bad_url(settings, &error))?.get_connection_info().clone();
     }
     let mut address = info.addr().clone();
     if let (ConnectionAddr::TcpTls { insecure, .. }, true) = (&mut address, *unchecked) {
@@ -235,7 +238,7 @@ fn client(settings: &RedisSettings) -> Result<Client, ConfigError> {
     if *any_host {
         address.set_danger_accept_invalid_hostnames(true);
     }
-    Client::open(info.set_addr(address)).map_err(|error| bad_url(&error))
+    Client::open(info.set_addr(address)).map_err(|error| bad_url(settings, &error))
 }
 
 pub(crate) fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, ConfigError> {
@@ -247,7 +250,7 @@ pub(crate) fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo
         }
         None => ConnectionAddr::Tcp(settings.host.clone(), settings.port).into_connection_info(),
     };
-    let info = info.map_err(|error| bad_url(&error))?;
+    let info = info.map_err(|error| bad_url(settings, &error))?;
     // Credentials before the `@` of the URL win over the options.
     let mut redis = info.redis_settings().clone();
     if let Some(db) = settings.db {

@@ -20,6 +20,11 @@ impl ConfigError {
         Self { kind, message: message.into() }
     }
 
+    /// What a service cannot use of its own part of the configuration, named with [`Config::place`](crate::Config::place).
+    pub fn unusable(message: impl Into<String>) -> Self {
+        Self::new(ConfigErrorKind::Unusable, message)
+    }
+
     /// What is wrong, to decide on.
     pub fn kind(&self) -> ConfigErrorKind {
         self.kind

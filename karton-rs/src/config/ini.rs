@@ -3,6 +3,8 @@
 //! The one rule: all files feed **one** [`Ini`], so sections and `%(name)s` span files; values are
 //! resolved only after the last file. See Karton protocol §11.2.
 
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 
 use super::error::{ConfigError, ConfigErrorKind as Kind};
@@ -19,6 +21,8 @@ type Options = IndexMap<String, String>;
 pub(super) struct Ini {
     sections: IndexMap<String, Options>,
     defaults: Options,
+    /// Section and option → the file that has set it last.
+    files: HashMap<(String, String), String>,
 }
 
 impl Ini {
@@ -38,11 +42,28 @@ impl Ini {
         for (section, own) in &self.sections {
             let mut options = self.defaults.clone();
             options.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
-            resolved.insert(section.clone(), interpolate_all(section, &options)?);
+            resolved.insert(section.clone(), self.interpolate_all(section, &options)?);
         }
-        resolved.insert(DEFAULT.to_owned(), interpolate_all(DEFAULT, &self.defaults)?);
+        resolved.insert(DEFAULT.to_owned(), self.interpolate_all(DEFAULT, &self.defaults)?);
         resolved.retain(|_, options| !options.is_empty());
         Ok(resolved)
+    }
+
+    /// The file that has set an option, in its section or for all.
+    pub(super) fn file_of(&self, section: &str, option: &str) -> Option<&str> {
+        let of = |section: &str| self.files.get(&(section.to_owned(), option.to_owned()));
+        of(section).or_else(|| of(DEFAULT)).map(String::as_str)
+    }
+
+    fn interpolate_all(&self, section: &str, options: &Options) -> Result<Options, ConfigError> {
+        let resolve = |(key, value): (&String, &String)| match interpolate(value, options, 1) {
+            Ok(value) => Ok((key.clone(), value)),
+            Err((kind, problem)) => {
+                let file = self.file_of(section, key).map_or_else(String::new, |file| format!(" (in `{file}`)"));
+                Err(ConfigError::new(kind, format!("[{section}] {key}{file}: {problem}")))
+            }
+        };
+        options.iter().map(resolve).collect()
     }
 
     fn options(&mut self, section: &str) -> &mut Options {
@@ -94,6 +115,7 @@ impl File<'_> {
         }
         self.seen.push(seen);
         self.ini.options(&section).insert(key.clone(), value.trim().to_owned());
+        self.ini.files.insert((section, key.clone()), self.name.to_owned());
         self.option = Some(key);
         Ok(())
     }
@@ -140,13 +162,9 @@ fn header(text: &str) -> Option<&str> {
     Some(&inner[..end])
 }
 
-fn interpolate_all(section: &str, options: &Options) -> Result<Options, ConfigError> {
-    let resolve = |(key, value): (&String, &String)| Ok((key.clone(), interpolate(section, key, value, options, 1)?));
-    options.iter().map(resolve).collect()
-}
-
-fn interpolate(section: &str, key: &str, value: &str, options: &Options, depth: u32) -> Result<String, ConfigError> {
-    let fail = |kind, message: String| Err(ConfigError::new(kind, format!("[{section}] {key}: {message}")));
+/// A value with what it refers to; the error goes to whoever knows whose value it is.
+fn interpolate(value: &str, options: &Options, depth: u32) -> Result<String, (Kind, String)> {
+    let fail = |kind, message: String| Err((kind, message));
     if depth > MAX_REFERENCES {
         return fail(Kind::InterpolationDepth, "`%(…)s` refers to itself".to_owned());
     }
@@ -166,7 +184,7 @@ fn interpolate(section: &str, key: &str, value: &str, options: &Options, depth: 
         let Some(referred) = options.get(&name.to_lowercase()) else {
             return fail(Kind::InterpolationMissingOption, format!("`%({name})s` refers to an option that is not set"));
         };
-        out.push_str(&interpolate(section, key, referred, options, depth + 1)?);
+        out.push_str(&interpolate(referred, options, depth + 1)?);
         rest = tail;
     }
     out.push_str(rest);

@@ -11,6 +11,7 @@ mod origins;
 mod redis_url;
 mod settings;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -41,6 +42,10 @@ pub struct Config {
     aws: IndexMap<String, String>,
     /// Why standard files were left out.
     skipped: Vec<String>,
+    /// The files that were read, weakest first.
+    files: Vec<String>,
+    /// Section and option → what has set it, as a message tells it.
+    set_by: HashMap<(String, String), String>,
 }
 
 impl Config {
@@ -55,7 +60,13 @@ impl Config {
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
         let variable = |wanted: &str| env.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.clone());
         let standard = standard_files(variable("HOME").as_deref());
-        let named: Vec<PathBuf> = variable("KARTON_CONFIG_FILE").map(PathBuf::from).into_iter().chain(file.map(Path::to_owned)).collect();
+        let of_variable = variable("KARTON_CONFIG_FILE").map(PathBuf::from);
+        for (path, by) in [(of_variable.as_deref(), "KARTON_CONFIG_FILE"), (file, "--config-file")] {
+            if let Some(problem) = path.and_then(no_file) {
+                return Err(ConfigError::new(problem.kind(), format!("{by}: {problem}")));
+            }
+        }
+        let named: Vec<PathBuf> = of_variable.into_iter().chain(file.map(Path::to_owned)).collect();
         Self::load_from(&standard, &named, env)
     }
 
@@ -105,10 +116,16 @@ impl Config {
         for (name, text) in files {
             ini.read(name, text)?;
         }
-        let mut config = Self { sections: ini.resolve()?, aws: IndexMap::new(), skipped: Vec::new() };
+        let sections = ini.resolve()?;
+        let options = sections.iter().flat_map(|(section, options)| options.keys().map(move |option| (section, option)));
+        let set_by = options
+            .filter_map(|(section, option)| Some(((section.clone(), option.clone()), format!("in `{}`", ini.file_of(section, option)?))))
+            .collect();
+        let files: Vec<String> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut config = Self { sections, aws: IndexMap::new(), skipped: Vec::new(), files, set_by };
         for (name, value) in env {
             if let Some((section, option)) = variable_target(&name) {
-                config.set(&section, &option, value);
+                config.set_by(&section, &option, value, &format!("by {name}"));
             } else if name.starts_with("AWS_") {
                 config.aws.insert(name, value);
             }
@@ -116,7 +133,7 @@ impl Config {
         config.adopt_minio()?;
         for (section, kind) in [("s3", Kind::MissingS3Section), ("redis", Kind::MissingRedisSection)] {
             if !config.sections.contains_key(section) {
-                return Err(ConfigError::new(kind, missing_section(section, files, standard)));
+                return Err(ConfigError::new(kind, missing_section(section, &config.files, standard)));
             }
         }
         Ok(config)
@@ -135,7 +152,7 @@ impl Config {
         let Some(text) = self.get(section, option) else { return Ok(None) };
         settings::parse_integer(text)
             .map(Some)
-            .ok_or_else(|| ConfigError::new(Kind::BadInteger, format!("[{section}] {option}: `{text}` is not a whole number")))
+            .ok_or_else(|| ConfigError::new(Kind::BadInteger, format!("{}: `{text}` is not a whole number", self.place(section, option))))
     }
 
     /// A boolean: `1 yes true on` or `0 no false off`, in any case.
@@ -149,13 +166,56 @@ impl Config {
             "0" | "no" | "false" | "off" => Ok(Some(false)),
             _ => Err(ConfigError::new(
                 Kind::BadBoolean,
-                format!("[{section}] {option}: `{text}` is not one of yes, no, true, false, on, off, 1, 0"),
+                format!("{}: `{text}` is not one of yes, no, true, false, on, off, 1, 0", self.place(section, option)),
             )),
         }
     }
 
-    /// Sets an option, over files and environment; what a command line flag does.
+    /// Sets an option, over files and environment.
     pub fn set(&mut self, section: &str, option: &str, value: impl Into<String>) {
+        self.set_by.remove(&(section.to_owned(), option.to_owned()));
+        self.insert(section, option, value);
+    }
+
+    /// As [`set`](Self::set), for a command line flag, which messages then name.
+    pub fn set_by_flag(&mut self, flag: &str, section: &str, option: &str, value: impl Into<String>) {
+        self.set_by(section, option, value, &format!("by {flag}"));
+    }
+
+    /// An option as messages name it, with what has set it: `[redis] port (in `karton.ini`)`.
+    ///
+    /// ```
+    /// use karton_rs::Config;
+    ///
+    /// let file = "[redis]\nhost = queue\n[s3]\naddress = http://s3\n";
+    /// let mut config = Config::from_parts(&[("karton.ini", file)], [("KARTON_REDIS_PORT".into(), "6380".into())])?;
+    /// assert_eq!(config.place("redis", "host"), "[redis] host (in `karton.ini`)");
+    /// assert_eq!(config.place("redis", "port"), "[redis] port (set by KARTON_REDIS_PORT)");
+    /// # Ok::<(), karton_rs::ConfigError>(())
+    /// ```
+    pub fn place(&self, section: &str, option: &str) -> String {
+        match self.set_by.get(&(section.to_owned(), option.to_owned())) {
+            Some(file) if file.starts_with("in ") => format!("[{section}] {option} ({file})"),
+            Some(other) => format!("[{section}] {option} (set {other})"),
+            None => format!("[{section}] {option}"),
+        }
+    }
+
+    /// How an option is set that is not: in the strongest file, or by its variable.
+    pub fn way_to_set(&self, section: &str, option: &str) -> String {
+        let variable = format!("KARTON_{}_{}", section.to_uppercase(), option.to_uppercase());
+        match self.files.last() {
+            Some(file) => format!("set `{option}` in `[{section}]` of `{file}`, or {variable}"),
+            None => format!("set {variable}, or `{option}` in `[{section}]` of a configuration file"),
+        }
+    }
+
+    fn set_by(&mut self, section: &str, option: &str, value: impl Into<String>, by: &str) {
+        self.set_by.insert((section.to_owned(), option.to_owned()), by.to_owned());
+        self.insert(section, option, value);
+    }
+
+    fn insert(&mut self, section: &str, option: &str, value: impl Into<String>) {
         self.sections.entry(section.to_owned()).or_default().insert(option.to_owned(), value.into());
     }
 
@@ -180,11 +240,17 @@ impl Config {
         }
         let secure = self.bool("minio", "secure")?.unwrap_or(true);
         let Some(address) = self.get("minio", "address").map(str::to_owned) else {
-            return Err(ConfigError::new(Kind::MinioWithoutAddress, "[minio] address is not set"));
+            let way = self.way_to_set("minio", "address");
+            return Err(ConfigError::new(Kind::MinioWithoutAddress, format!("[minio] address is not set: {way}")));
         };
         let mut options = self.sections.get("minio").cloned().unwrap_or_default();
         if !address.starts_with("http://") && !address.starts_with("https://") {
             options.insert("address".to_owned(), format!("{}://{address}", if secure { "https" } else { "http" }));
+        }
+        // Messages name the section that is there.
+        for option in options.keys() {
+            let place = self.place("minio", option);
+            self.set_by.insert(("s3".to_owned(), option.clone()), format!("by {place}"));
         }
         self.sections.insert("s3".to_owned(), options);
         Ok(())
@@ -208,7 +274,10 @@ fn no_file(path: &Path) -> Option<ConfigError> {
     } else if path.exists() {
         Some(ConfigError::new(Kind::Unreadable, format!("configuration file `{shown}` is a device or pipe: name a regular file")))
     } else {
-        Some(ConfigError::new(Kind::FileNotFound, format!("configuration file `{shown}` does not exist")))
+        Some(ConfigError::new(
+            Kind::FileNotFound,
+            format!("configuration file `{shown}` does not exist; `karton -c FILE configure` writes one"),
+        ))
     }
 }
 
@@ -223,14 +292,14 @@ fn read_file(path: &Path) -> Result<Result<String, ConfigError>, ConfigError> {
 }
 
 /// Where the section was looked for, and how to get one.
-fn missing_section(section: &str, files: &[(&str, &str)], standard: &[PathBuf]) -> String {
+fn missing_section(section: &str, files: &[String], standard: &[PathBuf]) -> String {
     let list = |names: Vec<String>, word: &str| match names.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, names)) => format!("{} {word} {last}", names.join(", ")),
         None => String::new(),
     };
     if !files.is_empty() {
-        let names = files.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let names = files.iter().map(|name| format!("`{name}`")).collect();
         return format!("missing section `[{section}]` in {}: add it there", list(names, "and"));
     }
     let names: Vec<String> = standard.iter().map(|path| format!("`{}`", path.display())).collect();

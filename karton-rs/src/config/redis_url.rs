@@ -50,7 +50,11 @@ pub(crate) struct TlsSettings {
 
 impl UrlOptions {
     /// Reads the query of a URL; of equal names the first counts.
-    pub(super) fn read(url: &str) -> Result<Self, ConfigError> {
+    pub(super) fn read(url: &str, place: &str) -> Result<Self, ConfigError> {
+        Self::of(url).map_err(|problem| ConfigError::new(Kind::BadRedisUrl, format!("{place}: the option {problem}")))
+    }
+
+    fn of(url: &str) -> Result<Self, String> {
         let mut options = Self::default();
         let before_fragment = url.split('#').next().unwrap_or_default();
         let Some((address, query)) = before_fragment.split_once('?') else { return Ok(options) };
@@ -67,7 +71,7 @@ impl UrlOptions {
         Ok(options)
     }
 
-    fn set(&mut self, name: &str, value: String, address: &str) -> Result<(), ConfigError> {
+    fn set(&mut self, name: &str, value: String, address: &str) -> Result<(), String> {
         if name.starts_with("ssl_") && !address.starts_with("rediss://") && !address.starts_with("valkeys://") {
             return Err(wrong(name, "means nothing without TLS: begin the URL with `rediss://`"));
         }
@@ -97,11 +101,11 @@ impl UrlOptions {
 }
 
 /// Names the option and never shows its value, which may be a password under a mistyped name.
-fn wrong(name: &str, problem: &str) -> ConfigError {
-    ConfigError::new(Kind::BadRedisUrl, format!("[redis] url: the option `{}` {problem}", name.escape_default()))
+fn wrong(name: &str, problem: &str) -> String {
+    format!("`{}` {problem}", name.escape_default())
 }
 
-fn seconds(name: &str, value: &str) -> Result<Duration, ConfigError> {
+fn seconds(name: &str, value: &str) -> Result<Duration, String> {
     let seconds = value.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -117,7 +121,7 @@ mod tests {
     fn options_are_read_as_python_reads_them() {
         let url = "rediss://host/4?db=7&db=8&username=w%20x&password=a%2Bb+c&socket_timeout=7.5&socket_connect_timeout=2&protocol=3\
                    &ssl_cert_reqs=none&ssl_check_hostname=False&ssl_ca_certs=%2Fca.pem&health_check_interval=30&empty=#insecure";
-        let options = UrlOptions::read(url).unwrap();
+        let options = UrlOptions::read(url, "[redis] url").unwrap();
         let tls = TlsSettings { unchecked: true, any_host: true, authorities: Some("/ca.pem".into()), ..TlsSettings::default() };
         let expected = UrlOptions {
             db: Some(7),
@@ -128,7 +132,7 @@ mod tests {
             tls,
         };
         assert_eq!(options, expected);
-        assert_eq!(UrlOptions::read("redis://host/4").unwrap(), UrlOptions::default());
+        assert_eq!(UrlOptions::read("redis://host/4", "[redis] url").unwrap(), UrlOptions::default());
     }
 
     #[test]
@@ -144,11 +148,11 @@ mod tests {
             ("ssl_certfile=secret", "`ssl_certfile` and `ssl_keyfile`"),
             ("ssl_min_version=secret", "`ssl_min_version` is not known"),
         ] {
-            let error = UrlOptions::read(&format!("rediss://host?{query}")).unwrap_err();
+            let error = UrlOptions::read(&format!("rediss://host?{query}"), "[redis] url").unwrap_err();
             assert_eq!(error.code(), "bad-redis-url");
             assert!(error.to_string().contains(named) && !error.to_string().contains("secret"), "{query}: {error}");
         }
-        let error = UrlOptions::read("redis://host?ssl_cert_reqs=none").unwrap_err();
+        let error = UrlOptions::read("redis://host?ssl_cert_reqs=none", "[redis] url").unwrap_err();
         assert!(error.to_string().contains("rediss://"), "{error}");
     }
 }

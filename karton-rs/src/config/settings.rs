@@ -41,6 +41,8 @@ pub struct RedisSettings {
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
     pub(crate) tls: TlsSettings,
+    /// How messages name what holds the URL.
+    pub(crate) url_place: String,
 }
 
 impl RedisSettings {
@@ -54,7 +56,8 @@ impl RedisSettings {
         let url = config.get("redis", "url").map(str::to_owned);
         let socket_timeout = config.int("redis", "socket_timeout")?.unwrap_or(30);
         let socket_timeout = u64::try_from(socket_timeout).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        let of_url = url.as_deref().map(UrlOptions::read).transpose()?.unwrap_or_default();
+        let url_place = config.place("redis", "url");
+        let of_url = url.as_deref().map(|url| UrlOptions::read(url, &url_place)).transpose()?.unwrap_or_default();
         let mut settings = Self {
             host: String::new(),
             port: 6379,
@@ -66,15 +69,16 @@ impl RedisSettings {
             connect_timeout: of_url.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             tls: of_url.tls,
             url,
+            url_place,
         };
         if settings.url.is_none() {
-            settings.host = config
-                .get("redis", "host")
-                .map(str::to_owned)
-                .ok_or_else(|| ConfigError::new(Kind::RedisWithoutHost, "[redis] host is not set, and no [redis] url either"))?;
+            settings.host = config.get("redis", "host").map(str::to_owned).ok_or_else(|| {
+                let way = config.way_to_set("redis", "host");
+                ConfigError::new(Kind::RedisWithoutHost, format!("[redis] host is not set, and no [redis] url either: {way}"))
+            })?;
             let port = config.int("redis", "port")?.unwrap_or(6379);
-            settings.port =
-                u16::try_from(port).map_err(|_| ConfigError::new(Kind::BadInteger, format!("[redis] port: {port} is not a port")))?;
+            settings.port = u16::try_from(port)
+                .map_err(|_| ConfigError::new(Kind::BadInteger, format!("{}: {port} is not a port", config.place("redis", "port"))))?;
             settings.db = Some(config.int("redis", "db")?.unwrap_or(0));
             settings.ssl = config.bool("redis", "ssl")?.unwrap_or(false);
         }
@@ -131,12 +135,16 @@ impl S3Settings {
         let value = |option: &str, variable: &str| {
             config.get("s3", option).filter(|value| !value.is_empty()).or_else(|| config.aws(variable)).map(str::to_owned)
         };
-        let endpoint = value("address", "AWS_ENDPOINT_URL")
-            .ok_or_else(|| ConfigError::new(Kind::S3WithoutEndpoint, "[s3] address is not set, and no AWS_ENDPOINT_URL either"))?;
+        let endpoint = value("address", "AWS_ENDPOINT_URL").ok_or_else(|| {
+            let way = config.way_to_set("s3", "address");
+            ConfigError::new(Kind::S3WithoutEndpoint, format!("[s3] address is not set, and no AWS_ENDPOINT_URL either: {way}"))
+        })?;
         if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
+            let of_section = config.get("s3", "address").is_some_and(|value| !value.is_empty());
+            let place = if of_section { config.place("s3", "address") } else { "AWS_ENDPOINT_URL".to_owned() };
             return Err(ConfigError::new(
                 Kind::Unusable,
-                format!("[s3] address is `{endpoint}`: write `http://{endpoint}`, or `https://`"),
+                format!("{place}: `{endpoint}` has no scheme: write `http://{endpoint}`, or `https://`"),
             ));
         }
         let iam_auth = config.bool("s3", "iam_auth")?.unwrap_or(false);
@@ -163,7 +171,7 @@ impl S3Settings {
         self.keys.as_ref().ok_or_else(|| {
             ConfigError::new(
                 Kind::S3WithoutKeys,
-                "[s3] access_key and secret_key are not set, and no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY either",
+                "[s3] access_key and secret_key are not set, and no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY either: set both there, or as KARTON_S3_ACCESS_KEY and KARTON_S3_SECRET_KEY",
             )
         })
     }
@@ -173,7 +181,12 @@ impl S3Settings {
     /// # Errors
     /// When it is not set.
     pub fn bucket(&self) -> Result<&str, ConfigError> {
-        self.bucket.as_deref().ok_or_else(|| ConfigError::new(Kind::S3WithoutBucket, "[s3] bucket is not set"))
+        self.bucket.as_deref().ok_or_else(|| {
+            ConfigError::new(
+                Kind::S3WithoutBucket,
+                "[s3] bucket is not set: name the bucket of Karton's objects there, or by KARTON_S3_BUCKET",
+            )
+        })
     }
 }
 
@@ -217,16 +230,17 @@ impl ServiceSettings {
             let random = uuid::Uuid::new_v4().simple().to_string();
             identity = format!("{identity}-{}-dev", &random[..8]);
         }
-        check_identity(&identity)?;
+        check_identity(&identity, config)?;
         let persistent = config.bool("karton", "persistent")?;
         let timeout = config.int("karton", "task_timeout")?;
-        let concurrency = match config.int("karton", "concurrency_limit")? {
-            Some(limit) => Some(limit),
-            None => config.int("karton", "concurrency")?,
-        };
+        let option = if config.get("karton", "concurrency_limit").is_some() { "concurrency_limit" } else { "concurrency" };
+        let concurrency = config.int("karton", option)?;
         let concurrency = concurrency.map(|limit| {
             usize::try_from(limit).ok().filter(|limit| *limit > 0).ok_or_else(|| {
-                ConfigError::new(Kind::BadInteger, format!("[karton] concurrency_limit: {limit} is not a number of tasks (1 or more)"))
+                ConfigError::new(
+                    Kind::BadInteger,
+                    format!("{}: {limit} is not a number of tasks (1 or more)", config.place("karton", option)),
+                )
             })
         });
         Ok(Self {
@@ -246,17 +260,21 @@ impl ServiceSettings {
     pub(crate) fn of_loop(config: &Config, identity: &str) -> Result<Self, ConfigError> {
         let settings = Self::from_config(config, identity)?;
         if settings.identity.is_empty() {
-            return Err(ConfigError::new(Kind::BadIdentity, "the identity of a service must not be empty"));
+            return Err(ConfigError::new(
+                Kind::BadIdentity,
+                format!("{}: the identity of a service must not be empty", config.place("karton", "identity")),
+            ));
         }
         Ok(settings)
     }
 }
 
 /// Characters that Karton refuses, and those that `CLIENT SETNAME` does.
-fn check_identity(identity: &str) -> Result<(), ConfigError> {
+fn check_identity(identity: &str, config: &Config) -> Result<(), ConfigError> {
+    let place = if config.get("karton", "identity").is_some() { config.place("karton", "identity") } else { "identity".to_owned() };
     match identity.chars().find(|character| !matches!(character, '!'..='~') || *character == '?') {
         Some(character) => {
-            Err(ConfigError::new(Kind::BadIdentity, format!("identity `{identity}` holds {character:?}; use ASCII without blanks and `?`")))
+            Err(ConfigError::new(Kind::BadIdentity, format!("{place}: `{identity}` holds {character:?}; use ASCII without blanks and `?`")))
         }
         None => Ok(()),
     }
@@ -273,10 +291,8 @@ pub(crate) fn log_level(config: &Config) -> Result<i64, ConfigError> {
         "DEBUG" => Ok(10),
         "NOTSET" => Ok(0),
         _ => parse_integer(text).ok_or_else(|| {
-            ConfigError::new(
-                Kind::UnknownLogLevel,
-                format!("[logging] level: `{text}` is not DEBUG, INFO, WARNING, ERROR, CRITICAL or a number"),
-            )
+            let place = config.place("logging", "level");
+            ConfigError::new(Kind::UnknownLogLevel, format!("{place}: `{text}` is not DEBUG, INFO, WARNING, ERROR, CRITICAL or a number"))
         }),
     }
 }

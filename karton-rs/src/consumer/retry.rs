@@ -70,7 +70,10 @@ impl RetryPolicy {
         let number = |option: &str| match config.int("karton", option)? {
             None => Ok(None),
             Some(value) => u32::try_from(value).map(Some).map_err(|_| {
-                ConfigError::new(ConfigErrorKind::BadInteger, format!("[karton] {option}: {value} must be between 0 and {}", u32::MAX))
+                ConfigError::new(
+                    ConfigErrorKind::BadInteger,
+                    format!("{}: {value} must be between 0 and {}", config.place("karton", option), u32::MAX),
+                )
             }),
         };
         let (retries, backoff) = (number("max_retries")?, number("retry_backoff")?);

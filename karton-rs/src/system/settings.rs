@@ -62,7 +62,10 @@ impl SystemSettings {
         let seconds = |option: &str, default: u64| match config.int("system", option)? {
             None => Ok(Duration::from_secs(default)),
             Some(value) => u64::try_from(value).map(Duration::from_secs).map_err(|_| {
-                ConfigError::new(ConfigErrorKind::BadInteger, format!("[system] {option}: {value} is not a number of seconds"))
+                ConfigError::new(
+                    ConfigErrorKind::BadInteger,
+                    format!("{}: {value} is not a number of seconds", config.place("system", option)),
+                )
             }),
         };
         let switch = |option: &str, default: bool| Ok(config.bool("system", option)?.unwrap_or(default));
@@ -151,13 +154,13 @@ impl SystemArgs {
     /// Applies the flags that only the broker has.
     pub fn apply(&self, config: &mut Config) {
         if self.disable_gc {
-            config.set("system", "enable_gc", "0");
+            config.set_by_flag("--disable-gc", "system", "enable_gc", "0");
         }
         if self.disable_router {
-            config.set("system", "enable_router", "0");
+            config.set_by_flag("--disable-router", "system", "enable_router", "0");
         }
         if self.crash_started_task_on_timeout {
-            config.set("system", "crash_started_tasks_on_timeout", "1");
+            config.set_by_flag("--crash-started-task-on-timeout", "system", "crash_started_tasks_on_timeout", "1");
         }
         let numbers = [
             ("gc_interval", self.gc_interval),
@@ -167,7 +170,7 @@ impl SystemArgs {
         ];
         for (option, value) in numbers {
             if let Some(value) = value {
-                config.set("system", option, value.to_string());
+                config.set_by_flag(&format!("--{}", option.replace('_', "-")), "system", option, value.to_string());
             }
         }
     }

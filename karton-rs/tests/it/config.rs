@@ -333,3 +333,35 @@ fn an_address_of_s3_without_scheme_is_refused_with_the_fix() {
     let error = settings("address = http://s3\nbucket =").unwrap().bucket().unwrap_err().to_string();
     assert!(error.contains("[s3] bucket"), "{error}");
 }
+
+#[test]
+fn a_message_names_what_has_set_the_value() {
+    use clap::Parser;
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        consumer: karton_rs::ConsumerArgs,
+    }
+    let servers = "[redis]\nhost = h\n[s3]\naddress = http://s3\naccess_key = a\nsecret_key = b\n";
+    let files =
+        [("/etc/karton.ini", servers), ("karton.ini", "[DEFAULT]\ntask_timeout = soon\n[karton]\nidentity = x\n[redis]\nport = 1x\n")];
+    let told = |variables: &[(&str, &str)], flags: &[&str]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut config = Config::from_parts(&files, variables).unwrap();
+        Args::parse_from([&["x"], flags].concat()).consumer.apply(&mut config);
+        let redis = karton_rs::RedisSettings::from_config(&config).err().map(|error| error.to_string());
+        let service = karton_rs::ServiceSettings::from_config(&config, "x").err().map(|error| error.to_string());
+        format!("{} / {}", redis.unwrap_or_default(), service.unwrap_or_default())
+    };
+    assert!(told(&[], &[]).contains("[redis] port (in `karton.ini`): `1x` is not a whole number"));
+    assert!(told(&[], &[]).contains("[karton] task_timeout (in `karton.ini`): `soon`"));
+    assert!(told(&[("KARTON_REDIS_PORT", "2x")], &[]).contains("[redis] port (set by KARTON_REDIS_PORT): `2x`"));
+    assert!(told(&[("KARTON_REDIS_URL", "redis://h?x=1")], &[]).contains("[redis] url (set by KARTON_REDIS_URL): the option `x`"));
+    let flags = ["--task-timeout", "1", "--concurrency-limit", "0"];
+    assert!(told(&[], &flags).contains("[karton] concurrency_limit (set by --concurrency-limit): 0"), "{}", told(&[], &flags));
+    let missing = Config::from_parts(&[("karton.ini", "[redis]\ndb = 1\n[s3]\nbucket = b\n")], []).unwrap();
+    let host = karton_rs::RedisSettings::from_config(&missing).err().unwrap().to_string();
+    assert!(host.contains("set `host` in `[redis]` of `karton.ini`, or KARTON_REDIS_HOST"), "{host}");
+    let broken = Config::from_parts(&[("a.ini", servers), ("b.ini", "[redis]\npassword = 50%\n")], []).unwrap_err().to_string();
+    assert!(broken.starts_with("[redis] password (in `b.ini`): "), "{broken}");
+}
