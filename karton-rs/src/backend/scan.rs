@@ -115,12 +115,12 @@ impl Backend {
         Ok(false)
     }
 
-    /// uids of the tasks that carry this text behind the last `:` of their uid.
-    pub(crate) async fn uids_ending_in(&self, task_uid: &str) -> Result<Vec<String>, Error> {
-        let pattern = format!("{}*:{}", keys::TASK_PREFIX, keys::escape_glob(task_uid));
+    /// uids of the tasks that carry this text somewhere in their uid, and are wanted.
+    pub(crate) async fn uids_with(&self, text: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
+        let pattern = format!("{}*{}*", keys::TASK_PREFIX, keys::escape_glob(text));
         let mut scan = self.scan(&pattern);
         let mut found = Vec::new();
-        while let Some(records) = scan.next().await? {
+        while let Some(records) = scan.next_of(&wanted).await? {
             found.extend(records.into_iter().map(|(uid, _)| uid));
         }
         Ok(found)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Context, Outcome, Usage,
-    output::{Cell, Out, Spare, Style, Table, escape, flexible, name, text},
+    output::{Cell, Out, Spare, Style, Table, escape, flexible, name, text, uid},
     select::{self, Selection, headers_line, status_style},
     values,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// What is asked before more than one task is touched.
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// Full uids, or what stands behind the last `:`; several may be given
+    /// Full uids, what stands behind the last `:`, or how that begins; several may be given
     #[arg(value_name = "UID")]
     uids: Vec<String>,
     #[command(flatten)]
@@ -183,7 +183,7 @@ async fn act_on_all(context: &Context, backend: &Backend, action: Action, args: 
 fn print_rows(out: &mut Out, rows: &mut Option<Vec<Vec<Cell>>>) -> std::io::Result<()> {
     if let Some(rows) = rows.as_mut().filter(|rows| !rows.is_empty()) {
         let columns =
-            [text("was").spare(Spare::Last), name("service"), flexible("headers").spare(Spare::Second), flexible("result"), text("task")];
+            [text("was").spare(Spare::Last), name("service"), flexible("headers").spare(Spare::Second), flexible("result"), uid("task")];
         let mut table = Table::new(out, &columns);
         rows.drain(..).try_for_each(|row| table.row(row))?;
         table.finish()?;
@@ -267,6 +267,14 @@ async fn act_on(context: &Context, backend: &Backend, action: Action, args: &Com
     };
     if let Some(refusal) = refusal {
         return Ok(Told::left(Some(task), refusal));
+    }
+    if action == Action::Restart && status == TaskState::Declared && !args.force {
+        // An object store that is away is nothing to wait for here: the services do.
+        if let Ok(Some(file)) = select::missing_file(backend, &task.resources()).await {
+            let refusal =
+                format!("its file `{}` was never uploaded: its producer has failed while sending it; send it again instead", file.name);
+            return Ok(Told::left(Some(task), refusal));
+        }
     }
     if args.dry_run {
         return Ok(Told::done(task, if action == Action::Restart { "would be restarted" } else { "would be cancelled" }));

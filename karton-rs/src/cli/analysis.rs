@@ -9,12 +9,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     Context, Outcome,
-    output::{Out, Style, cut, cut_name, escape},
+    output::{Out, SHORT_UID, Style, cut, cut_name, cut_uid, escape},
     select::{headers_line, root_of, status_style},
     values,
 };
 use crate::{
     Analysis, TaskHistory,
+    inspect::end_of,
     json::{Map, Value},
     task::{Task, TaskState, now},
 };
@@ -261,12 +262,7 @@ fn line(out: &mut Out, task: &TaskHistory, ended: Option<f64>, start: &str) -> s
     out.line(line.start + &words.into_iter().flatten().collect::<Vec<_>>().join("  "))
 }
 
-/// The part of a uid that the other commands take.
-fn end_of(uid: &str) -> &str {
-    uid.rsplit(':').next().unwrap_or(uid)
-}
-
-/// What is told of a task. Its uid is shown whole: it is what is copied into other commands.
+/// What is told of a task. Its uid is what is copied into other commands: they take its first signs, too.
 struct Line {
     /// The branches before it.
     start: String,
@@ -278,8 +274,8 @@ struct Line {
 }
 
 impl Line {
-    /// Headers are cut first, then the name, down to what tells services apart; then the time goes, and the
-    /// branches of a tree that is deeper than the terminal is wide.
+    /// Headers are cut first, then the name, down to what tells services apart; then the time goes, the uid is
+    /// shown by its first signs, and the branches go of a tree that is deeper than the terminal is wide.
     fn fit(&mut self, width: usize) {
         let room = width.saturating_sub(self.used_without_headers() + 2);
         self.headers =
@@ -288,6 +284,10 @@ impl Line {
         self.shorten(&name, USEFUL_WIDTH, width);
         if self.used_without_headers() > width {
             self.time = None;
+        }
+        if self.used_without_headers() > width {
+            self.uid = cut_uid(&self.uid, SHORT_UID).into_owned();
+            self.shorten(&name, USEFUL_WIDTH, width);
         }
         self.shorten(&name, LEAST_WIDTH, width);
         let spare = self.used_without_headers().saturating_sub(width);
@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_fits_the_terminal_with_its_uid_whole() {
+    fn a_line_fits_the_terminal_with_a_uid_that_can_be_used() {
         let uid = "01234567-89ab-cdef-0123-456789abcdef";
         let shown = |start: &str, width: usize| {
             let mut line = Line {
@@ -334,10 +334,11 @@ mod tests {
         assert_eq!(shown("└─ ", 99), format!("└─ karton.archive-extractor  Finished  in 12.3s  type=sample…  {uid}"));
         assert_eq!(shown("└─ ", 80), format!("└─ …archive-extractor  Finished  in 12.3s  {uid}"));
         assert_eq!(shown("└─ ", 70), format!("└─ …archive-extractor  Finished  {uid}"));
-        assert_eq!(shown("└─ ", 60), format!("└─ …archive…  Finished  {uid}"));
-        for (start, width) in [("", 60), ("└─ ", 52), (&"│  ".repeat(8), 80), (&"│  ".repeat(59), 60)] {
+        assert_eq!(shown("└─ ", 60), "└─ karton.archive-extractor  Finished  01234567");
+        assert_eq!(shown("└─ ", 40), "└─ …archive-extract…  Finished  01234567");
+        for (start, width) in [("", 36), ("└─ ", 30), (&"│  ".repeat(8), 60), (&"│  ".repeat(59), 40)] {
             let line = shown(start, width);
-            assert!(line.width() <= width && line.ends_with(&format!("  {uid}")), "{width}: {line}");
+            assert!(line.width() <= width && line.ends_with("  01234567") && line.contains("…arch"), "{width}: {line}");
         }
     }
 }

@@ -3,11 +3,11 @@
 //! The one rule: a wrong answer is asked for again, and costs none that was right.
 
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use super::{Context, Outcome, output::Out};
+use super::{Context, Outcome, Usage, output::Out};
 use crate::{Config, backend::Backend};
 
 #[derive(Debug, clap::Args)]
@@ -19,8 +19,12 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
     let target = context.config_file.clone().unwrap_or_else(|| PathBuf::from("karton.ini"));
-    ensure!(!target.is_dir(), "{} is a folder: name the file to write in it", target.display());
+    if target.is_dir() {
+        return Err(Usage(format!("{} is a folder: name the file to write in it", target.display())).into());
+    }
     ensure!(args.force || !target.exists(), "{} exists already; --force replaces it", target.display());
+    // Before anything is asked: answers that cannot be written down are lost.
+    try_to_write(&target).with_context(|| format!("cannot write {}: name another file with `-c FILE`", target.display()))?;
     let mut out = Out::of_deeds();
     let s3 = loop {
         let s3 = [
@@ -64,6 +68,16 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     out.line(format!("Wrote {}", target.display()))?;
     out.flush()?;
     Ok(Outcome::Done)
+}
+
+/// Makes the folder, if there is none, and leaves the file as it is.
+fn try_to_write(target: &Path) -> std::io::Result<()> {
+    if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let there = target.exists();
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(target)?;
+    if there { Ok(()) } else { std::fs::remove_file(target) }
 }
 
 type Options = [(&'static str, String)];

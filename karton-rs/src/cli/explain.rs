@@ -45,7 +45,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let inspect = context.inspect()?;
     let mut headers = match &args.task {
         None => Map::new(),
-        Some(source) if source == "-" || std::path::Path::new(source).is_file() => from_file(source)?,
+        Some(source) if source == "-" || std::path::Path::new(source).is_file() => {
+            let source = source.clone();
+            // On a thread that stays behind when the user interrupts instead of typing a task.
+            tokio::task::spawn_blocking(move || from_file(&source)).await??
+        }
         Some(uid) => {
             // What is named like a file was perhaps meant to be one.
             let no_file =

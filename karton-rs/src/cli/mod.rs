@@ -32,6 +32,12 @@ mod top;
 mod values;
 mod wait;
 
+/// Tables that fit a terminal, for the other programs of this project.
+#[doc(hidden)]
+pub mod table {
+    pub use super::output::{Cell, Column, Spare, flexible, lines, path, terminal_width, text};
+}
+
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,7 +63,7 @@ use crate::{Config, ConfigError, Inspect};
     // As the reference's parser does.
     infer_long_args = true,
     arg_required_else_help = false,
-    after_help = "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration, 3 waited in vain, 130 interrupted; `logs`, which runs until then, gives 0."
+    after_help = "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage or configuration, 3 waited in vain, 130 interrupted; `logs` and a live `top`, which run until then, give 0."
 )]
 pub struct Cli {
     /// Configuration file, read after the standard ones; `configure` writes it
@@ -209,7 +215,7 @@ async fn dispatch(command: Option<Command>, context: &Context) -> anyhow::Result
         Some(C::Explain(args)) => context.unless_interrupted(explain::run(context, args)).await,
         Some(C::Replay(args)) => replay::run(context, args).await,
         Some(C::Doctor(args)) => context.unless_interrupted(doctor::run(context, args)).await,
-        Some(C::Top(args)) => context.unless_interrupted(top::run(context, args)).await,
+        Some(C::Top(args)) => top::run(context, args).await,
         Some(C::Logs(args)) => logs::run(context, args).await,
         Some(C::Delete(args)) => context.unless_interrupted(delete::run(context, args)).await,
         Some(C::Configure(args)) => context.unless_interrupted(configure::run(context, args)).await,

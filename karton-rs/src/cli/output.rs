@@ -16,6 +16,8 @@ const USUAL_WIDTH: usize = 80;
 const USEFUL_WIDTH: usize = 16;
 /// What text keeps before columns are missing that are missed.
 const LEAST_WIDTH: usize = 8;
+/// Signs of a uid that are enough to name it, where there is no room for more.
+pub(super) const SHORT_UID: usize = 8;
 /// Rows that are looked at to choose the widths of the columns.
 const ROWS_AHEAD: usize = 200;
 
@@ -117,7 +119,7 @@ impl Out {
 }
 
 /// Columns of the terminal now: it may have been resized.
-pub(super) fn terminal_width() -> usize {
+pub fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0))
 }
 
@@ -189,9 +191,31 @@ pub(super) fn cut_name(text: &str, width: usize) -> Cow<'_, str> {
     }
 }
 
+/// The end of a text that fits into `width` columns, with a sign that something is missing.
+fn cut_start(text: &str, width: usize) -> Cow<'_, str> {
+    let mut spare = text.width().saturating_sub(width);
+    if spare == 0 {
+        return Cow::Borrowed(text);
+    }
+    // For the sign.
+    spare += 1;
+    let kept = text.char_indices().find(|(_, character)| {
+        let enough = spare == 0;
+        spare = spare.saturating_sub(character.width().unwrap_or(0));
+        enough
+    });
+    Cow::Owned(format!("…{}", kept.map_or("", |(at, _)| &text[at..])))
+}
+
+/// The beginning of a uid, which the commands take as well. What is no such uid is cut as any text.
+pub(super) fn cut_uid(text: &str, width: usize) -> Cow<'_, str> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if plain && text.len() > width { Cow::Borrowed(&text[..width]) } else { cut(text, width) }
+}
+
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
+pub struct Column {
     title: &'static str,
     /// The title on a terminal that is too narrow for the other one.
     short: &'static str,
@@ -208,13 +232,23 @@ enum Kind {
     Whole,
     /// It is cut.
     Flexible,
+    /// It is cut at its beginning.
+    Path,
     /// It tells the rows apart: its beginning, which all share, is left out first, and it is cut last.
     Name,
+    /// Its first signs are shown rather than names that tell nothing.
+    Uid,
+}
+
+impl Kind {
+    fn gives_way_as(self, kind: Self) -> bool {
+        self == kind || (self == Self::Path && kind == Self::Flexible)
+    }
 }
 
 /// How much a column is missed, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spare {
+pub enum Spare {
     /// It goes before anything is cut.
     First,
     /// It goes before names are cut.
@@ -235,25 +269,36 @@ impl Column {
     }
 
     /// The same; on narrow terminals it is left out.
-    pub(super) const fn spare(mut self, spare: Spare) -> Self {
+    #[must_use]
+    pub const fn spare(mut self, spare: Spare) -> Self {
         self.spare = Some(spare);
         self
     }
 }
 
 /// Text, aligned to the left, shown whole.
-pub(super) const fn text(title: &'static str) -> Column {
+pub const fn text(title: &'static str) -> Column {
     Column::new(title, false, Kind::Whole)
 }
 
 /// Text that may be cut.
-pub(super) const fn flexible(title: &'static str) -> Column {
+pub const fn flexible(title: &'static str) -> Column {
     Column::new(title, false, Kind::Flexible)
+}
+
+/// The path of a file, of which the end tells most.
+pub const fn path(title: &'static str) -> Column {
+    Column::new(title, false, Kind::Path)
 }
 
 /// The identity of a service, by which rows are told apart.
 pub(super) const fn name(title: &'static str) -> Column {
     Column::new(title, false, Kind::Name)
+}
+
+/// The part of a uid that the commands take.
+pub(super) const fn uid(title: &'static str) -> Column {
+    Column::new(title, false, Kind::Uid)
 }
 
 /// Numbers, aligned to the right.
@@ -263,13 +308,14 @@ pub(super) const fn number(title: &'static str) -> Column {
 
 /// What stands in a table; escaped.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub struct Cell {
     text: String,
     style: Style,
 }
 
 impl Cell {
-    pub(super) fn new(text: impl AsRef<str>) -> Self {
+    /// A cell with this text.
+    pub fn new(text: impl AsRef<str>) -> Self {
         Self::styled(text, Style::Plain)
     }
 
@@ -326,6 +372,12 @@ impl<'a> Table<'a> {
     }
 }
 
+/// The lines of a table, its heading first, for a terminal of so many columns.
+pub fn lines(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Vec<String> {
+    let layout = Layout::of(columns, rows, Some(width));
+    std::iter::once(&layout.titles()).chain(rows).map(|row| layout.row(row, false)).collect()
+}
+
 /// How wide each column is, and which ones there is room for.
 struct Layout {
     columns: Vec<Column>,
@@ -355,6 +407,21 @@ impl Layout {
     }
 
     fn fit(&mut self, limit: usize) {
+        let whole = self.widths.clone();
+        self.take_away(limit);
+        if self.cuts_names_short() && self.columns.iter().any(|column| column.kind == Kind::Uid) {
+            self.widths = whole;
+            for (index, column) in self.columns.iter().enumerate().filter(|(_, column)| column.kind == Kind::Uid) {
+                self.needed[index] = self.needed[index].min(SHORT_UID);
+                self.widths[index] = Some(self.needed[index].max(column.short.width()));
+            }
+            self.take_away(limit);
+        }
+        self.give_back(Kind::Name, limit);
+        self.give_back(Kind::Flexible, limit);
+    }
+
+    fn take_away(&mut self, limit: usize) {
         self.leave_out(Spare::First, limit);
         if self.used() > limit {
             self.shorten_titles();
@@ -366,6 +433,21 @@ impl Layout {
         self.leave_out(Spare::Last, limit);
         self.shrink(Kind::Name, 1, limit);
         self.shrink(Kind::Flexible, 1, limit);
+    }
+
+    fn cuts_names_short(&self) -> bool {
+        let mut names = self.columns.iter().zip(self.needed.iter().zip(&self.widths)).filter(|(column, _)| column.kind == Kind::Name);
+        names.any(|(_, (needed, width))| width.is_some_and(|width| width < USEFUL_WIDTH.min(*needed)))
+    }
+
+    /// Columns that were left out may have made more room than was needed.
+    fn give_back(&mut self, kind: Kind, limit: usize) {
+        for (index, column) in self.columns.iter().enumerate() {
+            let room = limit.saturating_sub(self.used());
+            if let Some(width) = self.widths[index].as_mut().filter(|_| column.kind.gives_way_as(kind)) {
+                *width += room.min(self.needed[index].saturating_sub(*width));
+            }
+        }
     }
 
     fn used(&self) -> usize {
@@ -392,7 +474,7 @@ impl Layout {
     /// Takes from the widest of these columns until the row fits or each has no more than `least`.
     fn shrink(&mut self, kind: Kind, least: usize, limit: usize) {
         while self.used() > limit {
-            let columns = self.columns.iter().zip(&mut self.widths).filter(|(column, _)| column.kind == kind);
+            let columns = self.columns.iter().zip(&mut self.widths).filter(|(column, _)| column.kind.gives_way_as(kind));
             match columns.filter_map(|(_, width)| width.as_mut()).max_by_key(|width| **width).filter(|width| **width > least) {
                 Some(width) => *width -= 1,
                 None => return,
@@ -412,7 +494,9 @@ impl Layout {
             let Some(width) = self.widths[index] else { continue };
             let text = match column.kind {
                 Kind::Flexible if self.cutting => cut(&cell.text, width),
+                Kind::Path if self.cutting => cut_start(&cell.text, width),
                 Kind::Name if self.cutting => cut_name(&cell.text, width),
+                Kind::Uid if self.cutting => cut_uid(&cell.text, width),
                 _ => Cow::Borrowed(cell.text.as_str()),
             };
             let padding = " ".repeat(width.saturating_sub(text.width()));
@@ -461,6 +545,19 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_path_is_kept() {
+        let columns = [path("file"), text("tag"), flexible("why").spare(Spare::First), flexible("description").spare(Spare::Last)];
+        let rows = [cells(&["/usr/share/samples/漢字/setup.exe", "runnable:win32:exe", "because", "PE32 executable"])];
+        let shown = |width: usize| lines(&columns, &rows, width).pop().unwrap_or_default();
+        assert_eq!(shown(70), "/usr/share/samples/漢字/setup.exe  runnable:win32:exe  PE32 executable");
+        assert_eq!(shown(53), "…/漢字/setup.exe  runnable:win32:exe  PE32 executable");
+        assert_eq!(shown(34), "…字/setup.exe  runnable:win32:exe");
+        for width in 22..80 {
+            assert!(shown(width).width() <= width, "{width}: {}", shown(width));
+        }
+    }
+
+    #[test]
     fn names_are_told_apart_at_any_width() {
         let columns = [
             name("service"),
@@ -484,6 +581,21 @@ mod tests {
         assert_eq!(shown(12)[1..], ["…config-ext…", "…archive-ex…"]);
         for width in 1..12 {
             shown(width);
+        }
+    }
+
+    #[test]
+    fn uids_become_short_before_names_tell_nothing() {
+        let columns =
+            [text("status"), text("age").spare(Spare::Second), name("service"), flexible("headers").spare(Spare::Last), uid("task")];
+        let rows = [cells(&["Finished", "2m10s", "karton.classifier", "type=sample kind=raw", "01234567-89ab-cdef-0123-456789abcdef"])];
+        let shown = |width: usize| Layout::of(&columns, &rows, Some(width)).row(&rows[0], false);
+        assert_eq!(shown(64), "Finished  …classifier       01234567-89ab-cdef-0123-456789abcdef");
+        assert_eq!(shown(60), "Finished  karton.classifier  type=sample kind=raw  01234567");
+        assert_eq!(shown(40), "Finished  karton.classifier  01234567");
+        assert_eq!(shown(36), "Finished  …classifier       01234567");
+        for width in 12..100 {
+            assert!(shown(width).width() <= width.max(22), "{width}: {}", shown(width));
         }
     }
 

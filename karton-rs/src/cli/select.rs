@@ -9,7 +9,9 @@ use super::{
     values::{self, HeaderTest},
 };
 use crate::{
+    Error, Resource,
     backend::{Backend, Glimpse, keys, read_task},
+    inspect::find_tasks,
     json::{Key, Map, Value},
     task::{Task, TaskState, now},
 };
@@ -131,7 +133,7 @@ pub(super) async fn matching(backend: &Backend, selection: &Selection) -> anyhow
     Ok(uids)
 }
 
-/// The full uid of what was typed: a full uid, or the part behind the last `:`.
+/// The full uid of what was typed: a full uid, the part behind the last `:`, or how that part begins.
 pub(super) async fn resolve(context: &Context, backend: &Backend, typed: &str) -> anyhow::Result<String> {
     if let Some(uid) = find(backend, typed).await? {
         return Ok(uid);
@@ -147,18 +149,12 @@ pub(super) async fn resolve(context: &Context, backend: &Backend, typed: &str) -
 
 /// As [`resolve`]; none when no task is meant.
 async fn find(backend: &Backend, typed: &str) -> anyhow::Result<Option<String>> {
-    let candidates = [typed.to_owned(), format!("{{{typed}}}:{typed}")];
-    let found = backend.records(&candidates).await?;
-    // A root uid is that of its first task as well.
-    if let Some((uid, _)) = candidates.into_iter().zip(found).find(|(_, record)| record.is_some()) {
-        return Ok(Some(uid));
-    }
-    let mut uids = if typed.contains(':') { Vec::new() } else { backend.uids_ending_in(typed).await? };
+    let mut uids = find_tasks(backend, typed).await?;
     match (uids.pop(), uids.pop()) {
         (uid, None) => Ok(uid),
         (one, Some(other)) => {
             let one = one.unwrap_or_default();
-            Err(Usage(format!("several tasks end in `{typed}`, as `{one}` and `{other}`: give one of them whole")).into())
+            Err(Usage(format!("several tasks are meant by `{typed}`, as `{one}` and `{other}`: give one of them whole")).into())
         }
     }
 }
@@ -173,6 +169,16 @@ pub(super) async fn load(context: &Context, backend: &Backend, typed: &str) -> a
         anyhow::anyhow!("the record of task `{uid}` cannot be read: {reason}; `{show}` shows it once the collector has met it")
     })?;
     Ok((task, record))
+}
+
+/// The first of these files that is not in the object store: the task was never sent whole, or was collected.
+pub(super) async fn missing_file<'a>(backend: &Backend, files: &'a [Resource]) -> Result<Option<&'a Resource>, Error> {
+    for file in files {
+        if !backend.storage().exists(file).await? {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 /// The root uid of the analysis that was meant: by this uid, or by that of any of its tasks. A child that no

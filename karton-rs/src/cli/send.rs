@@ -44,7 +44,7 @@ pub(super) struct Args {
     /// Give up waiting after this time
     #[arg(long, value_name = "TIME", value_parser = values::duration, requires = "wait")]
     timeout: Option<Duration>,
-    /// Print one object
+    /// Print one object; with `--wait` at the end, as `karton wait` does, with `uid` besides
     #[arg(long)]
     json: bool,
 }
@@ -53,15 +53,22 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     let task = build(&args).await?;
     let karton = Karton::connect(&context.config()?, super::IDENTITY, None).await?;
     let sent = karton.send_task(task).await?;
-    let mut out = Out::of_deeds();
-    if args.json {
-        out.json(&Map::from_iter([("uid".to_owned(), sent.uid().into()), ("root_uid".to_owned(), sent.root_uid().into())]).into())?;
+    if args.json && args.wait {
+        // One object at the end; who interrupts the waiting has the uid from here.
+        note!("Sent {}", sent.uid());
     } else {
-        out.line(sent.root_uid())?;
+        let mut out = Out::of_deeds();
+        if args.json {
+            let uids = [("uid".to_owned(), sent.uid().into()), ("root_uid".to_owned(), sent.root_uid().into())];
+            out.json(&Map::from_iter(uids).into())?;
+        } else {
+            out.line(sent.root_uid())?;
+        }
+        out.flush()?;
     }
-    out.flush()?;
     if args.wait {
-        wait::finished(context, &Inspect::of(&karton), sent.root_uid(), args.timeout, args.json).await
+        let task = Some(sent.uid());
+        wait::finished(context, &Inspect::of(&karton), sent.root_uid(), task, args.timeout, args.json).await
     } else {
         Ok(Outcome::Done)
     }

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::{
     Context, Outcome,
-    output::{Cell, Out, Spare, Style, Table, flexible, name, text},
+    output::{Cell, Out, Spare, Style, Table, flexible, name, text, uid},
     select::{Selection, each_task, headers_line, status_style, summary},
     values,
 };
@@ -41,7 +41,7 @@ pub(super) async fn run(context: &Context, mut args: Args) -> anyhow::Result<Out
     let mut out = Out::new();
     let (now, limit) = (now(), args.limit.unwrap_or(usize::MAX));
     let headers = if args.unreadable { "reason" } else { "headers" };
-    let columns = [text("status"), text("age").spare(Spare::Second), name("service"), flexible(headers).spare(Spare::Last), text("task")];
+    let columns = [text("status"), text("age").spare(Spare::Second), name("service"), flexible(headers).spare(Spare::Last), uid("task")];
     let mut shown = 0;
     let json = args.json;
     let unreadable = if limit == 0 {

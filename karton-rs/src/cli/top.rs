@@ -4,6 +4,7 @@
 //! tasks there are.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ pub(super) struct Args {
     /// Time between two looks
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "2s")]
     interval: Duration,
-    /// Leave after this many looks
+    /// Leave after this many looks; a terminal is otherwise drawn on until Ctrl-C, which is exit code 0
     #[arg(long, value_name = "NUMBER")]
     count: Option<u64>,
     /// Print one object a line, one for each service, once
@@ -46,13 +47,24 @@ struct Sample {
 const COUNTERS: [Metric; 4] = [Metric::Produced, Metric::Assigned, Metric::Consumed, Metric::Crashed];
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome> {
+    let endless = args.count.is_none() && !args.json && std::io::stdout().is_terminal();
+    match context.unless_interrupted(watch(context, args)).await? {
+        // It runs until then, as `logs` does.
+        Outcome::Interrupted if endless => Ok(Outcome::Done),
+        outcome => Ok(outcome),
+    }
+}
+
+async fn watch(context: &Context, args: Args) -> anyhow::Result<Outcome> {
     let inspect = context.inspect()?;
     let interval = args.interval.max(Duration::from_millis(100));
     let mut out = Out::new();
-    let live = out.is_terminal() && !args.json;
-    let mut left = if live { args.count.unwrap_or(u64::MAX) } else { args.count.unwrap_or(1) };
+    let terminal = out.is_terminal() && !args.json;
+    let mut left = if terminal { args.count.unwrap_or(u64::MAX) } else { args.count.unwrap_or(1) };
+    // A single look is a snapshot, which leaves what stands on the terminal.
+    let live = terminal && left > 1;
     let mut before = sample(&inspect).await?;
-    if live {
+    if live && args.count.is_none() {
         // At once; the rates follow.
         draw(&mut out, &before, &before, true)?;
         out.flush()?;

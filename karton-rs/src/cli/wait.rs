@@ -42,20 +42,26 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
     if inspect.analysis(root).await?.history().is_empty() {
         return Err(unknown(root));
     }
-    finished(context, &inspect, root, Some(limit.saturating_sub(begun.elapsed())), args.json).await
+    finished(context, &inspect, root, None, Some(limit.saturating_sub(begun.elapsed())), args.json).await
 }
 
-/// Waits for the end of an analysis that was there, and tells of it.
+/// Waits for the end of an analysis that was there, and tells of it; of the task that began it, too, when it is given.
 pub(super) async fn finished(
     context: &Context,
     inspect: &Inspect,
     root: &str,
+    task: Option<&str>,
     timeout: Option<Duration>,
     json: bool,
 ) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + timeout.unwrap_or(FOR_EVER).min(FOR_EVER);
     let Some(analysis) = end(context, inspect, root, deadline).await? else {
         note!("Redis is still away: nothing is known of analysis {}.", escape(root));
+        if json {
+            let mut out = Out::of_deeds();
+            out.json(&object(root, task, "unknown", Map::new(), &[]))?;
+            out.flush()?;
+        }
         return Ok(Outcome::TimedOut);
     };
     let in_time = analysis.is_done();
@@ -70,13 +76,7 @@ pub(super) async fn finished(
     let crashed: Vec<&str> = crashed.map(|task| task.uid.as_str()).collect();
     if json {
         let counts: Map = counts(&analysis).into_iter().map(|(status, count)| (status.as_str().to_owned(), count.into())).collect();
-        let object = Map::from_iter([
-            ("root_uid".to_owned(), root.into()),
-            ("state".to_owned(), state.into()),
-            ("counts".to_owned(), counts.into()),
-            ("crashed".to_owned(), Value::from(crashed.clone())),
-        ]);
-        out.json(&object.into())?;
+        out.json(&object(root, task, state, counts, &crashed))?;
     } else {
         let style = if state == "finished" { Style::Green } else { Style::Yellow };
         let counts = if analysis.history().is_empty() { "and collected".to_owned() } else { counts_line(&analysis) };
@@ -97,6 +97,17 @@ pub(super) async fn finished(
         (true, false) => Outcome::Failed,
         (true, true) => Outcome::Done,
     })
+}
+
+fn object(root: &str, task: Option<&str>, state: &str, counts: Map, crashed: &[&str]) -> Value {
+    let mut object = Map::from_iter(task.map(|uid| ("uid".to_owned(), uid.into())));
+    object.extend([
+        ("root_uid".to_owned(), root.into()),
+        ("state".to_owned(), state.into()),
+        ("counts".to_owned(), counts.into()),
+        ("crashed".to_owned(), Value::from(crashed.to_vec())),
+    ]);
+    object.into()
 }
 
 /// The analysis when it has ended or at the deadline; none when Redis is away then.

@@ -2,6 +2,7 @@
 //!
 //! The one rule: reading changes nothing, and one bad record hides no other. See Karton protocol §14.
 
+mod find;
 mod overview;
 mod roots;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::{
     task::{Task, TaskState},
 };
 
+pub(crate) use find::{end_of, find_tasks};
 pub(crate) use overview::QueueOverview;
 use roots::Roots;
 

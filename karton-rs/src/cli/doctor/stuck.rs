@@ -10,7 +10,7 @@ use super::{Report, values};
 use crate::{
     Inspect, Task, TaskState,
     backend::{Glimpse, Places},
-    cli::select::each_task,
+    cli::select::{each_task, missing_file},
 };
 
 /// Seconds in which a task may be on its way.
@@ -21,6 +21,8 @@ const NAMED: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
     LostByBroker,
+    NotSent,
+    Unclear,
     LostFromQueue,
     LostByConsumer,
     Slow,
@@ -50,18 +52,38 @@ pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut
             status => status.is_pending() && glimpse.last_update.is_some_and(|time| held.now - time >= ON_ITS_WAY),
         })
     };
+    let mut note = |trouble, uid: &str| {
+        let (count, uids): &mut (u64, Vec<String>) = troubles.entry(trouble).or_default();
+        *count += 1;
+        if uids.len() < NAMED {
+            uids.push(uid.to_owned());
+        }
+    };
+    // Whether these were sent whole is seen in the object store.
+    let mut with_files = Vec::new();
     let seen = each_task(backend, wanted, |uid, task| {
         crashed += u64::from(task.as_ref().is_ok_and(|task| task.status() == TaskState::Crashed));
-        if let Some(trouble) = task.ok().and_then(|task| trouble(&task, &held, stuck_after)) {
-            let (count, uids) = troubles.entry(trouble).or_default();
-            *count += 1;
-            if uids.len() < NAMED {
-                uids.push(uid.to_owned());
+        if let Ok(task) = task {
+            match trouble(&task, &held, stuck_after) {
+                Some(Trouble::LostByBroker) if !task.resources().is_empty() => with_files.push((uid.to_owned(), task.resources())),
+                Some(trouble) => note(trouble, uid),
+                None => {}
             }
         }
         Ok(true)
     })
     .await?;
+    let mut unclear = String::new();
+    for (uid, files) in with_files {
+        match missing_file(backend, &files).await {
+            Ok(None) => note(Trouble::LostByBroker, &uid),
+            Ok(Some(_)) => note(Trouble::NotSent, &uid),
+            Err(error) => {
+                unclear = error.to_string();
+                note(Trouble::Unclear, &uid);
+            }
+        }
+    }
     for (trouble, (count, uids)) in &troubles {
         let restart = |flags: &[&str]| {
             let words: Vec<&str> = flags.iter().copied().chain(uids.iter().map(String::as_str)).collect();
@@ -76,6 +98,25 @@ pub(super) async fn check(inspect: &Inspect, stuck_after: Duration, report: &mut
             Trouble::LostByBroker => {
                 let fix = restart(&["--yes"]);
                 report.wrong("tasks", format!("{count} are Declared and in no queue: a broker that ended has lost them"), fix)?;
+            }
+            Trouble::NotSent => {
+                let words: Vec<&str> = std::iter::once("--yes").chain(uids.iter().map(String::as_str)).collect();
+                let cancel = report.commands.karton("cancel", &words);
+                report.warning(
+                    "tasks",
+                    format!(
+                        "{count} are Declared and without some of their files: their producer has failed while sending, or still uploads"
+                    ),
+                    format!("if it has failed, let it send them anew, and end these: {cancel}"),
+                )?;
+            }
+            Trouble::Unclear => {
+                let again = report.commands.karton("doctor", &[]);
+                report.warning(
+                    "tasks",
+                    format!("{count} are Declared and in no queue; whether their files were sent cannot be told: {unclear}"),
+                    format!("see to the object store, then `{again}` again"),
+                )?;
             }
             Trouble::LostFromQueue => report.wrong(
                 "tasks",

@@ -75,6 +75,9 @@ const RESERVED: &[&str] = &[
     "test",
 ];
 
+/// What the new crate depends on: a crate of the same name could not.
+const DEPENDENCIES: &[&str] = &["anyhow", "clap", "karton_rs", "serde_json", "tokio"];
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the crate, and of its folder
@@ -92,8 +95,17 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let name = args.name;
+    if name.contains(['/', '\\']) {
+        return Err(Usage(format!("`{name}` is a path: give the name alone, and the folder for it with `--path`")).into());
+    }
     if !fits(&name) {
-        return Err(Usage(format!("`{name}` cannot be the name of a crate: use small letters, digits and dashes, a letter first")).into());
+        let better = better(&name).map_or_else(String::new, |better| format!(", as `{better}`"));
+        return Err(
+            Usage(format!("`{name}` cannot be the name of a crate: use small letters, digits and dashes, a letter first{better}")).into()
+        );
+    }
+    if DEPENDENCIES.contains(&name.replace('-', "_").as_str()) {
+        return Err(Usage(format!("`{name}` cannot be the name of a crate that uses a library of this name; `karton-{name}` can")).into());
     }
     if RESERVED.contains(&name.as_str()) {
         return Err(Usage(format!("`{name}` cannot be the name of a crate: Rust and cargo use this word; `karton-{name}` can")).into());
@@ -103,7 +115,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         return Err(Usage(format!("`{identity}` cannot be an identity: use ASCII without blanks, quotes and `?`")).into());
     }
     let folder = args.path.join(&name);
-    ensure!(!folder.exists(), "{} exists already", folder.display());
+    let empty = || fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none());
+    ensure!(
+        !folder.exists() || empty(),
+        "{} exists already: take another name, or another folder with `--path`; the identity can be given with `--identity`",
+        folder.display()
+    );
     let (dependency, found) = dependency(args.karton_rs.as_deref(), &folder)?;
     let main = include_str!("template/main.rs").replace(&format!("karton.{PLACEHOLDER}"), &identity);
     let files = [
@@ -121,6 +138,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let mut out = Out::of_deeds();
     out.line(format!("Wrote {}: `cargo test` in it, then see its README.md", folder.display()))?;
     out.flush()?;
+    if let Some(outer) = outer_workspace(&folder)? {
+        note!(
+            "It is a workspace of its own. Where `members` in {} takes it in, leave `[workspace]` out of {}.",
+            outer.display(),
+            folder.join("Cargo.toml").display()
+        );
+    }
     if !found {
         note!(
             "karton-rs {} is on no registry, and its folder was not found: give it with `--karton-rs PATH`, or write\n\
@@ -135,6 +159,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
 fn fits(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
+}
+
+/// A name that fits and resembles one that does not.
+fn better(name: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).collect();
+    let name = name.trim_matches('-');
+    let name = if name.starts_with(|c: char| c.is_ascii_lowercase()) { name.to_owned() } else { format!("karton-{name}") };
+    (fits(&name) && !name.ends_with('-') && !RESERVED.contains(&name.as_str())).then_some(name)
+}
+
+/// The manifest of a workspace that the folder lies in.
+fn outer_workspace(folder: &Path) -> std::io::Result<Option<PathBuf>> {
+    let folder = std::path::absolute(folder)?;
+    let is_workspace = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.trim() == "[workspace]"));
+    Ok(folder.ancestors().skip(1).map(|above| above.join("Cargo.toml")).find(is_workspace))
 }
 
 fn manifest(name: &str, dependency: &str) -> String {
@@ -164,7 +204,10 @@ fn dependency(given: Option<&str>, folder: &Path) -> anyhow::Result<(String, boo
         Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => return Ok((format!("\"{text}\""), true)),
         Some(text) => {
             let path = PathBuf::from(text);
-            ensure!(path.join("Cargo.toml").is_file(), "--karton-rs: {} is neither a version nor the folder of a crate", path.display());
+            if !path.join("Cargo.toml").is_file() {
+                let shown = path.display();
+                return Err(Usage(format!("--karton-rs: {shown} is neither a version nor the folder of a crate")).into());
+            }
             path
         }
         None => {
@@ -192,6 +235,10 @@ mod tests {
         }
         for name in ["kArTon2", "Karton", "1a", "-a", "", "a b", "ä", "fn", "type", "test"] {
             assert!(!fits(name) || RESERVED.contains(&name), "{name}");
+        }
+        for (name, better_one) in [("Test2", Some("test2")), ("my.service", Some("my-service")), ("2nd", Some("karton-2nd")), ("ä", None)]
+        {
+            assert_eq!(better(name).as_deref(), better_one, "{name}");
         }
     }
 }

@@ -82,6 +82,48 @@ async fn every_kind_of_trouble_is_found_with_a_way_out() {
     assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.tasks", "0", "-1"]).await, [lost[0].as_str()]);
 }
 
+#[tokio::test]
+async fn a_task_whose_files_were_never_uploaded_is_not_called_lost_by_a_broker() {
+    let mut bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let old = |task: &Task| {
+        let mut fields = Value::parse(&task.to_json()).unwrap();
+        fields.as_object_mut().unwrap().insert("last_update".to_owned(), 1_600_000_000.5.into());
+        fields.to_json()
+    };
+    let file = json!({"__karton_resource__": {"uid": "gone", "name": "a.bin", "bucket": "karton", "size": 1}});
+    let mut unsent = Task::new(json!({"type": "x"}));
+    unsent.set_payload("sample", file);
+    // This one was sent whole, and lost by a broker.
+    let lost = crate::cli::sent_with_file(&bed, json!({"type": "x"}), b"content").await;
+    let () = bed.command(&["DEL", "karton.tasks"]).await;
+    for task in [&unsent, &lost] {
+        let () = bed.command(&["SET", &format!("karton.task:{}", task.uid()), &old(task)]).await;
+    }
+    let (_, out, err) = cli.run(&["doctor", "--json"]).await;
+    let findings = objects(&out);
+    let restart = text(found(&findings, "error", "tasks", "1 are Declared and in no queue").unwrap(), "fix");
+    assert!(restart.contains(lost.uid()) && !restart.contains(unsent.uid()), "{out}{err}");
+    let cancel = text(found(&findings, "warning", "tasks", "1 are Declared and without some of their files").unwrap(), "fix");
+    assert!(cancel.contains(unsent.uid()) && !cancel.contains(lost.uid()), "{out}{err}");
+    // A service could do nothing with it.
+    let (code, told, _) = cli.run(&["restart", unsent.uid()]).await;
+    assert!(code == 1 && told.contains("`a.bin` was never uploaded"), "{told}");
+    let cancel = &cancel[cancel.find("karton -c").unwrap()..];
+    pasted(&cli, cancel).await;
+    assert_eq!(bed.status(unsent.uid()).await, Some(karton_rs::TaskState::Finished));
+    pasted(&cli, restart).await;
+    assert_eq!(bed.command::<Vec<String>>(&["LRANGE", "karton.tasks", "0", "-1"]).await, [lost.uid()]);
+    // Where nobody can tell, nothing is advised that could be wrong.
+    let () = bed.command(&["DEL", "karton.tasks"]).await;
+    let () = bed.command(&["SET", &format!("karton.task:{}", lost.uid()), &old(&lost)]).await;
+    bed.stop_s3().await;
+    let (_, out, err) = cli.run(&["doctor", "--json"]).await;
+    let findings = objects(&out);
+    let finding = found(&findings, "warning", "tasks", "cannot be told").unwrap_or_else(|| panic!("{out}{err}"));
+    assert!(!text(finding, "fix").contains("restart"), "{finding}");
+}
+
 /// Runs a command in a shell, as a user who has copied it; gives what it prints.
 async fn pasted(cli: &Cli, command: &str) -> String {
     let script = format!("karton() {{ {} \"$@\"; }}; {command}", env!("CARGO_BIN_EXE_karton"));

@@ -120,3 +120,11 @@ async fn explain_names_rule_header_and_values() {
         assert_eq!(cli.run(wrong).await.0, code, "{wrong:?}");
     }
 }
+
+#[tokio::test]
+async fn waiting_for_a_task_to_be_typed_ends_at_the_first_interrupt() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let child = cli.command(&["explain", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    assert_eq!(cli.interrupted(child).await.0, 130);
+}

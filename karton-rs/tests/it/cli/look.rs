@@ -88,6 +88,33 @@ async fn tasks_are_found_by_what_they_are_like() {
 }
 
 #[tokio::test]
+async fn the_beginning_of_a_uid_names_a_task_as_long_as_it_is_the_only_one() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let mut uids = Vec::new();
+    for end in ["0f3c1111-9b02-4d35-8a5e-2a3f6c9d1e70", "0f3c2222-b", "0f3c2222-bb"] {
+        let (uid, record) = record("karton.a", TaskState::Crashed, &json!({"type": "x"}));
+        let new = format!("{{{}}}:{end}", uid.split(['{', '}']).nth(1).unwrap());
+        let () = bed.command(&["SET", &format!("karton.task:{new}"), &record.replace(&uid, &new)]).await;
+        uids.push(new);
+    }
+    for (typed, expected) in [("0f3c1", 0), ("0f3c1111", 0), ("0f3c2222-bb", 2), ("0f3c2222-b", 1), (uids[0].as_str(), 0)] {
+        assert_eq!(text(&cli.json(&["task", typed]).await[0], "uid"), uids[expected], "{typed}");
+    }
+    let (code, _, err) = cli.run(&["task", "0f3c2222"]).await;
+    assert!(code == 2 && err.contains("several tasks are meant by `0f3c2222`"), "{code} {err}");
+    // Too little to go by, and nothing that only stands somewhere in a uid.
+    for typed in ["0f3", "f3c1", "1111-a"] {
+        let (code, _, err) = cli.run(&["task", typed]).await;
+        assert!(code == 1 && err.contains(&format!("no task `{typed}`")), "{code} {err}");
+    }
+    // What a narrow terminal shows is what can be typed.
+    let (code, shown) = cli.on_terminal(40, &["tasks", "--header", "type", "--limit", "3"], "").await;
+    assert!(code == 0 && shown.lines().all(|line| line.len() <= 40) && shown.contains("Crashed  karton.a  "), "{shown}");
+    assert!(shown.contains("  0f3c1111"), "{shown}");
+}
+
+#[tokio::test]
 async fn hostile_records_are_shown_escaped_and_hide_nothing() {
     let bed = Bed::start().await;
     let cli = Cli::on(&bed);

@@ -13,7 +13,9 @@ mod tool;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
-use karton_rs::{LocalResource, Task, TaskState, json::Value};
+use std::time::Duration;
+
+use karton_rs::{LocalResource, Task, TaskState, json::Value, testing::eventually};
 use serde_json::json;
 
 use crate::bed::Bed;
@@ -53,6 +55,36 @@ impl Cli {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(answer.as_bytes()).await.unwrap();
         ended(child.wait_with_output().await.unwrap())
+    }
+
+    /// Runs it on a terminal of so many columns, until it ends or is told by the shell `end`, where `$!` is its process:
+    /// exit code, and what the terminal has shown.
+    pub async fn on_terminal(&self, columns: u16, args: &[&str], end: &str) -> (i32, String) {
+        let words: Vec<String> = args.iter().map(|word| format!("'{word}'")).collect();
+        let karton = format!("'{}' -c '{}' {}", env!("CARGO_BIN_EXE_karton"), self.ini.display(), words.join(" "));
+        let line = format!("stty cols {columns} rows 24; {karton} & {end} wait $!; exit $?");
+        let mut command = tokio::process::Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).current_dir(self.folder.path()).env("HOME", self.folder.path());
+        let (code, out, err) = ended(command.env("NO_COLOR", "1").stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap());
+        (code, out.replace('\r', "") + &err)
+    }
+
+    /// Interrupts a command once, as soon as it heeds that; gives how it has ended.
+    pub async fn interrupted(&self, mut child: tokio::process::Child) -> (i32, String, String) {
+        let pid = child.id().unwrap();
+        // Bit 1 of the caught signals is SIGINT.
+        let heeds = || {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+            u64::from_str_radix(&caught, 16).unwrap() & 0b10 != 0
+        };
+        eventually("a handler of signals", || async { heeds().then_some(()) }).await;
+        // Kept open: it waits for what will be typed.
+        let typing = child.stdin.take();
+        assert!(std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap().success());
+        let output = tokio::time::timeout(Duration::from_secs(10), child.wait_with_output()).await.expect("an end").unwrap();
+        drop(typing);
+        ended(output)
     }
 
     /// Runs it; it must succeed.

@@ -40,9 +40,22 @@ fn a_new_service_has_the_name_the_identity_and_a_library_to_build_on() {
         (&["kArTon2"], 2),
         (&["fn"], 2),
         (&["x", "--identity", "a b"], 2),
-        (&["y", "--karton-rs", "nowhere"], 1),
+        (&["y", "--karton-rs", "nowhere"], 2),
+        (&["services/z"], 2),
+        (&["serde-json"], 2),
+        (&["clap"], 2),
     ] {
         let (got, err) = new(wrong);
         assert_eq!(got, code, "{wrong:?}: {err}");
     }
+    assert!(new(&["My.Service"]).1.contains("as `my-service`"));
+    assert!(new(&["services/z"]).1.contains("--path"));
+    // An empty folder is as good as none, and another workspace does not take it in.
+    std::fs::create_dir(folder.path().join("services/empty")).unwrap();
+    std::fs::write(folder.path().join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = []\n").unwrap();
+    let (code, err) = new(&["empty", "--path", "services", "--karton-rs", library]);
+    assert!(code == 0 && err.contains("workspace of its own"), "{err}");
+    let mut metadata = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"]);
+    assert!(metadata.arg(folder.path().join("services/empty/Cargo.toml")).output().unwrap().status.success());
 }

@@ -1,8 +1,9 @@
 //! `karton send`: tasks from the command line.
 
-use karton_rs::{Task, TaskPriority, json::Value, testing::eventually};
+use karton_rs::{Consumer, Task, TaskPriority, json::Value, testing::eventually};
+use serde_json::json;
 
-use super::{Cli, text};
+use super::{Cli, objects, text};
 use crate::bed::Bed;
 
 #[tokio::test]
@@ -60,6 +61,23 @@ async fn what_is_sent_arrives_with_files_payload_and_persistent_parts() {
         assert_eq!((code, err.contains(&format!("cannot read {no_file}: not a file"))), (1, true), "{err}");
     }
     assert_eq!(bed.command::<u64>(&["LLEN", "karton.tasks"]).await, 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_what_was_sent_gets_one_object() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let _service = bed.consumer(Consumer::new("karton.a").filters(json!([{"type": "x"}])).process(|_, _| async { Ok(()) })).await;
+    let args = ["send", "--header", "type=x", "--wait", "--json"];
+    // Nobody routes it.
+    let (code, out, err) = cli.run(&[&args[..], &["--timeout", "0.3s"]].concat()).await;
+    let sent = objects(&out);
+    assert_eq!((code, sent.len(), text(&sent[0], "state")), (3, 1, "running"), "{out}{err}");
+    assert!(err.contains(&format!("Sent {}", text(&sent[0], "uid"))), "{err}");
+    let _broker = bed.broker();
+    let sent = cli.json(&args[..4]).await;
+    assert_eq!((sent.len(), text(&sent[0], "state")), (1, "finished"), "{sent:?}");
+    assert!(text(&sent[0], "uid").starts_with(&format!("{{{}}}:", text(&sent[0], "root_uid"))), "{sent:?}");
 }
 
 #[tokio::test]

@@ -57,6 +57,23 @@ async fn top_prints_one_snapshot_into_a_pipe() {
 }
 
 #[tokio::test]
+async fn top_draws_on_a_terminal_as_often_as_asked_and_ends_well() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    bed.bind("karton.a", &json!([])).await;
+    let drawn = |shown: &str| shown.matches("0 for the broker").count();
+    let (code, shown) = cli.on_terminal(80, &["top", "--count", "1", "--interval", "0.1s"], "").await;
+    assert!(code == 0 && drawn(&shown) == 1 && !shown.contains('\x1b'), "{code} {shown}");
+    let (code, shown) = cli.on_terminal(80, &["top", "--count", "3", "--interval", "0.1s"], "").await;
+    assert_eq!((code, drawn(&shown)), (0, 3), "{shown}");
+    // Seen enough, once it has drawn.
+    let looks = "while ! redis-cli -p PORT CLIENT LIST | grep -q name=karton.cli; do :; done; kill -INT $!;";
+    let looks = looks.replace("PORT", &bed.redis.port().to_string());
+    let (code, shown) = cli.on_terminal(80, &["top"], &looks).await;
+    assert!(code == 0 && !shown.contains("error"), "{code} {shown}");
+}
+
+#[tokio::test]
 async fn completions_and_manual_pages_name_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let karton = |args: &[&str]| {
@@ -169,4 +186,29 @@ async fn configure_asks_again_for_what_is_wrong_and_writes_for_this_user_alone()
     let wrong = [&answers[..answers.find("yes").unwrap()], "no\n"].concat();
     let (code, _, err) = cli.answered(&["configure", "--force"], &wrong).await;
     assert_eq!((code, err.contains("63x79")), (2, true), "{err}");
+}
+
+#[tokio::test]
+async fn configure_asks_nothing_when_the_answers_cannot_be_written() {
+    let bed = Bed::start().await;
+    let mut cli = Cli::on(&bed);
+    let (address, port) = (bed.config.get("s3", "address").unwrap(), bed.redis.port());
+    let answers = format!("access\nsecret-key\n{address}\nkarton\n127.0.0.1\n{port}\n\n");
+    // The folder is made.
+    let folder = cli.folder.path().join("new/folder");
+    cli.ini = folder.join("karton.ini");
+    let (code, out, err) = cli.answered(&["configure"], &answers).await;
+    assert!(code == 0 && cli.ini.is_file(), "{out}{err}");
+    // Who leaves gets no file, and keeps the one that was there.
+    let written = std::fs::read(&cli.ini).unwrap();
+    for (name, args) in [("other.ini", &["configure"][..]), ("karton.ini", &["configure", "--force"])] {
+        cli.ini = folder.join(name);
+        let (code, out, err) = cli.answered(args, "access\n").await;
+        assert!(code == 1 && err.contains("no answer"), "{out}{err}");
+    }
+    assert!(!folder.join("other.ini").exists() && std::fs::read(folder.join("karton.ini")).unwrap() == written);
+    // A file stands where a folder would have to.
+    cli.ini = folder.join("karton.ini/karton.ini");
+    let (code, out, err) = cli.run(&["configure"]).await;
+    assert!(code == 1 && err.contains("cannot write") && err.contains("-c FILE") && !err.contains("access key"), "{out}{err}");
 }
