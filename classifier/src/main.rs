@@ -48,7 +48,7 @@ enum Command {
     Classify(ClassifyArguments),
 }
 
-/// Code of `classify` for arguments and rules that cannot be used.
+/// Code for arguments, configuration and rules that cannot be used.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 fn serve(arguments: &Service) -> ExitCode {
     let config = arguments.consumer.config().map(|mut config| {
         if let Some(folder) = &arguments.yara_rules {
-            config.set("classifier", "yara_rules", folder);
+            config.set_by_flag("--yara-rules", "classifier", "yara_rules", folder);
         }
         config
     });
@@ -74,20 +74,21 @@ fn serve(arguments: &Service) -> ExitCode {
         Ok(Ok(service)) => Some(service),
         Ok(Err(error)) => {
             start_logging(config.as_ref().ok());
+            if let Ok(config) = &config {
+                tracing::error!("{}: the rules cannot be used", config.place("classifier", "yara_rules"));
+            }
             for line in error.to_string().lines() {
                 tracing::error!("{line}");
             }
-            return ExitCode::FAILURE;
+            return ExitCode::from(UNUSABLE);
         }
         // Reported below.
         Err(_) => None,
     };
-    let code = run_main(config, async move |config, shutdown| match service {
+    run_main(config, async move |config, shutdown| match service {
         Some(service) => service.run(config, shutdown).await,
         None => classifier::run(config, shutdown).await,
-    });
-    // Python has one code for whatever goes wrong once the flags were read.
-    if code == ExitCode::SUCCESS { code } else { ExitCode::FAILURE }
+    })
 }
 
 fn classify(arguments: &ClassifyArguments) -> ExitCode {
@@ -102,7 +103,7 @@ fn classify(arguments: &ClassifyArguments) -> ExitCode {
     }
     let rules = match arguments.rules() {
         Ok(rules) => rules,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&format!("{error:#}")),
     };
     let stdout = std::io::stdout();
     let format = arguments.format(stdout.is_terminal());

@@ -59,7 +59,7 @@ impl ClassifyArguments {
     /// Loads the YARA rules, if there are to be any.
     pub(crate) fn rules(&self) -> anyhow::Result<Option<Rules>> {
         let folder = self.yara_rules.as_deref().filter(|folder| !folder.as_os_str().is_empty());
-        Ok(folder.map(Rules::load).transpose()?)
+        folder.map(Rules::load).transpose().context("--yara-rules")
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::io::{Result, Write};
 
+use karton_rs::cli::table::{Cell, Spare, flexible, lines, path, terminal_width, text};
+
 use super::finding::{Answer, Finding};
 
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// Aligned, with a heading; printed when all files were looked at.
+    /// Aligned, with a heading, and fitted to the terminal; printed when all files were looked at.
     Table,
     /// Separated by tabs.
     Columns,
@@ -19,8 +21,6 @@ pub(crate) enum Format {
     /// One object a line.
     Json,
 }
-
-const HEADING: [&str; 6] = ["FILE", "TAG", "MIME", "RULE", "WHY", "DESCRIPTION"];
 
 /// Prints one finding after the other.
 pub(crate) struct Printer<'a, W> {
@@ -47,7 +47,7 @@ impl<W: Write> Printer<'_, W> {
                     writeln!(self.out, "{}", row(finding, answer).join("\t"))?;
                 }
             }
-            Format::Text => text(finding, self.out)?,
+            Format::Text => explained(finding, self.out)?,
             Format::Json => writeln!(self.out, "{}", finding.to_json())?,
         }
         Ok(())
@@ -58,17 +58,16 @@ impl<W: Write> Printer<'_, W> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let heading = HEADING.map(str::to_owned);
-        let rows = || std::iter::once(&heading).chain(&self.rows);
-        let width = |column: usize| rows().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths = [0, 1, 2, 3, 4].map(width);
-        for row in rows() {
-            for (cell, width) in row.iter().zip(widths) {
-                write!(self.out, "{cell:width$}  ")?;
-            }
-            writeln!(self.out, "{}", row[5])?;
-        }
-        Ok(())
+        let columns = [
+            path("FILE"),
+            text("TAG"),
+            text("MIME").spare(Spare::Second),
+            text("RULE").spare(Spare::Second),
+            flexible("WHY").spare(Spare::First),
+            flexible("DESCRIPTION").spare(Spare::Last),
+        ];
+        let rows: Vec<Vec<Cell>> = self.rows.iter().map(|row| row.iter().map(Cell::new).collect()).collect();
+        lines(&columns, &rows, terminal_width()).iter().try_for_each(|line| writeln!(self.out, "{line}"))
     }
 }
 
@@ -78,7 +77,7 @@ fn row(finding: &Finding, answer: &Answer) -> [String; 6] {
         .map(|cell| escape(if cell.is_empty() { "-" } else { cell }))
 }
 
-fn text(finding: &Finding, out: &mut impl Write) -> Result<()> {
+fn explained(finding: &Finding, out: &mut impl Write) -> Result<()> {
     writeln!(out, "{}", escape(&finding.file))?;
     writeln!(out, "  description  {}", escape(&finding.magic))?;
     writeln!(out, "  MIME type    {}", escape(&finding.mime))?;

@@ -30,10 +30,10 @@ pub const MAX_RULE_FILE: u64 = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
     /// This build knows no YARA.
-    #[error("[classifier] yara_rules is `{0}`, but this build has no YARA support: unset it, or build with the feature `yara`")]
+    #[error("YARA rules are asked for (`{0}`), but this build has no YARA support: do without, or build with the feature `yara`")]
     NotBuilt(PathBuf),
     /// There is no such folder.
-    #[error("[classifier] yara_rules is `{0}`, which is not a folder")]
+    #[error("`{0}` is not a folder: name the one that holds the YARA rules")]
     NotAFolder(PathBuf),
     /// The folder or one of its files cannot be read.
     #[error("cannot read the YARA rules in `{path}`: {reason}")]

@@ -40,22 +40,22 @@ fn started_with_rules(rules: &str) -> [(Option<i32>, String, String); 3] {
 #[cfg(not(feature = "yara"))]
 fn yara_rules_are_refused_in_a_build_without_them() {
     for (code, _, stderr) in started_with_rules("rules") {
-        assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.contains("[classifier] yara_rules is `rules`, but this build has no YARA support"), "{stderr}");
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("(`rules`), but this build has no YARA support"), "{stderr}");
     }
 }
 
 #[test]
 #[cfg(feature = "yara")]
-fn yara_rules_that_cannot_be_used_are_code_one_with_file_and_line() {
+fn yara_rules_that_cannot_be_used_are_code_two_with_file_and_line() {
     for (code, _, stderr) in started_with_rules("no-such-folder") {
-        assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.contains("[classifier] yara_rules is `no-such-folder`, which is not a folder"), "{stderr}");
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("[classifier] yara_rules (") && stderr.contains("`no-such-folder` is not a folder"), "{stderr}");
     }
     let rules = path("yara/syntax-error");
     let file = rules.join("r.yar");
     for (code, _, stderr) in started_with_rules(rules.to_str().unwrap()) {
-        assert_eq!(code, Some(1), "{stderr}");
+        assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains(&format!("{}:1: unknown identifier `not_a_thing`", file.display())), "{stderr}");
     }
 }
@@ -65,8 +65,8 @@ fn flags_may_be_shortened_as_in_python() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("other.ini"), INI).unwrap();
     let (code, _, stderr) = output(program(folder.path()).args(["--config", "other.ini", "--log", "INFO", "--yara", "no-such-folder"]));
-    assert_eq!(code, Some(1), "{stderr}");
-    assert!(stderr.contains("[classifier] yara_rules is `no-such-folder`"), "{stderr}");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("[classifier] yara_rules (set by --yara-rules)"), "{stderr}");
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn version_and_first_line_of_help_are_those_of_the_python_program() {
 }
 
 #[test]
-fn a_missing_configuration_is_code_one() {
+fn a_missing_configuration_is_code_two() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, stderr) = output(&mut program(folder.path()));
-    assert_eq!(code, Some(1), "{stderr}");
+    assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("[s3]"), "{stderr}");
 }
 
