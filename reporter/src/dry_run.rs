@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use karton_rs::{Config, Karton, Task, json::Value};
+use karton_rs::{Config, Inspect, Karton, Task, json::Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,7 +23,7 @@ const LONGEST_TASK: u64 = 256 * 1024 * 1024;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Source {
-    /// The record of this uid in Redis.
+    /// The record in Redis of this uid, as [`Inspect::find_tasks`] takes it.
     Uid(String),
     /// A file with the JSON of a task.
     File(PathBuf),
@@ -42,12 +42,16 @@ pub async fn plan(mut settings: Settings, config: &Config, source: &Source) -> a
     settings.mwdb.patience.retries = settings.mwdb.patience.retries.min(1);
     let karton = Karton::prepare(config, IDENTITY, None)?;
     let task = match source {
-        Source::Uid(uid) => stored(&karton, uid).await?,
+        Source::Uid(uid) => stored(&karton, &Inspect::of(&karton), uid).await?,
         Source::File(path) => {
             let file = std::fs::File::open(path).with_context(|| format!("--task-file {}", path.display()))?;
             read(file).with_context(|| format!("--task-file {}", path.display()))?
         }
-        Source::Stdin => read(std::io::stdin().lock()).context("the task on standard input")?,
+        // On a thread that stays behind when the user interrupts instead of typing a task.
+        Source::Stdin => {
+            let read = tokio::task::spawn_blocking(|| read(std::io::stdin().lock()));
+            read.await?.context("the task on standard input")?
+        }
     };
     let mwdb = Client::new(settings.mwdb, CancellationToken::new())?;
     Ok(Reporter::new(mwdb, settings.report).plan(&task, &karton).await?)
@@ -71,13 +75,15 @@ pub fn write(changes: &[Change], json: bool, out: &mut impl Write) -> std::io::R
     out.flush()
 }
 
-async fn stored(karton: &Karton, uid: &str) -> anyhow::Result<Task> {
-    match karton.task(uid).await? {
-        Some(task) => Ok(task),
-        None => {
-            bail!("--task {uid}: Redis has no such task, or it cannot be read; a uid is `{{ROOT}}:TASK` as `karton` and dashboards show it")
-        }
-    }
+async fn stored(karton: &Karton, inspect: &Inspect, typed: &str) -> anyhow::Result<Task> {
+    let uids = inspect.find_tasks(typed).await?;
+    let uid = match uids.as_slice() {
+        [uid] => uid,
+        [] => bail!("--task {typed}: Redis has no such task; it takes a uid as `karton tasks` and dashboards show it"),
+        [one, other, ..] => bail!("--task {typed}: several tasks are meant, as `{one}` and `{other}`: give one of them whole"),
+    };
+    let cannot_be_read = || format!("--task {typed}: the record of `{uid}` is gone or cannot be read: `karton task '{uid}'` tells more");
+    karton.task(uid).await?.with_context(cannot_be_read)
 }
 
 fn read(source: impl Read) -> anyhow::Result<Task> {

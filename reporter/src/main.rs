@@ -3,10 +3,14 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use clap::Parser;
-use karton_rs::{Config, ConsumerArgs, service::run_main};
-use reporter::{Settings, dry_run};
+use karton_rs::{Config, ConfigError, ConsumerArgs, service::run_main};
+use reporter::{Settings, dry_run, mwdb::SettingsError};
 
 #[derive(Parser)]
 #[command(name = "karton-mwdb-reporter", about = reporter::INFO.trim_start().lines().next(), long_about = None, infer_long_args = true)]
@@ -34,6 +38,9 @@ struct Arguments {
     version: bool,
 }
 
+/// Code of a dry run that was interrupted before it had an answer.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.version {
@@ -42,31 +49,46 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    // Python has one code for whatever goes wrong once the flags were read.
-    if run(arguments) == ExitCode::SUCCESS { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    run(arguments)
 }
 
 fn run(arguments: Arguments) -> ExitCode {
     let config = arguments.consumer.config().map(|mut config| {
         if arguments.report_unrecognized {
-            config.set("mwdb-reporter", "report_unrecognized", "1");
+            config.set_by_flag("--report-unrecognized", "mwdb-reporter", "report_unrecognized", "1");
         }
         config
     });
-    if arguments.dry_run {
-        let source = match (arguments.task, arguments.task_file) {
-            (Some(uid), _) => dry_run::Source::Uid(uid),
-            (None, Some(path)) if path.as_os_str() != "-" => dry_run::Source::File(path),
-            _ => dry_run::Source::Stdin,
-        };
-        return run_main(config, move |config, shutdown| async move {
-            tokio::select! {
-                printed = print_plan(config, source, arguments.json) => printed,
-                () = shutdown.cancelled() => Ok(()),
-            }
-        });
+    if !arguments.dry_run {
+        return run_main(config, |config, shutdown| async move { reporter::run(config, shutdown).await.map_err(of_configuration) });
     }
-    run_main(config, reporter::run)
+    let source = match (arguments.task, arguments.task_file) {
+        (Some(uid), _) => dry_run::Source::Uid(uid),
+        (None, Some(path)) if path.as_os_str() != "-" => dry_run::Source::File(path),
+        _ => dry_run::Source::Stdin,
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&interrupted);
+    let code = run_main(config, move |config, shutdown| async move {
+        tokio::select! {
+            printed = print_plan(config, source, arguments.json) => printed.map_err(of_configuration),
+            () = shutdown.cancelled() => {
+                told.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    });
+    // Nobody is to take it for a task that would change nothing.
+    if interrupted.load(Ordering::Relaxed) { ExitCode::from(INTERRUPTED) } else { code }
+}
+
+/// What `[mwdb]` holds is configuration as well: exit code 2.
+fn of_configuration(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<SettingsError>() {
+        Ok(SettingsError::Config(error)) => error.into(),
+        Ok(error) => ConfigError::unusable(error.to_string()).into(),
+        Err(error) => error,
+    }
 }
 
 async fn print_plan(config: Config, source: dry_run::Source, json: bool) -> anyhow::Result<()> {

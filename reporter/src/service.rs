@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mwdb::{self, Client, SettingsError},
+    mwdb::{self, Client, Problem, SettingsError},
     report::{Options, ReportError, Reporter},
 };
 
@@ -61,7 +61,7 @@ impl Settings {
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// When the configuration cannot be used, or MWDB refuses login and password.
+/// When the configuration cannot be used, MWDB refuses login and password, or shows a certificate that is not trusted.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     run_with(Settings::from_config(&config)?, &config, shutdown).await
 }
@@ -79,10 +79,14 @@ pub async fn run_with(settings: Settings, config: &Config, shutdown: Cancellatio
     let mwdb = Client::new(settings.mwdb.clone(), shutdown.clone())?;
     match mwdb.log_in().await {
         Ok(()) => {}
+        Err(error) if is_certificate(&error) => return Err(untrusted(error, config)),
         Err(error) if error.is_temporary() => tracing::warn!("Cannot log in now, tasks will wait: {error}"),
         Err(error) => return Err(error.into()),
     }
-    introduce(&mwdb, &settings.mwdb).await;
+    match introduce(&mwdb, &settings.mwdb).await {
+        Err(error) if is_certificate(&error) => return Err(untrusted(error, config)),
+        _ => {}
+    }
     let reporter = Reporter::new(mwdb, settings.report);
     Consumer::new(IDENTITY)
         .version(VERSION)
@@ -111,19 +115,37 @@ pub async fn run_with(settings: Settings, config: &Config, shutdown: Cancellatio
     Ok(())
 }
 
-/// Says where the results go and as whom, and what will be refused there. Nothing of it ends the start.
-async fn introduce(mwdb: &Client, settings: &mwdb::Settings) {
+fn is_certificate(error: &mwdb::Error) -> bool {
+    matches!(error.problem(), Problem::Certificate(_))
+}
+
+/// A certificate that is refused at the start is taken for a mistake, which nobody would notice in a service that waits.
+/// One that is refused later has expired: then tasks wait as for any server that is away.
+fn untrusted(error: mwdb::Error, config: &Config) -> anyhow::Error {
+    let place = config.place("mwdb", "api_url");
+    let verify = config.way_to_set("mwdb", "verify_ssl");
+    anyhow::Error::new(error).context(format!("{place}: MWDB is not trusted; `verify_ssl = false` would not check who answers ({verify})"))
+}
+
+/// Says where the results go and as whom, and what will be refused there. It is for the caller to end the start.
+async fn introduce(mwdb: &Client, settings: &mwdb::Settings) -> Result<(), mwdb::Error> {
     let url = &settings.api_url;
-    match mwdb.account().await {
-        Ok(account) => {
-            tracing::info!("Reporting to {url} as {}", account.login);
-            let missing: Vec<&str> = CAPABILITIES.into_iter().filter(|capability| !account.may(capability)).collect();
-            if !missing.is_empty() {
-                tracing::warn!("MWDB will refuse some tasks: account `{}` lacks {}", account.login, missing.join(", "));
+    let account = match mwdb.account().await {
+        Ok(account) => account,
+        Err(error) => {
+            if error.is_temporary() {
+                tracing::warn!("Reporting to {url}, which does not answer now: {error}");
+            } else {
+                // An older server may not have this call, and without credentials it is refused: tasks will tell.
+                tracing::warn!("Reporting to {url}, which does not say who we are: {error}");
             }
+            return Err(error);
         }
-        Err(error) if error.is_temporary() => tracing::warn!("Reporting to {url}, which does not answer now: {error}"),
-        // An older server may not have this call, and without credentials it is refused: tasks will tell.
-        Err(error) => tracing::warn!("Reporting to {url}, which does not say who we are: {error}"),
+    };
+    tracing::info!("Reporting to {url} as {}", account.login);
+    let missing: Vec<&str> = CAPABILITIES.into_iter().filter(|capability| !account.may(capability)).collect();
+    if !missing.is_empty() {
+        tracing::warn!("MWDB will refuse some tasks: account `{}` lacks {}", account.login, missing.join(", "));
     }
+    Ok(())
 }

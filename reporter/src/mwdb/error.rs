@@ -22,6 +22,9 @@ pub enum Problem {
     /// Nobody answers at the address.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
+    /// The server shows a certificate that we do not trust: whether it is the right server is not known.
+    #[error("its certificate is refused: {0}; trust its authority on this machine, or do not check certificates")]
+    Certificate(String),
     /// The connection broke before the answer was complete.
     #[error("connection broke: {0}")]
     Broken(String),
@@ -49,7 +52,7 @@ pub enum Problem {
     #[error("not found: {0}")]
     NotFound(String),
     /// Status 404 because this server has no such call, or is no MWDB.
-    #[error("no such call at this address (is [mwdb] api_url right?): {0}")]
+    #[error("no such call at this address (is it that of an MWDB API, and does it end in /api/?): {0}")]
     EndpointNotFound(String),
     /// Status 413.
     #[error("too large for this server")]
@@ -91,9 +94,10 @@ impl Error {
 
     /// True when the same request may work later.
     pub fn is_temporary(&self) -> bool {
-        use Problem::{Broken, Content, RateLimited, TimedOut, Unavailable, Unreachable};
+        use Problem::{Broken, Certificate, Content, RateLimited, TimedOut, Unavailable, Unreachable};
         match &self.problem {
-            Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | RateLimited { .. } => true,
+            // It may have expired, and be renewed.
+            Certificate(_) | Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | RateLimited { .. } => true,
             Content(error) => error.is_temporary(),
             _ => false,
         }
@@ -107,7 +111,7 @@ impl Error {
     /// True when a server was not there at all, so that the request itself is above suspicion.
     pub(super) fn is_outage(&self) -> bool {
         match &self.problem {
-            Problem::Unreachable(_) => true,
+            Problem::Certificate(_) | Problem::Unreachable(_) => true,
             Problem::Content(error) => error.is_away(),
             _ => false,
         }

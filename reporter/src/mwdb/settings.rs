@@ -103,15 +103,18 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// Settings that cannot be used; the message names section and key.
+/// Settings that cannot be used. Those that are read from a configuration are named by section, key, and what set them.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// There is no section `[mwdb]`.
-    #[error("missing section `[mwdb]` in `karton.ini`: the reporter needs at least `api_url` and `api_key` there")]
-    NoSection,
+    #[error("missing section `[mwdb]`: the reporter needs at least `api_url` and `api_key` there: {way}")]
+    NoSection {
+        /// How to get one.
+        way: String,
+    },
     /// The address is none.
-    #[error("[mwdb] api_url: `{url}` is not an http or https address: {reason}")]
+    #[error("`{url}` is not an http or https address: {reason}")]
     BadUrl {
         /// What is set.
         url: String,
@@ -119,11 +122,19 @@ pub enum SettingsError {
         reason: String,
     },
     /// Credentials inside the address would end up in logs.
-    #[error("[mwdb] api_url must not hold a login: use `username` and `password`, or `api_key`")]
+    #[error("the address must not hold a login: give user name and password, or an API key, apart from it")]
     UrlWithLogin,
     /// The key was cut or is something else.
-    #[error("[mwdb] api_key is not an API key of MWDB: it has three parts with dots between them, the first two of base64")]
+    #[error("this is not an API key of MWDB: it has three parts with dots between them, the first two of base64")]
     BadApiKey,
+    /// One of these, in a configuration.
+    #[error("{place}: {problem}")]
+    At {
+        /// Section, key, and what has set it.
+        place: String,
+        /// What is wrong there.
+        problem: Box<Self>,
+    },
     /// A value that is no boolean.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -147,13 +158,16 @@ impl Settings {
     /// When there is no such section, or a value in it cannot be used.
     pub fn from_config(config: &Config) -> Result<Self, SettingsError> {
         if !config.sections().any(|(section, _)| section == "mwdb") {
-            return Err(SettingsError::NoSection);
+            return Err(SettingsError::NoSection { way: config.way_to_set("mwdb", "api_url") });
         }
         // Who left the address empty does not mean the public server, and must not send it a login.
         let text = |key| config.get("mwdb", key).filter(|value| !value.is_empty());
         let password = text("username").zip(text("password")).map(|(login, password)| (login.to_owned(), Secret::new(password)));
         let credentials = Credentials { api_key: text("api_key").map(Secret::new), password };
-        let mut settings = Self::new(config.get("mwdb", "api_url").unwrap_or(DEFAULT_API_URL), credentials)?;
+        let mut settings = Self::new(config.get("mwdb", "api_url").unwrap_or(DEFAULT_API_URL), credentials).map_err(|problem| {
+            let key = if matches!(problem, SettingsError::BadApiKey) { "api_key" } else { "api_url" };
+            SettingsError::At { place: config.place("mwdb", key), problem: Box::new(problem) }
+        })?;
         settings.verify_ssl = config.bool("mwdb", "verify_ssl")?.unwrap_or(true);
         Ok(settings)
     }
@@ -180,7 +194,7 @@ fn base_url(text: &str) -> Result<Url, SettingsError> {
         return Err(bad("it has a query or fragment"));
     }
     if !url.path().ends_with("/api/") {
-        tracing::warn!("[mwdb] api_url does not end in /api/: {url}");
+        tracing::warn!("the address of MWDB's API does not end in /api/: {url}");
     }
     Ok(url)
 }
@@ -212,7 +226,7 @@ mod tests {
     fn the_section_is_required() {
         // Karton drops sections without options.
         for text in ["", "[mwdb]\n"] {
-            assert!(matches!(Settings::from_config(&config(text)), Err(SettingsError::NoSection)));
+            assert!(matches!(Settings::from_config(&config(text)), Err(SettingsError::NoSection { .. })));
         }
         let from_environment = [("KARTON_MWDB_API_URL".to_owned(), "http://mwdb/api".to_owned())];
         let config = Config::from_parts(&[("k", "[redis]\nhost = r\n[s3]\naddress = http://s\n")], from_environment).unwrap();
@@ -229,12 +243,13 @@ mod tests {
     #[test]
     fn bad_values_name_section_and_key() {
         for (text, expected) in [
-            ("[mwdb]\nverify_ssl = maybe\n", "[mwdb] verify_ssl"),
-            ("[mwdb]\napi_url = mwdb.local\n", "[mwdb] api_url"),
+            ("[mwdb]\nverify_ssl = maybe\n", "[mwdb] verify_ssl (in `karton.ini`): "),
+            ("[mwdb]\napi_url = mwdb.local\n", "[mwdb] api_url (in `karton.ini`): `mwdb.local"),
             ("[mwdb]\napi_url = ftp://mwdb/api/\n", "[mwdb] api_url"),
             // Not the public server, which would be sent a login.
             ("[mwdb]\napi_url =\nusername = u\npassword = p\n", "[mwdb] api_url"),
-            ("[mwdb]\napi_key = abc\n", "[mwdb] api_key"),
+            ("[mwdb]\napi_key = abc\n", "[mwdb] api_key (in `karton.ini`): this is not"),
+            ("", "set `api_url` in `[mwdb]` of `karton.ini`, or KARTON_MWDB_API_URL"),
         ] {
             let message = Settings::from_config(&config(text)).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");

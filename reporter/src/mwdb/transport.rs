@@ -177,6 +177,7 @@ impl Transport {
         let response = match (sent, failure.take()) {
             (Ok(response), _) => response,
             (Err(_), Some(failure)) => return Err(Problem::Content(failure)),
+            (Err(error), None) if refuses_certificate(&error) => return Err(Problem::Certificate(causes(error))),
             (Err(error), None) if error.is_connect() => return Err(Problem::Unreachable(causes(error))),
             (Err(error), None) => return Err(Problem::Broken(causes(error))),
         };
@@ -297,6 +298,20 @@ fn file_name(name: &str) -> String {
         }
         safe
     })
+}
+
+fn refuses_certificate(error: &reqwest::Error) -> bool {
+    type Cause = dyn std::error::Error + 'static;
+    // What travels inside an error of input and output, maybe of several, is not named as its source.
+    let inner = |cause: &'_ Cause| -> Option<rustls::Error> {
+        let mut cause = cause;
+        while let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            cause = inner;
+        }
+        cause.downcast_ref().cloned()
+    };
+    let mut causes = std::iter::successors(Some(error as &Cause), |cause| cause.source());
+    causes.any(|cause| matches!(inner(cause), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 /// The messages of an error and its causes. The address is left out: the caller names the request.

@@ -77,10 +77,16 @@ async fn a_stored_task_is_looked_at_and_stays_in_its_queue() {
     assert_eq!(world.status(&uid).await, TaskState::Spawned);
     let mut connection = world.redis.connection().await;
     let queued: Vec<String> = redis::cmd("LRANGE").arg(queue_name()).arg(0).arg(-1).query_async(&mut connection).await.unwrap();
-    assert_eq!(queued, [uid]);
+    assert_eq!(queued, std::slice::from_ref(&uid));
     let binds: usize = redis::cmd("HLEN").arg("karton.binds").query_async(&mut connection).await.unwrap();
     assert_eq!(binds, 0, "nothing is registered");
     assert!(stub.lines().iter().all(|line| line.starts_with("GET ")), "{:?}", stub.lines());
+    // By the end of its uid, or by how that begins.
+    let end = uid.rsplit(':').next().unwrap();
+    for short in [end, &end[..8]] {
+        let changes = dry_run::plan(settings.clone(), &world.config, &dry_run::Source::Uid(short.to_owned())).await.unwrap();
+        assert!(printed(&changes)[0].starts_with("upload new file"), "{changes:?}");
+    }
     let error = dry_run::plan(settings, &world.config, &dry_run::Source::Uid("gone".to_owned())).await.unwrap_err();
     assert!(error.to_string().contains("--task gone"), "{error}");
 }

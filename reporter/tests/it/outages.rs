@@ -1,7 +1,12 @@
 //! Servers that are away, busy or in trouble: who is waited for, and how long.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 use std::time::{Duration, Instant};
 
+use karton_rs::{Config, testing::eventually};
 use reporter::mwdb::{Client, Credentials, ObjectType, Problem};
 use tokio_util::sync::CancellationToken;
 
@@ -147,4 +152,55 @@ async fn only_what_may_pass_is_worth_a_retry() {
         assert_eq!(error.may_pass(), expected, "{error}");
         bench.stub.forgive();
     }
+}
+
+/// A server whose certificate nobody has signed; gives its address, and how often it was called.
+fn untrusted_server() -> (String, Arc<AtomicUsize>) {
+    karton_rs::service::install_crypto();
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    let config = Arc::new(config.with_single_cert(vec![cert.der().clone()], key.into()).unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/api/", listener.local_addr().unwrap().port());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            // The other side hangs up.
+            let _ = connection.complete_io(&mut stream.unwrap());
+        }
+    });
+    (url, calls)
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_ends_the_start_with_a_way_out() {
+    let (url, _) = untrusted_server();
+    let servers = "[redis]\nhost = 127.0.0.1\nport = 1\n[s3]\naddress = http://127.0.0.1:1\naccess_key = k\nsecret_key = s\nbucket = b\n";
+    for credentials in ["username = me\npassword = secret", &format!("api_key = {KEY}"), ""] {
+        let text = format!("{servers}[mwdb]\napi_url = {url}\n{credentials}\n");
+        let config = Config::from_parts(&[("karton.ini", &text)], []).unwrap();
+        let started = tokio::time::timeout(Duration::from_secs(20), reporter::run(config, CancellationToken::new()));
+        let error = format!("{:#}", started.await.expect("an end").unwrap_err());
+        for part in ["[mwdb] api_url (in `karton.ini`)", "certificate is refused", "`verify_ssl` in `[mwdb]` of `karton.ini`"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_later_costs_no_task() {
+    let (url, calls) = untrusted_server();
+    let stop = CancellationToken::new();
+    let client = Client::new(impatient(&url, Credentials::api_key(KEY)), stop.clone()).unwrap();
+    let asked = tokio::spawn(async move { client.query(ObjectType::File, &hash()).await });
+    // More often than a request that fails alone is tried.
+    eventually("ten calls", || async { (calls.load(Ordering::Relaxed) > 10).then_some(()) }).await;
+    assert!(!asked.is_finished());
+    stop.cancel();
+    let error = asked.await.unwrap().unwrap_err();
+    assert!(matches!(error.problem(), Problem::Stopped), "{error}");
 }
