@@ -551,7 +551,7 @@ mod tests {
         let shown = |width: usize| lines(&columns, &rows, width).pop().unwrap_or_default();
         assert_eq!(shown(70), "/usr/share/samples/漢字/setup.exe  runnable:win32:exe  PE32 executable");
         assert_eq!(shown(53), "…/漢字/setup.exe  runnable:win32:exe  PE32 executable");
-        assert_eq!(shown(34), "…字/setup.exe  runnable:win32:exe");
+        assert_eq!(shown(34), "…字/setup.exe   runnable:win32:exe");
         for width in 22..80 {
             assert!(shown(width).width() <= width, "{width}: {}", shown(width));
         }

@@ -110,7 +110,7 @@ mod tests {
         let policy = RetryPolicy::configured(None, &config("[karton]\nmax_retries = 1\nretry_backoff = 2\n")?)?;
         assert_eq!(policy.and_then(|policy| policy.wait(1)), Some(Duration::from_secs(2)));
         let error = RetryPolicy::configured(own(), &config("[karton]\nmax_retries = -1\n")?).expect_err("an error");
-        assert!(error.to_string().contains("[karton] max_retries: -1"), "{error}");
+        assert!(error.to_string().contains("[karton] max_retries (in `k`): -1"), "{error}");
         Ok(())
     }
 }
