@@ -2,6 +2,7 @@
 //!
 //! The one rule: settings that old or simple servers need are chosen here, once.
 
+mod endpoint;
 mod patience;
 
 use std::time::Duration;
@@ -35,6 +36,7 @@ fn client_with(endpoint: &str, region: &str, credentials: SharedCredentialsProvi
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
+        .endpoint_resolver(endpoint::ByBucket::default())
         .force_path_style(true)
         .region(Region::new(region.to_owned()))
         .credentials_provider(credentials)

@@ -42,6 +42,9 @@ const SEARCHES: usize = 4;
 /// The deadline of a search, unless `statement_timeout` is shorter.
 const LONGEST_SEARCH: Duration = Duration::from_secs(10);
 
+/// Pages of 4 KiB that the log holds as a rule before they are brought to their place: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4_000;
+
 /// Access to the database file; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Db {
@@ -69,6 +72,8 @@ impl Db {
             return Err(anyhow::Error::from(refusal).context(format!("open the database `{}`", path.display())));
         }
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        // A page that many commits change is brought to its place once for more of them.
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
         // A commit is acknowledged once it is on disk.
         connection.pragma_update(None, "synchronous", "full")?;
         migrate::migrate(&mut connection).with_context(|| format!("migrate the database `{}`", path.display()))?;

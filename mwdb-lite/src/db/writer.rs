@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use rusqlite::Connection;
@@ -18,8 +20,25 @@ use crate::error::{ApiError, ApiResult};
 /// How many requests one commit takes at most: bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 64;
 
+/// How long the last checkpoint waits for others.
+const LAST_WAIT: Duration = Duration::from_millis(200);
+
+/// When it is dropped, what the log of the database holds is brought to its place: whoever copies the file alone then has
+/// all of it.
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A job that had the last of it ends on the thread itself.
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            // A panic of the thread is one of a job, which was told.
+            let _ = thread.join();
+        }
+    }
 }
 
 trait Job: Send {
@@ -85,13 +104,19 @@ fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Ap
 impl Writer {
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel::<Box<dyn Job>>();
-        std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || {
             let mut synchronous = Synchronous::Full;
             while let Ok(first) = inbox.recv() {
                 run_batch(&connection, first, &inbox, &mut synchronous);
             }
+            // Another process may be at work on it: then it is done later.
+            let settled =
+                connection.busy_timeout(LAST_WAIT).and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+            if let Err(error) = settled {
+                tracing::debug!("the log of the database stays for the next start: {error}");
+            }
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     pub(super) async fn run<T, F>(&self, work: F) -> ApiResult<T>
@@ -120,7 +145,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Work { durable, work: Some(work), outcome: None, reply });
         let gone = || ApiError::from(anyhow!("the database writer has stopped"));
-        self.jobs.send(job).map_err(|_| gone())?;
+        self.jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }

@@ -82,3 +82,14 @@ async fn a_download_that_runs_arrives_whole() {
     assert_eq!(got, content.len());
     stopping.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_database_whose_server_has_stopped_is_one_file() {
+    let mut server = Server::start().await;
+    server.admin().await.file("content").await;
+    server.stop().await;
+    let mut log = server.config().sqlite_path.clone().into_os_string();
+    log.push("-wal");
+    let settled = || async { std::fs::metadata(&log).map_or(true, |log| log.len() == 0).then_some(()) };
+    karton_rs::testing::within(SOON, "the log to be empty", settled).await;
+}
