@@ -3,7 +3,8 @@
 //! One enum, one responder: status and `{"message": ...}`. Business failures carry the text for the
 //! client; internal ones are logged here, once, and the client learns nothing of them.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rocket::{
     Request, Response,
@@ -140,13 +141,38 @@ impl From<std::io::Error> for ApiError {
 
 impl From<rusqlite::Error> for ApiError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::OperationInterrupted) => Self::Unavailable("The query took too long".to_owned()),
-            Some(rusqlite::ErrorCode::DatabaseBusy) => Self::Unavailable("The database is too busy".to_owned()),
-            _ => Self::Internal(error.into()),
-        }
+        Self::of_database(&error).unwrap_or_else(|| Self::Internal(error.into()))
     }
 }
+
+impl ApiError {
+    /// 503 where the database may do later what it does not now; nothing of other errors.
+    pub(crate) fn of_database(error: &rusqlite::Error) -> Option<Self> {
+        use rusqlite::ErrorCode as Code;
+        match error.sqlite_error_code()? {
+            Code::OperationInterrupted => Some(Self::Unavailable("The query took too long".to_owned())),
+            Code::DatabaseBusy => Some(Self::Unavailable("The database is too busy".to_owned())),
+            Code::DiskFull | Code::SystemIoFailure | Code::ReadOnly | Code::CannotOpen => Some(Self::of_disk("the database", &error)),
+            _ => None,
+        }
+    }
+
+    /// 503 while a disk takes nothing. Everybody who writes meets that, so the log is told once in a while.
+    pub(crate) fn of_disk(what: &str, error: &dyn std::fmt::Display) -> Self {
+        static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            tracing::error!("{what}: {error}: uploads and changes are answered 503 until that is mended");
+        } else {
+            tracing::debug!("{what}: {error}");
+        }
+        Self::Unavailable("The server cannot store anything at the moment".to_owned())
+    }
+}
+
+/// How often the log is told of a disk that takes nothing.
+const TELL_EVERY: Duration = Duration::from_mins(1);
 
 #[derive(Serialize)]
 struct Message<'a> {

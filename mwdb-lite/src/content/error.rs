@@ -48,8 +48,16 @@ impl From<StoreError> for ApiError {
                 tracing::warn!("the store of file content does not answer: {reason}");
                 Self::Unavailable("The store of file content does not answer".to_owned())
             }
+            StoreError::Disk { action, source } if takes_nothing(&source) => Self::of_disk(&action, &source),
             StoreError::Busy => Self::Unavailable("Too many large uploads are under way".to_owned()),
             other => Self::Internal(other.into()),
         }
     }
+}
+
+/// Whether a disk may take later what it does not now: it is full, read only, or broken.
+fn takes_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem)
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }

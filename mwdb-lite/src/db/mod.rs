@@ -72,6 +72,9 @@ impl Db {
             return Err(anyhow::Error::from(refusal).context(format!("open the database `{}`", path.display())));
         }
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        // What a statement could take back is a chain in memory otherwise, which is gone through from its start for each
+        // further statement: ten thousand long tags took minutes, and everybody waited.
+        connection.pragma_update(None, "temp_store", "default")?;
         // A page that many commits change is brought to its place once for more of them.
         connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
         // A commit is acknowledged once it is on disk.

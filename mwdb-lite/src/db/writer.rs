@@ -45,8 +45,8 @@ trait Job: Send {
     /// Whether its commit must be on disk.
     fn is_durable(&self) -> bool;
     fn run(&mut self, connection: &Connection);
-    /// Takes the work back: the transaction it was part of is gone.
-    fn lose(&mut self, reason: &str);
+    /// Takes the work back: the transaction it was part of is gone, for a reason of the database or of ours.
+    fn lose(&mut self, reason: Result<&rusqlite::Error, &str>);
     fn answer(self: Box<Self>);
 }
 
@@ -72,10 +72,12 @@ where
         }
     }
 
-    fn lose(&mut self, reason: &str) {
+    fn lose(&mut self, reason: Result<&rusqlite::Error, &str>) {
         // An error that the work found out itself stays: it changed nothing anyway.
         if !matches!(self.outcome, Some(Err(_))) {
-            self.outcome = Some(Err(anyhow!("the transaction was rolled back: {reason}").into()));
+            let outage = reason.ok().and_then(ApiError::of_database);
+            let text = reason.map_or_else(str::to_owned, ToString::to_string);
+            self.outcome = Some(Err(outage.unwrap_or_else(|| anyhow!("the transaction was rolled back: {text}").into())));
         }
     }
 
@@ -178,11 +180,11 @@ fn run_batch(connection: &Connection, first: Box<dyn Job>, inbox: &mpsc::Receive
     while let Some(mut job) = waiting.pop_front() {
         match &begun {
             Ok(()) => job.run(connection),
-            Err(error) => job.lose(&error.to_string()),
+            Err(error) => job.lose(Ok(error)),
         }
         if begun.is_ok() && connection.is_autocommit() {
-            batch.iter_mut().for_each(|earlier| earlier.lose("another request of the batch ended it"));
-            job.lose("SQLite ended the transaction");
+            batch.iter_mut().for_each(|earlier| earlier.lose(Err("another request of the batch ended it")));
+            job.lose(Err("SQLite ended the transaction"));
             begun = connection.execute_batch("BEGIN IMMEDIATE");
         }
         batch.push(job);
@@ -194,9 +196,36 @@ fn run_batch(connection: &Connection, first: Box<dyn Job>, inbox: &mpsc::Receive
     if begun.is_ok()
         && let Err(error) = connection.execute_batch("COMMIT")
     {
-        batch.iter_mut().for_each(|job| job.lose(&error.to_string()));
+        batch.iter_mut().for_each(|job| job.lose(Ok(&error)));
         // Leave no half-open transaction to the next batch; an error says that there is none.
         let _ = connection.execute_batch("ROLLBACK");
     }
     batch.into_iter().for_each(Job::answer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_as_one_and_is_over_when_there_is_room() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let db = crate::db::Db::open(&folder.path().join("mwdb.sqlite"), None)?;
+        let fill = || db.write(|c| Ok(c.execute("INSERT INTO fresh_content (sha256, content) VALUES ('', zeroblob(4000000))", [])?));
+        let limit = |pages: u32| db.write(move |c| Ok(c.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?));
+        limit(1).await.map_err(|error| anyhow!(error.cause()))?;
+        assert!(matches!(fill().await, Err(ApiError::Unavailable(_))));
+        limit(1_000_000).await.map_err(|error| anyhow!(error.cause()))?;
+        assert!(matches!(fill().await, Ok(1)));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_a_statement_may_take_back_is_no_chain_in_memory() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let db = crate::db::Db::open(&folder.path().join("mwdb.sqlite"), None)?;
+        let place = db.write(|c| Ok(c.query_row("PRAGMA temp_store", [], |row| row.get::<_, i64>(0))?)).await;
+        assert_eq!(place.map_err(|error| anyhow!(error.cause()))?, 0);
+        Ok(())
+    }
 }
