@@ -11,7 +11,7 @@ use rocket::{Request, Response, fairing::AdHoc};
 use crate::{
     auth::{self, Caller, Capability},
     error::{ApiError, ApiResult},
-    limits::Asked,
+    limits::{self, Asked},
     state::App,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn admit(request: &Request<'_>, name: &Name, asked: ApiResult<Option<
 
 /// What stands for who is not logged in.
 fn address(request: &Request<'_>) -> String {
-    auth::client_address(request).map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+    auth::client_address(request).map_or_else(|| "unknown".to_owned(), |address| limits::network(address).to_string())
 }
 
 /// Counts answers.

@@ -20,6 +20,7 @@ mod db;
 mod deprecated;
 mod drain;
 pub mod error;
+mod intake;
 mod karton;
 pub mod limits;
 mod mail;

@@ -125,6 +125,7 @@ struct Source {
 fn main() -> ExitCode {
     let args = Args::parse();
     keep_from_others();
+    take_more_files();
     karton_rs::service::install_crypto();
     match start(args.command) {
         Ok(true) => ExitCode::SUCCESS,
@@ -136,6 +137,14 @@ fn main() -> ExitCode {
             exit_code(&error)
         }
     }
+}
+
+/// Each connection is an open file, and so is what it asks for: the usual limit of 1,024 is soon used up.
+fn take_more_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, the limit stays as it is.
+    let _ = setrlimit(Resource::Nofile, rustix::process::Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Runs a command; false when it went through and the answer is no.

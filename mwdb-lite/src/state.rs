@@ -32,6 +32,8 @@ pub struct App {
     pub(crate) karton: Link,
     pub(crate) limits: Arc<Windows>,
     pub(crate) failed_logins: Arc<Failures>,
+    /// Guesses of who belongs to which mail address. They cost nothing, so they have a table of their own.
+    pub(crate) failed_recoveries: Arc<Failures>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mailer: Arc<Mailer>,
     /// Mails that somebody asked for who is not logged in.
@@ -69,6 +71,7 @@ impl App {
             db,
             limits: Arc::new(Windows::new(config.rate_limits.clone())),
             failed_logins: Arc::new(Failures::new(config.max_failed_logins)),
+            failed_recoveries: Arc::new(Failures::new(config.max_failed_logins)),
             metrics: Arc::default(),
             mailer: Arc::new(Mailer::new(&config)?),
             asked_mails: Arc::new(Failures::new(MOST_MAILS)),

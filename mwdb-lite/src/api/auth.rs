@@ -21,6 +21,7 @@ use crate::{
     auth::{Caller, Capability, ClientAddress, User, is_login, password},
     db::accounts::UserRow,
     error::{ApiError, ApiResult},
+    limits::Refused,
     mail::Letter,
     objects::text::check_longest,
     state::App,
@@ -79,9 +80,6 @@ pub(crate) async fn log_in(app: &App, login: String, secret: String, address: Op
 async fn check_password(app: &App, login: String, secret: String, address: Option<IpAddr>) -> ApiResult<UserRow> {
     valid_login(&login)?;
     password::check_length(&secret)?;
-    if let Some(wait) = app.failed_logins.wait(&login, address) {
-        return Err(ApiError::TooManyRequests(wait));
-    }
     let name = login.clone();
     let account = app.db.read(move |c| sessions::account(c, &name)).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
@@ -89,11 +87,9 @@ async fn check_password(app: &App, login: String, secret: String, address: Optio
     if maintenance && account.is_some() {
         return Err(ApiError::Forbidden("Maintenance underway. Please come back later.".to_owned()));
     }
-    if !password::verify(secret, stored).await? {
-        app.failed_logins.failed(&login, address);
+    if !matches(app, &login, secret, stored, address).await? {
         return Err(sessions::bad_credentials());
     }
-    app.failed_logins.succeeded(&login, address);
     let account = account.ok_or_else(sessions::bad_credentials)?;
     // Clients know this text and the next, and look for them in the answer to a login alone.
     if account.pending {
@@ -103,6 +99,21 @@ async fn check_password(app: &App, login: String, secret: String, address: Optio
         return Err(ApiError::Forbidden("User account is disabled.".to_owned()));
     }
     Ok(account)
+}
+
+/// Whether a password is the right one, which is asked so often and no more. Too much to do tells nothing of it.
+async fn matches(app: &App, login: &str, secret: String, stored: Option<String>, address: Option<IpAddr>) -> ApiResult<bool> {
+    let attempt = app.failed_logins.attempt(login, address).await.map_err(|refused| match refused {
+        Refused::Wait(wait) => ApiError::TooManyRequests(wait),
+        Refused::Busy => password::too_many(),
+    })?;
+    let matches = password::verify(secret, stored).await?;
+    if matches {
+        attempt.succeeded()
+    } else {
+        attempt.failed()
+    }
+    Ok(matches)
 }
 
 async fn open_session(app: &App, checked: UserRow) -> ApiResult<Session> {
@@ -214,14 +225,14 @@ pub(crate) async fn recover(app: &App, login: String, email: String, address: Op
     if !is_login(&login) {
         return Err(ApiError::Forbidden("Invalid login or e-mail address.".to_owned()));
     }
-    if let Some(wait) = app.asked_mails.wait(&login, None).or_else(|| app.failed_logins.wait(&login, address)) {
+    if let Some(wait) = app.asked_mails.wait(&login, None).or_else(|| app.failed_recoveries.wait(&login, address)) {
         return Err(ApiError::TooManyRequests(wait));
     }
     let name = login.clone();
     let found = app.db.read(move |c| sessions::recoverable(c, &name, &email)).await;
     match &found {
         Ok(_) => app.asked_mails.failed(&login, None),
-        Err(_) => app.failed_logins.failed(&login, address),
+        Err(_) => app.failed_recoveries.failed(&login, address),
     }
     mail_link(app, Letter::Recover, &found?.login).await
 }

@@ -9,13 +9,14 @@ use std::ops::Deref;
 use karton_rs::json::{Map, Value};
 use rocket::{
     Request,
-    data::{Data, FromData, Outcome, ToByteUnit},
+    data::{Data, FromData, Outcome},
 };
 
 use super::together::Findings;
 use crate::{
     auth,
     error::{ApiError, ApiResult},
+    intake::{self, Intake, LARGEST_ANONYMOUS},
     mistakes::Mistakes,
     objects::text::HAS_NUL,
     state::App,
@@ -23,8 +24,6 @@ use crate::{
 
 /// Largest JSON document, unless `max_upload_size` is smaller: it is held in memory.
 const LARGEST: u64 = 64 << 20;
-/// Largest document of somebody who is not logged in. Logins and registrations are short.
-const LARGEST_ANONYMOUS: u64 = 64 << 10;
 /// Values in a document: each takes many times the two bytes that name it.
 const MOST_VALUES: usize = 1_000_000;
 /// Tags or attributes that one upload brings: while they are stored nobody else can write.
@@ -49,14 +48,8 @@ impl<'r> FromData<'r> for Body {
 async fn read(request: &Request<'_>, data: Data<'_>) -> ApiResult<Option<Fields>> {
     let largest = if auth::known(request).is_some() { LARGEST } else { LARGEST_ANONYMOUS };
     let configured = request.rocket().state::<App>().and_then(|app| app.config.max_upload_size);
-    let limit = configured.map_or(largest, |limit| limit.min(largest));
-    let bytes = data.open(limit.bytes()).into_bytes().await;
-    let bytes = bytes.map_err(|_| ApiError::BadRequest("The request body could not be read".to_owned()))?;
-    match bytes.is_complete() {
-        true if bytes.is_empty() => Ok(None),
-        true => Fields::read(bytes.into_inner()).await.map(Some),
-        false => Err(ApiError::TooLarge),
-    }
+    let Intake { bytes, .. } = &mut intake::read(data, configured.map_or(largest, |limit| limit.min(largest))).await?;
+    if bytes.is_empty() { Ok(None) } else { Fields::read(std::mem::take(bytes)).await.map(Some) }
 }
 
 impl Body {

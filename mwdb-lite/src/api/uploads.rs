@@ -17,6 +17,7 @@ use crate::{
     content::{Upload, settle},
     deprecated::Feature,
     error::{ApiError, ApiResult},
+    intake,
     mistakes::Mistakes,
     objects::{
         attributes,
@@ -218,6 +219,9 @@ fn below(mut fields: Fields, parent: Hash) -> Fields {
     fields
 }
 
+/// Longest body of a deprecated route.
+const LARGEST_LEGACY: u64 = 16 << 20;
+
 const LEGACY: &[&str] = &["json", "metakeys", "upload_as"];
 
 #[post("/file/<parent>", data = "<data>")]
@@ -244,19 +248,15 @@ async fn file_below(
 
 /// A JSON body, or form fields of which `json` holds one.
 async fn legacy_body(app: &App, parent: Hash, content_type: Option<&ContentType>, data: Data<'_>) -> ApiResult<Fields> {
-    use rocket::data::ToByteUnit;
     if content_type.is_some_and(|kind| kind.is_form_data()) {
         let form = read(app, content_type, data, LEGACY).await?;
         return legacy_fields(form.texts, parent).await;
     }
-    let bytes = data.open(16.mebibytes()).into_bytes().await?;
-    if !bytes.is_complete() {
-        return Err(ApiError::TooLarge);
-    }
+    let mut intake = intake::read(data, LARGEST_LEGACY).await?;
     if content_type.is_some_and(|kind| kind.is_json()) {
-        return Ok(below(Fields::read(bytes.into_inner()).await?, parent));
+        return Ok(below(Fields::read(std::mem::take(&mut intake.bytes)).await?, parent));
     }
-    let text = String::from_utf8_lossy(&bytes);
+    let text = String::from_utf8_lossy(&intake.bytes);
     let decode = |text: &str| rocket::http::RawStr::new(text).url_decode_lossy().into_owned();
     let mut texts = HashMap::new();
     // Nothing is kept of other fields, however many there are.

@@ -6,10 +6,11 @@
 mod failures;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-pub(crate) use failures::Failures;
+pub(crate) use failures::{Failures, Refused};
 pub(crate) use windows::{Asked, Windows};
 
 /// So many requests in so much time.
@@ -57,8 +58,31 @@ fn parse_one(piece: &str) -> Option<Limit> {
     Some(Limit { requests: requests.parse().ok()?, period })
 }
 
-/// Counted things that one table holds at most. Beyond it what is over is dropped, and then everything.
+/// Counted things that one table holds at most. Beyond it what is over is dropped, and then the half that counts least.
 const LARGEST_TABLE: usize = 100_000;
+
+/// Drops what counts for nothing any more; while that is too little, the half that `counts` least.
+fn make_room<K, V, T: Ord + Copy>(table: &mut HashMap<K, V>, counts: impl Fn(&V) -> Option<T>) {
+    table.retain(|_, value| counts(value).is_some());
+    if table.len() < LARGEST_TABLE {
+        return;
+    }
+    let mut all: Vec<Option<T>> = table.values().map(&counts).collect();
+    let middle = all.len() / 2;
+    let (_, middle, _) = all.select_nth_unstable(middle);
+    let middle = *middle;
+    table.retain(|_, value| counts(value) > middle);
+}
+
+/// What stands for an address: one network of IPv6 is one customer.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_none() => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        other => other,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{LARGEST_TABLE, Limit, Limits};
+use super::{LARGEST_TABLE, Limit, Limits, make_room};
 
 /// The least that somebody waits who was refused.
 const SHORTEST_WAIT: Duration = Duration::from_secs(5);
@@ -61,10 +61,7 @@ impl Windows {
     fn count_at(&self, asked: &Asked<'_>, now: Instant) -> Result<(), Duration> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= LARGEST_TABLE {
-            open.retain(|_, window| window.ends > now);
-            if open.len() >= LARGEST_TABLE {
-                open.clear();
-            }
+            make_room(&mut open, |window| (window.ends > now).then_some((window.count, window.ends)));
         }
         let mut wait = None;
         for key in asked.keys() {

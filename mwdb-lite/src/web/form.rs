@@ -8,11 +8,16 @@
 
 use rocket::{
     Request,
-    data::{Data, FromData, Outcome, ToByteUnit},
+    data::{Data, FromData, Outcome},
     http::{RawStr, Status},
 };
 
-use crate::{auth::GuardFailure, error::ApiError, objects::text::HAS_NUL};
+use crate::{
+    auth::{self, GuardFailure},
+    error::ApiError,
+    intake::{self, LARGEST_ANONYMOUS},
+    objects::text::HAS_NUL,
+};
 
 /// Largest form: an attribute may hold some hundred KiB, and encoding may triple it.
 const LARGEST: u64 = 4 << 20;
@@ -66,20 +71,26 @@ impl<'r> FromData<'r> for Form {
     type Error = ();
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
-        match data.open(LARGEST.bytes()).into_string().await {
-            Ok(body) if body.is_complete() && body.split('&').nth(MOST_FIELDS).is_none() => {
-                let form = Self::parse(&body);
-                if form.has_nul() {
-                    return match GuardFailure::leave::<Self>(request, ApiError::BadRequest(HAS_NUL.to_owned())) {
-                        rocket::request::Outcome::Error(refusal) => Outcome::Error(refusal),
-                        _ => Outcome::Error((Status::BadRequest, ())),
-                    };
-                }
-                Outcome::Success(form)
-            }
-            Ok(_) => Outcome::Error((Status::PayloadTooLarge, ())),
-            Err(_) => Outcome::Error((Status::BadRequest, ())),
+        let largest = if auth::known(request).is_some() { LARGEST } else { LARGEST_ANONYMOUS };
+        let intake = match intake::read(data, largest).await {
+            Ok(intake) => intake,
+            Err(error) => return refuse(request, error),
+        };
+        let Ok(body) = std::str::from_utf8(&intake.bytes) else { return Outcome::Error((Status::BadRequest, ())) };
+        if body.split('&').nth(MOST_FIELDS).is_some() {
+            return refuse(request, ApiError::TooLarge);
         }
+        let form = Self::parse(body);
+        if form.has_nul() { refuse(request, ApiError::BadRequest(HAS_NUL.to_owned())) } else { Outcome::Success(form) }
+    }
+}
+
+/// Leaves a page that says why.
+fn refuse<'r>(request: &'r Request<'_>, error: ApiError) -> Outcome<'r, Form> {
+    let status = error.status();
+    match GuardFailure::leave::<Form>(request, error) {
+        rocket::request::Outcome::Error(refusal) => Outcome::Error(refusal),
+        _ => Outcome::Error((status, ())),
     }
 }
 

@@ -111,6 +111,15 @@ async fn ten_megabytes_of_json_are_welcome() {
 }
 
 #[tokio::test]
+async fn a_form_of_who_is_not_logged_in_is_short() {
+    let server = Server::start().await;
+    let form = |length: usize| reqwest::Client::new().post(format!("{}/login", server.url())).body(format!("login={}", "x".repeat(length)));
+    let form = |length| form(length).header("Content-Type", "application/x-www-form-urlencoded").header("Origin", server.url());
+    assert_eq!(form(100_000).send().await.unwrap().status(), 413);
+    assert_ne!(form(1000).send().await.unwrap().status(), 413);
+}
+
+#[tokio::test]
 async fn larger_than_allowed_is_413_and_leaves_nothing() {
     let server = Server::with(|config| config.max_upload_size = Some(100_000)).await;
     let admin = server.admin().await;
