@@ -15,13 +15,15 @@ use tracing::Instrument as _;
 
 use crate::{
     backend::{Backend, keys},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, ConfigErrorKind},
     error::Error,
     service::Outage,
 };
 
 /// How long a claim on a task lasts without being renewed.
 const LEASE: Duration = Duration::from_secs(30);
+/// How often a task is handed out before it is taken for what kills its consumers.
+const MAX_DELIVERIES: u64 = 3;
 /// So many renewals fit into a lease.
 const RENEWALS: u32 = 4;
 
@@ -146,4 +148,14 @@ impl Claims {
 pub(crate) fn lease_timeout(config: &Config) -> Result<Duration, ConfigError> {
     let seconds = config.int("karton", "lease_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
     Ok(seconds.filter(|seconds| *seconds > 0).map_or(LEASE, Duration::from_secs))
+}
+
+/// How often a task is handed out at most, as the configuration says; what the broker is told elsewhere does not matter
+/// much: a smaller number there means that fewer tasks have a last try for themselves.
+pub(crate) fn max_deliveries(config: &Config) -> Result<u64, ConfigError> {
+    let Some(number) = config.int("system", "max_deliveries")? else { return Ok(MAX_DELIVERIES) };
+    u64::try_from(number).map(|number| number.max(1)).map_err(|_| {
+        let place = config.place("system", "max_deliveries");
+        ConfigError::new(ConfigErrorKind::BadInteger, format!("{place}: {number} is not how often something is handed out"))
+    })
 }

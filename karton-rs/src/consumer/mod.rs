@@ -16,7 +16,7 @@ pub(crate) mod vectors;
 mod work;
 
 pub use builder::ConsumerBuilder;
-pub(crate) use claims::lease_timeout;
+pub(crate) use claims::{lease_timeout, max_deliveries};
 pub use retry::RetryPolicy;
 pub use run::StopReason;
 

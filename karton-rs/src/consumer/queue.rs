@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use super::claims::Claims;
+use super::claims::{Claims, max_deliveries};
 use crate::{
     backend::{Args, Backend, Bind, Connection, Ending, Script, Settled, finishing, keys},
     config::{Config, RedisSettings},
@@ -28,7 +28,8 @@ const TAKE_BYTES: u64 = 4 << 20;
 ///
 /// Its own keys and values come behind those of the ends. As many uids are taken at once as there is room for, unless
 /// their records are too many bytes. What was handed out in vain before may be what kills its consumers: it is only
-/// taken into a slot, and nothing beyond the slots with it, which would die for it.
+/// taken into a slot, and nothing beyond the slots with it, which would die for it. Once more, and it is Crashed, and so
+/// would be what dies with it: then it is taken alone, by a consumer that has nothing in its hands.
 ///
 /// Everything is read before anything is written: a queue that is none leaves all as it was. The first write is one that
 /// a full Redis takes.
@@ -39,14 +40,17 @@ local bind = redis.call('HGET', KEYS[key + 1], ARGV[1])
 if bind ~= ARGV[value + 1] then return {settled, {'bind', bind}} end
 local prefix, lease, history = ARGV[value + 2], ARGV[value + 3], ARGV[value + 6]
 local most, most_bytes, slots = tonumber(ARGV[value + 4]), tonumber(ARGV[value + 5]), tonumber(ARGV[value + 7])
+local brink, idle, alone = tonumber(ARGV[value + 8]), ARGV[value + 9] == '1', ''
 local uids, records, bytes, taken, had = {}, {}, 0, {}, {}
+local some_tried = redis.call('EXISTS', KEYS[2]) == 1
 for i = key + 2, key + 5 do
     local queued = #uids < most and redis.call('LRANGE', KEYS[i], 0, most - #uids - 1) or {}
-    local tried = #queued > 0 and #uids + #queued > slots and redis.call('HMGET', KEYS[2], unpack(queued)) or {}
+    local tried = some_tried and #queued > 0 and redis.pcall('HMGET', KEYS[2], unpack(queued)) or {}
     taken[i] = 0
     for place, uid in ipairs(queued) do
-        if bytes >= most_bytes or #uids >= most or #uids >= slots and tried[place] then break end
-        if tried[place] then most = slots end
+        local last = tried[place] and (tonumber(tried[place]) or 0) >= brink
+        if bytes >= most_bytes or #uids >= most or #uids >= slots and tried[place] or last and (#uids > 0 or not idle) then break end
+        if last then alone, most = 'a', 1 elseif tried[place] then most = slots end
         taken[i] = place
         if not had[uid] then
             had[uid] = true
@@ -81,7 +85,7 @@ for i, uid in ipairs(uids) do
         end
     end
     reply[3 * i - 1] = uid
-    reply[3 * i] = mark
+    reply[3 * i] = mark .. alone
     reply[3 * i + 1] = record
 end
 redis.call('ZADD', KEYS[1], unpack(claims))
@@ -106,6 +110,18 @@ pub(super) struct Queue {
     stored: Mutex<String>,
     queues: [String; 4],
     claims: Arc<Claims>,
+    /// What was handed out so often is Crashed when it is handed out in vain once more.
+    brink: u64,
+}
+
+/// For how many tasks there is room in a turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) slots: usize,
+    /// Beyond the slots.
+    pub(super) more: usize,
+    /// Nothing is in our hands, nor on its way.
+    pub(super) idle: bool,
 }
 
 /// What a turn of the loop brought.
@@ -126,6 +142,8 @@ pub(super) struct Claimed {
     pub(super) record: Option<Vec<u8>>,
     /// The record says Started already.
     pub(super) started: bool,
+    /// Nothing may be in our hands beside it.
+    pub(super) alone: bool,
 }
 
 impl Queue {
@@ -133,7 +151,8 @@ impl Queue {
         let settings = RedisSettings::from_config(config)?;
         let connection = Connection::new(&settings, &bind.identity, settings.patient_timeout())?;
         let queues = keys::queues(&bind.identity);
-        Ok(Self { connection, stored: Mutex::new(bind.to_json()), bind, queues, claims })
+        let brink = max_deliveries(config)?.saturating_sub(1);
+        Ok(Self { connection, stored: Mutex::new(bind.to_json()), bind, queues, claims, brink })
     }
 
     /// Opens the named connection, so that the service is online.
@@ -152,26 +171,28 @@ impl Queue {
         self.connection.run(&pipeline).await
     }
 
-    /// Writes what has ended, claims up to `most` tasks, for which there are so many `slots`, and gives what came of each,
-    /// in one round trip: over the connection with the name, so that a service that is never idle is online too, unless
+    /// Writes what has ended, claims as many tasks as there is room for, and gives what came of each, in one round trip: over the connection with the name, so that a service that is never idle is online too, unless
     /// that one `waits`.
     pub(super) async fn turn(
         &self,
         backend: &Backend,
         waits: bool,
         endings: &[&Ending],
-        (slots, most): (usize, usize),
+        room: Room,
     ) -> Result<(Vec<Settled>, Taken), Error> {
         let (mut keys, mut values) = (Args::default(), Args::default());
         keys.push(keys::BINDS);
         self.queues.iter().for_each(|queue| keys.push(queue));
         values.push(&self.stored.lock().unwrap_or_else(PoisonError::into_inner));
         values.push(keys::TASK_PREFIX);
-        for number in [self.claims.lease().as_secs(), most as u64, TAKE_BYTES] {
+        let Room { slots, more, idle } = room;
+        for number in [self.claims.lease().as_secs(), (slots + more) as u64, TAKE_BYTES] {
             values.push(&number.to_string());
         }
         values.push(keys::ANALYSIS_PREFIX);
         values.push(&slots.to_string());
+        values.push(&self.brink.to_string());
+        values.push(if idle { "1" } else { "" });
         let connection = if waits { backend.redis() } else { &self.connection };
         let (settled, reply): (Vec<i64>, _) = backend.finish_and(connection, &FINISH_AND_TAKE, (&keys, &values), endings).await?;
         Ok((settled.into_iter().map(Settled::from_reply).collect(), self.taken(reply)))
@@ -189,8 +210,8 @@ impl Queue {
             return Taken::Tasks(Vec::new());
         }
         let mut tasks = Vec::new();
-        while let (Some(uid), Some(started), Some(record)) = (reply.next().flatten(), reply.next().flatten(), reply.next()) {
-            tasks.push(Claimed { uid, record, started: !started.is_empty() });
+        while let (Some(uid), Some(marks), Some(record)) = (reply.next().flatten(), reply.next().flatten(), reply.next()) {
+            tasks.push(Claimed { uid, record, started: marks.contains(&b'1'), alone: marks.contains(&b'a') });
         }
         Taken::Tasks(tasks)
     }

@@ -20,7 +20,7 @@ use super::{
     ahead::Ahead,
     claims::{Claims, Renewal, lease_timeout},
     ends::{Ended, Ends},
-    queue::{Queue, Taken},
+    queue::{Queue, Room, Taken},
 };
 use crate::{
     backend::{Backend, Bind, Settled},
@@ -234,10 +234,11 @@ impl Running {
                 if part.is_empty() && free.is_empty() {
                     break;
                 }
+                let idle = turns.is_empty() && ahead.len() == 0 && slots.available_permits() + free.len() == concurrency;
                 let quick = self.quick.load(Ordering::Relaxed);
                 let more = if quick { ahead.room(coming).min(MOST_AT_ONCE.saturating_sub(free.len())) } else { 0 };
                 coming += more;
-                turns.push_back(self.turn(part, free, more, beside));
+                turns.push_back(self.turn(part, free, more, idle, beside));
                 turns_beside = beside;
             }
             // Who could not start a task takes the sign of one from those who could.
@@ -279,6 +280,8 @@ impl Running {
                     match taken {
                         Taken::Tasks(tasks) => {
                             queue = Supply::after(tasks.len(), free.len() + more, queue);
+                            let free =
+                                if tasks.iter().any(|task| task.alone) { all_slots(slots, free).into_iter().collect() } else { free };
                             ahead.extend(tasks.into_iter().filter_map(|task| self.hold(task)));
                             // A service that stops puts them back.
                             let free = free.into_iter().filter(|_| !shutdown.is_cancelled());
@@ -324,9 +327,9 @@ impl Running {
     }
 
     /// One round trip: writes what has ended, and takes a task for each free slot, and `more`.
-    async fn turn(&self, ended: Vec<Ended>, free: Vec<OwnedSemaphorePermit>, more: usize, waits: bool) -> Turn {
+    async fn turn(&self, ended: Vec<Ended>, free: Vec<OwnedSemaphorePermit>, more: usize, idle: bool, waits: bool) -> Turn {
         let endings: Vec<_> = ended.iter().map(|ended| &ended.ending).collect();
-        let outcome = self.queue.turn(&self.backend, waits, &endings, (free.len(), free.len() + more)).await;
+        let outcome = self.queue.turn(&self.backend, waits, &endings, Room { slots: free.len(), more, idle }).await;
         Turn { ended, free, more, outcome }
     }
 
@@ -438,6 +441,17 @@ impl Supply {
 
 /// The free slots, first those of what has ended.
 fn free_slots(slots: &Arc<Semaphore>, ended: &mut [Ended]) -> impl Iterator<Item = OwnedSemaphorePermit> {
-    let of_ended = ended.iter_mut().filter_map(|ended| Arc::into_inner(ended.slot.take()?));
+    // Who had all of them gives one back here, and the others to who asks.
+    let of_ended = ended.iter_mut().filter_map(|ended| Arc::into_inner(ended.slot.take()?)?.split(1));
     of_ended.chain(std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok()))
+}
+
+/// All slots as one, for a task that has nothing beside it. Nobody else has one.
+fn all_slots(slots: &Arc<Semaphore>, free: Vec<OwnedSemaphorePermit>) -> Option<OwnedSemaphorePermit> {
+    let rest = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
+    let rest = Arc::clone(slots).try_acquire_many_owned(rest).ok();
+    free.into_iter().chain(rest).reduce(|mut all, slot| {
+        all.merge(slot);
+        all
+    })
 }

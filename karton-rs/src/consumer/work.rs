@@ -57,7 +57,7 @@ impl Drop for Held {
 impl Running {
     /// What was claimed, in our hands: none when it is no task and cannot be, which is then seen to.
     pub(super) fn hold(self: &Arc<Self>, claimed: Claimed) -> Option<Hand> {
-        let Claimed { uid, record, started } = claimed;
+        let Claimed { uid, record, started, .. } = claimed;
         match String::from_utf8(uid) {
             // Held from now on: handlers that keep all threads busy may let it wait for long. However the work on it
             // ends, the claim is not renewed after it.

@@ -83,7 +83,7 @@ impl SystemSettings {
             sweep_interval: seconds("sweep_interval", 10)?.max(Duration::from_secs(1)),
             lease_timeout: crate::consumer::lease_timeout(config)?,
             orphan_grace: seconds("orphan_grace", 60)?.max(Duration::from_secs(1)),
-            max_deliveries: seconds("max_deliveries", 3)?.as_secs().max(1),
+            max_deliveries: crate::consumer::max_deliveries(config)?,
             history_ttl: seconds("history_ttl", 604_800)?,
             history_limit: seconds("history_limit", 100_000)?.as_secs(),
         })

@@ -130,3 +130,42 @@ async fn a_queue_that_is_none_costs_no_task_of_the_others() {
         becomes(&bed, &format!("karton.task:{uid}"), "Finished").await;
     }
 }
+
+#[tokio::test]
+async fn what_has_its_last_try_has_it_alone() {
+    const LAST: [&str; 2] = ["3", "4"];
+    let bed = Bed::start().await;
+    queue(&bed, "normal", (0..9).map(|number| number.to_string())).await;
+    for uid in LAST {
+        bed.command::<()>(&["HSET", "karton.rs.deliveries", uid, "2"]).await;
+    }
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let running = Arc::new(Mutex::new((Vec::<String>::new(), Vec::new())));
+    let (pass, hands) = (Arc::clone(&gate), Arc::clone(&running));
+    let consumer = any("karton.x").process(move |_, task: Task| {
+        let (pass, hands) = (Arc::clone(&pass), Arc::clone(&hands));
+        async move {
+            {
+                let (now, together) = &mut *hands.lock().unwrap();
+                now.push(task.uid().to_owned());
+                together.push(now.clone());
+            }
+            pass.acquire().await?.forget();
+            hands.lock().unwrap().0.retain(|uid| uid != task.uid());
+            Ok(())
+        }
+    });
+    let _consumer = bed.consumer_with(consumer, bed.with_options(&[("karton", "concurrency_limit", "3")])).await;
+    for (count, what) in
+        [(3, "the first ones"), (4, "the last try of one"), (5, "that of the other"), (8, "three others"), (9, "the last one")]
+    {
+        eventually(what, || async { (running.lock().unwrap().1.len() == count).then_some(()) }).await;
+        let hands = running.lock().unwrap().0.len();
+        gate.add_permits(hands);
+    }
+    no_claims(&bed).await;
+    let together = running.lock().unwrap().1.clone();
+    for uid in LAST {
+        assert!(together.iter().all(|uids| uids == &[uid] || !uids.contains(&uid.to_owned())), "{together:?}");
+    }
+}
