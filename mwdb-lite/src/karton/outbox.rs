@@ -6,7 +6,7 @@
 //! already. A task that is still `Declared` may have been written without being pushed, so it is pushed
 //! again; the broker routes a task once.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -47,6 +47,8 @@ struct Rows {
     doubtful: AtomicI64,
     /// The one after which the next round of all begins.
     turn: i64,
+    /// A first attempt has failed, the log was told, and nothing got through since.
+    away: AtomicBool,
 }
 
 /// How a round went.
@@ -67,7 +69,7 @@ pub(crate) async fn run(app: App, shutdown: CancellationToken) {
         }
     };
     let mut which = Which::All;
-    let mut rows = Rows { doubtful: doubtful.into(), turn: 0 };
+    let mut rows = Rows { doubtful: doubtful.into(), turn: 0, away: AtomicBool::new(false) };
     let mut pause = FIRST_PAUSE;
     // When to try again what has failed; none: nothing has.
     let mut again: Option<Instant> = None;
@@ -128,7 +130,7 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
             let Some(last) = rows.last() else { break };
             after = last.id;
             let tried = rows.len();
-            let attempts = stream::iter(rows).map(|row| attempt(app, connected, row, &known.doubtful)).buffer_unordered(AT_ONCE);
+            let attempts = stream::iter(rows).map(|row| attempt(app, connected, row, known)).buffer_unordered(AT_ONCE);
             let sent = attempts.filter(|sent| std::future::ready(*sent)).count().await;
             outcome.sent += sent;
             outcome.failed += tried - sent;
@@ -145,9 +147,9 @@ async fn round(app: &App, connected: &Connected, shutdown: &CancellationToken, w
     outcome
 }
 
-async fn attempt(app: &App, connected: &Connected, row: OutboxRow, doubtful: &AtomicI64) -> bool {
+async fn attempt(app: &App, connected: &Connected, row: OutboxRow, known: &Rows) -> bool {
     let id = row.id;
-    let may_be_known = row.attempts > 0 || id <= doubtful.load(Ordering::Relaxed);
+    let may_be_known = row.attempts > 0 || id <= known.doubtful.load(Ordering::Relaxed);
     let outcome = match announce(app, connected, &row, may_be_known).await {
         // A row that comes back after a power cut is for a task that Karton knows.
         Ok(()) => app.db.write_lazily(move |c| Ok(db::announced(c, id)?)).await,
@@ -155,16 +157,22 @@ async fn attempt(app: &App, connected: &Connected, row: OutboxRow, doubtful: &At
         Err(ApiError::NotFound(_)) => Ok(()),
         Err(error) => Err(error),
     };
-    let Err(error) = outcome else { return true };
+    let Err(error) = outcome else {
+        if known.away.swap(false, Ordering::Relaxed) {
+            tracing::info!("Karton is told of objects again");
+        }
+        return true;
+    };
     let text = error.cause();
-    if row.attempts == 0 {
+    // Once for all that wait for the same.
+    if row.attempts == 0 && !known.away.swap(true, Ordering::Relaxed) {
         tracing::warn!(analysis = row.analysis_id, "Karton cannot be told of an object yet, trying again until it works: {text}");
     } else {
         tracing::debug!(analysis = row.analysis_id, attempts = row.attempts, "{text}");
     }
     if let Err(error) = app.db.write_lazily(move |c| Ok(db::attempt_failed(c, id, &text)?)).await {
         tracing::error!("a failed announcement cannot be noted: {}", error.cause());
-        doubtful.fetch_max(id, Ordering::Relaxed);
+        known.doubtful.fetch_max(id, Ordering::Relaxed);
     }
     false
 }

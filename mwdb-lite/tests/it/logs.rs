@@ -71,3 +71,34 @@ async fn the_level_of_the_log_is_a_setting() {
     assert_eq!(said, Vec::<String>::new());
     tokio::time::timeout(Duration::from_secs(5), child.wait()).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_karton_that_is_away_is_told_of_once_whatever_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ini = format!(
+        "[redis]\nhost = 127.0.0.1\nport = {port}\n[s3]\naddress = http://127.0.0.1:{port}\naccess_key = a\nsecret_key = b\nbucket = karton\n"
+    );
+    std::fs::write(folder.path().join("karton.ini"), ini).unwrap();
+    let (_child, mut lines) = run(folder.path(), &[("MWDB_ENABLE_KARTON", "1"), ("MWDB_ENABLE_DEBUG_LOG", "1")]);
+    let url = address(&line_with(&mut lines, "listens on").await);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let login = serde_json::json!({"login": "admin", "password": "the password of the test"});
+    let session: Value = http.post(format!("{url}/api/auth/login")).json(&login).send().await.unwrap().json().await.unwrap();
+    for number in 0..3 {
+        let blob = serde_json::json!({"blob_name": "n", "blob_type": "t", "content": number.to_string()});
+        let upload = http.post(format!("{url}/api/blob")).bearer_auth(session["token"].as_str().unwrap()).json(&blob);
+        assert_eq!(upload.send().await.unwrap().status(), 200);
+    }
+    let (mut warnings, mut tried) = (0, std::collections::BTreeSet::new());
+    let all_tried = async {
+        while tried.len() < 3 {
+            let line = lines.next_line().await.unwrap().expect("the server runs");
+            warnings += usize::from(line.contains("WARN") && line.contains("Karton cannot be told"));
+            tried.extend(line.split_once("analysis=").map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default().to_owned()));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all_tried).await.expect("all are tried");
+    assert_eq!(warnings, 1);
+}
