@@ -17,7 +17,7 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Redis cannot be reached or refused a command.
-    #[error("redis at {server}: {source}")]
+    #[error("redis at {server}: {}", crate::backend::reason(source))]
     Redis {
         /// Address of the server, without credentials.
         server: String,
@@ -87,14 +87,28 @@ pub enum StorageErrorKind {
     },
     /// The server refused the request.
     Refused,
+    /// The server refuses our key, or has no such bucket as the configuration names: whatever is asked of it fails
+    /// until somebody puts that right.
+    Denied,
 }
 
 impl Error {
-    /// True when trying again later can help: a server is away, not a request wrong.
+    /// True when trying again later can help: a server is away, full, not ready, or refuses a login that was good
+    /// before; it is not that a request is wrong.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Redis { source, .. } => crate::backend::is_outage(source),
-            Self::Storage { kind, .. } => *kind == StorageErrorKind::Unreachable,
+            Self::Storage { kind, .. } => matches!(kind, StorageErrorKind::Unreachable | StorageErrorKind::Denied),
+            _ => false,
+        }
+    }
+
+    /// True when a server refuses our login, or what its user may do: that concerns no single request, and is worth
+    /// waiting for until somebody puts it right.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Redis { source, .. } => crate::backend::is_denied(source),
+            Self::Storage { kind, .. } => *kind == StorageErrorKind::Denied,
             _ => false,
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{Acted, Backend, ServiceInfo},
+    backend::{Acted, Backend, Patience, ServiceInfo},
     config::{Config, ServiceSettings},
     error::Error,
     reader::ResourceReader,
@@ -35,6 +35,8 @@ pub struct Karton {
     config: Arc<Config>,
     current: Option<Arc<Task>>,
     stop: CancellationToken,
+    /// Inside a consumer: ends the wait for a server that is away.
+    give_up: Option<CancellationToken>,
     /// In the place of Redis and S3, when a service is tested without them.
     #[cfg(any(test, feature = "test-util"))]
     kit: Option<Arc<crate::testing::Kit>>,
@@ -68,6 +70,7 @@ impl Karton {
             config: Arc::new(config.clone()),
             current: None,
             stop: CancellationToken::new(),
+            give_up: None,
             #[cfg(any(test, feature = "test-util"))]
             kit: None,
         }
@@ -85,6 +88,12 @@ impl Karton {
 
     pub(crate) fn with_stop(mut self, stop: CancellationToken) -> Self {
         self.stop = stop;
+        self
+    }
+
+    /// What is sent waits for servers that are away until `give_up` is cancelled.
+    pub(crate) fn patient_until(mut self, give_up: CancellationToken) -> Self {
+        self.give_up = Some(give_up);
         self
     }
 
@@ -128,15 +137,19 @@ impl Karton {
     /// Sends a task: writes its record, uploads what is attached, and hands it to the broker. Gives
     /// the task as it was sent.
     ///
+    /// Inside a handler it waits for as long as Redis or S3 is away, or until the service stops.
+    ///
     /// # Errors
-    /// When Redis or S3 stay away for half a minute, or an attached file cannot be read. A task that
-    /// was not handed over is not processed; sending it again is safe.
+    /// Outside of a handler when Redis or S3 stay away for half a minute; when S3 fails at an attached file for so long
+    /// while it answers others; when an attached file cannot be read. A task that was not handed over is not processed;
+    /// sending it again is safe.
     pub async fn send_task(&self, task: Task) -> Result<Task, Error> {
         #[cfg(any(test, feature = "test-util"))]
         if let Some(kit) = &self.kit {
             return kit.send_task(task, self.current.as_deref(), self.identity()).await;
         }
-        self.backend.send_task(task, self.current.as_deref()).await
+        let mut patience = Patience::new(self.give_up.clone());
+        self.backend.send_task(task, self.current.as_deref(), &mut patience).await
     }
 
     /// The record of a task; nothing when it is gone or cannot be read.

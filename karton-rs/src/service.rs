@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, prelude::*};
@@ -240,24 +240,55 @@ pub fn cancel_on_signal(shutdown: CancellationToken) {
     });
 }
 
-/// A server that is away: says so once, waits longer each time, and says when it is over.
+/// A server that is away: says so once and why, and again now and then, waits longer each time, and says when it is over.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     failures: u32,
     /// [`Self::note`] has said something.
     noted: bool,
+    /// What [`Self::wait`] has said, each reason once.
+    told: Vec<String>,
+    /// When the wait began, and when it said something last.
+    times: Option<(Instant, Instant)>,
+}
+
+/// What [`Outage::wait`] has to say.
+#[derive(Debug, PartialEq, Eq)]
+enum Word {
+    Reason,
+    Reminder { minutes: u64 },
+    Nothing,
 }
 
 impl Outage {
     const LONGEST: Duration = Duration::from_secs(5);
+    /// So much silence, and whoever looks at the log might think that all is well.
+    const SILENCE: Duration = Duration::from_mins(10);
+    /// No more reasons than this: some have a number in them that is never the same.
+    const REASONS: usize = 8;
 
     pub(crate) async fn wait(&mut self, error: &Error, shutdown: &CancellationToken) {
-        if self.failures == 0 {
-            tracing::error!("{error}; trying again until it works");
-        } else {
-            tracing::debug!("{error}");
+        match self.word(&error.to_string(), Instant::now()) {
+            Word::Reason => tracing::error!("{error}; trying again until it works"),
+            Word::Reminder { minutes } => tracing::error!("{error}; trying again until it works, for {minutes} minutes now"),
+            Word::Nothing => tracing::debug!("{error}"),
         }
         self.rest(shutdown).await;
+    }
+
+    fn word(&mut self, reason: &str, now: Instant) -> Word {
+        let (began, told) = *self.times.get_or_insert((now, now));
+        let is_new = self.told.len() < Self::REASONS && !self.told.iter().any(|told| told == reason);
+        let word = if is_new {
+            self.told.push(reason.to_owned());
+            Word::Reason
+        } else if now.duration_since(told) >= Self::SILENCE {
+            Word::Reminder { minutes: now.duration_since(began).as_secs() / 60 }
+        } else {
+            return Word::Nothing;
+        };
+        self.times = Some((began, now));
+        word
     }
 
     /// Waits before the next attempt, longer each time.
@@ -273,7 +304,7 @@ impl Outage {
     /// For work that comes again by itself: another loop tells when a server is away, and anything else
     /// is said once.
     pub(crate) fn note(&mut self, action: &str, error: &Error) {
-        if error.is_temporary() || std::mem::replace(&mut self.noted, true) {
+        if (error.is_temporary() && !error.is_denied()) || std::mem::replace(&mut self.noted, true) {
             tracing::debug!("cannot {action}: {error}");
         } else {
             tracing::warn!("cannot {action}: {error}; trying again until it works");
@@ -282,6 +313,8 @@ impl Outage {
 
     pub(crate) fn over(&mut self) {
         self.noted = false;
+        self.told.clear();
+        self.times = None;
         if self.failures > 0 {
             tracing::info!("back after {} failed attempts", self.failures);
             self.failures = 0;
@@ -303,6 +336,22 @@ mod tests {
         }
         let help = <Args as clap::CommandFactory>::command().render_long_help().to_string();
         assert!(help.starts_with("What it is for\n\nUsage") && help.contains("--non-persistent"), "{help}");
+    }
+
+    #[test]
+    fn an_outage_is_told_at_its_beginning_at_each_new_reason_and_every_ten_minutes() {
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        let at = |minutes| start + Duration::from_mins(minutes);
+        assert_eq!(outage.word("refused", start), Word::Reason);
+        assert_eq!(outage.word("refused", at(9)), Word::Nothing);
+        assert_eq!(outage.word("wrong password", at(9)), Word::Reason);
+        assert_eq!(outage.word("refused", at(18)), Word::Nothing);
+        assert_eq!(outage.word("refused", at(19)), Word::Reminder { minutes: 19 });
+        assert_eq!(outage.word("refused", at(20)), Word::Nothing);
+        // What never says the same is not told each time.
+        assert!((0..100).filter(|number| outage.word(&format!("number {number}"), at(20)) == Word::Reason).count() < 10);
+        outage.over();
+        assert_eq!(outage.word("refused", at(21)), Word::Reason);
     }
 
     #[test]

@@ -26,6 +26,9 @@ use crate::{
     s3,
 };
 
+/// What a server says of a key that is good for nothing. `AccessDenied` is none of these: it may be about one object.
+const REFUSED_KEYS: [&str; 5] = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"];
+
 /// Longest time for the answer to [`Storage::answers`].
 const PROBE: Duration = Duration::from_secs(10);
 
@@ -90,7 +93,7 @@ impl Storage {
         };
         let bucket = self.bucket_of(resource)?;
         let put = self.client.put_object().bucket(bucket).key(&resource.uid).body(body).send().await;
-        put.map_err(|error| self.error(format!("upload `{}` to {bucket}/{}", resource.name, resource.uid), &error))?;
+        put.map_err(|error| self.error_in(bucket, format!("upload `{}` to {bucket}/{}", resource.name, resource.uid), &error))?;
         Ok(())
     }
 
@@ -192,7 +195,7 @@ impl Storage {
     async fn get(&self, resource: &Resource, range: Option<String>) -> Result<GetObjectOutput, Error> {
         let bucket = self.bucket_of(resource)?;
         let got = self.client.get_object().bucket(bucket).key(&resource.uid).set_range(range).send().await;
-        got.map_err(|error| self.error(format!("read `{}` from {bucket}/{}", resource.name, resource.uid), &error))
+        got.map_err(|error| self.error_in(bucket, format!("read `{}` from {bucket}/{}", resource.name, resource.uid), &error))
     }
 
     async fn collect(&self, resource: &Resource, mut output: GetObjectOutput, limit: u64) -> Result<Bytes, Error> {
@@ -227,10 +230,26 @@ impl Storage {
         Error::Storage { server: self.endpoint.clone(), action, reason, kind }
     }
 
+    /// As [`Self::error`], of a request for an object in this bucket.
+    fn error_in<E>(&self, bucket: &str, action: String, error: &SdkError<E>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        // A task may name any bucket; that ours is missing is not the fault of a task.
+        if error.code() == Some("NoSuchBucket") && self.bucket().is_ok_and(|ours| ours == bucket) {
+            return self.failure(action, format!("{}; see [s3] bucket", s3::reason(error)), StorageErrorKind::Denied);
+        }
+        self.error(action, error)
+    }
+
     fn error<E>(&self, action: String, error: &SdkError<E>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        if error.code().is_some_and(|code| REFUSED_KEYS.contains(&code)) {
+            let reason = format!("{}; see [s3] access_key and secret_key", s3::reason(error));
+            return self.failure(action, reason, StorageErrorKind::Denied);
+        }
         let kind = match (s3::status(error), error.code()) {
             (Some(404), _) | (_, Some("NoSuchKey" | "NoSuchBucket")) => StorageErrorKind::NotFound,
             (None | Some(429 | 500..), _) => StorageErrorKind::Unreachable,

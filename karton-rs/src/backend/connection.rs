@@ -14,14 +14,12 @@ use redis::{
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Script;
+use super::{Patience, Script};
 use crate::{
     config::{ConfigError, ConfigErrorKind, RedisSettings, TlsSettings},
     error::Error,
 };
 
-/// How long [`Connection::retry`] tries before it gives up.
-const RETRY_FOR: Duration = Duration::from_secs(30);
 /// What keeps a reply for longer is no work that was asked for here: a pause, a stop, a network.
 const LONGEST_WORK: Duration = Duration::from_millis(100);
 
@@ -85,22 +83,25 @@ impl Connection {
         }
     }
 
+    /// Which server it is, without credentials.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// How long Redis has worked for this connection so far, about.
     pub(crate) fn busy(&self) -> Duration {
         Duration::from_micros(self.busy.load(Ordering::Relaxed))
     }
 
     /// Runs a pipeline, again and again while Redis is away. Only for what may happen twice.
-    pub(crate) async fn retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Error> {
-        let deadline = Instant::now() + RETRY_FOR;
-        let mut pause = Duration::from_millis(50);
+    pub(crate) async fn retry<T: FromRedisValue>(&self, pipeline: &Pipeline, patience: &mut Patience) -> Result<T, Error> {
         loop {
             match self.run(pipeline).await {
-                Err(error) if error.is_temporary() && Instant::now() + pause < deadline => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(2));
+                Err(error) if error.is_temporary() => patience.rest(error, true).await?,
+                outcome => {
+                    patience.over();
+                    return outcome;
                 }
-                outcome => return outcome,
             }
         }
     }
@@ -133,6 +134,10 @@ impl Connection {
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         self.log_in(|client| async move {
             let mut connection = client.get_multiplexed_async_connection_with_config(&self.config).await?;
+            if client.get_connection_info().redis_settings().password().is_none() {
+                // Whoever shows no credentials is let in, and refused only when he asks for something.
+                redis::cmd("PING").query_async::<()>(&mut connection).await?;
+            }
             if !self.name.is_empty() {
                 redis::cmd("CLIENT").arg("SETNAME").arg(&self.name).query_async::<()>(&mut connection).await?;
             }
@@ -150,7 +155,10 @@ impl Connection {
         match open_in_time(self.client.clone()).await {
             // A server without users refuses credentials: the reference then goes in without.
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {
-                open_in_time(self.without_credentials()?).await.map_err(|_| error)
+                // Why the login was refused counts for more than that nobody is let in without; that the server is full
+                // or gone meanwhile counts for more than either.
+                let without = open_in_time(self.without_credentials()?).await;
+                without.map_err(|other| if refuses_login(&other) { error } else { other })
             }
             outcome => outcome,
         }
@@ -177,13 +185,32 @@ impl Connection {
     }
 }
 
-/// True when the server is away or not ready, rather than a command wrong.
+/// True when the server is away, not ready or lets us in no more, rather than a command wrong.
 pub(crate) fn is_outage(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_connection_dropped()
         || error.is_connection_refusal()
         || error.is_timeout()
+        || is_denied(error)
         || says(error, |error| is_not_ready(error) || is_full(error))
+}
+
+/// True when somebody has to change the login or the rights of its user, here or at the server.
+pub(crate) fn is_denied(error: &RedisError) -> bool {
+    refuses_login(error) || says(error, |error| tells(error, &["NOPERM"]))
+}
+
+/// What happened, in words that say what to do where the server's own do not.
+pub(crate) fn reason(error: &RedisError) -> String {
+    if says(error, |error| tells(error, &["OOM"])) { "full (maxmemory): raise it, or remove tasks".to_owned() } else { error.to_string() }
+}
+
+fn refuses_login(error: &RedisError) -> bool {
+    let refused = |error: &ServerError| {
+        // The second is the answer to a long command of somebody who is not logged in.
+        tells(error, &["NOAUTH", "WRONGPASS"]) || error.details().is_some_and(|text| text.contains("unauthenticated"))
+    };
+    error.kind() == ErrorKind::AuthenticationFailed || says(error, refused)
 }
 
 /// Whether a command was refused so; of a transaction or pipeline one of those in it.
@@ -192,8 +219,8 @@ fn says(error: &RedisError, what: impl Fn(&ServerError) -> bool) -> bool {
 }
 
 fn is_not_ready(error: &ServerError) -> bool {
-    use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly, TryAgain};
-    matches!(error.kind(), Some(BusyLoading | MasterDown | TryAgain | ReadOnly))
+    let no_room = || error.details().is_some_and(|text| text.contains("max number of clients reached"));
+    tells(error, &["LOADING", "MASTERDOWN", "TRYAGAIN", "READONLY", "CLUSTERDOWN", "BUSY"]) || no_room()
 }
 
 fn is_unknown_script(error: &ServerError) -> bool {
@@ -202,9 +229,12 @@ fn is_unknown_script(error: &ServerError) -> bool {
 
 /// Memory, disk or replicas take no more for now.
 fn is_full(error: &ServerError) -> bool {
-    // A script of Redis 6 tells of it in its text.
-    let told = |code: &&str| error.code() == *code || error.details().is_some_and(|text| text.contains(&format!("-{code} ")));
-    ["OOM", "MISCONF", "NOREPLICAS"].iter().any(told)
+    tells(error, &["OOM", "MISCONF", "NOREPLICAS"])
+}
+
+/// Whether an error has one of these codes. A script of Redis 6 tells the code in its text.
+fn tells(error: &ServerError, codes: &[&str]) -> bool {
+    codes.iter().any(|code| error.code() == *code || error.details().is_some_and(|text| text.contains(&format!("-{code} "))))
 }
 
 fn bad_url(settings: &RedisSettings, error: &RedisError) -> ConfigError {
@@ -263,4 +293,60 @@ pub(crate) fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo
         redis = redis.set_password(password);
     }
     Ok(info.set_redis_settings(redis))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, testing::RedisServer};
+
+    fn refusal(line: &str) -> RedisError {
+        let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        reply.extract_error().unwrap_err()
+    }
+
+    #[test]
+    fn what_passes_without_a_change_of_the_command_is_an_outage() {
+        for line in [
+            "NOAUTH Authentication required.",
+            "WRONGPASS invalid username-password pair or user is disabled.",
+            "NOPERM this user has no permissions to run the 'set' command",
+            "ERR Protocol error: unauthenticated multibulk length",
+        ] {
+            assert!(is_outage(&refusal(line)) && is_denied(&refusal(line)), "{line}");
+        }
+        for line in [
+            "ERR max number of clients reached",
+            "READONLY You can't write against a read only replica.",
+            "ERR Error running script (call to f_1): @user_script:2: -READONLY You can't write against a read only replica.",
+            "LOADING Redis is loading the dataset in memory",
+            "BUSY Redis is busy running a script.",
+            "OOM command not allowed when used memory > 'maxmemory'.",
+        ] {
+            assert!(is_outage(&refusal(line)) && !is_denied(&refusal(line)), "{line}");
+        }
+        for line in ["WRONGTYPE Operation against a key holding the wrong kind of value", "ERR unknown command 'X'"] {
+            assert!(!is_outage(&refusal(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_full_server_is_told_in_words() {
+        let told = Error::Redis { server: "h:1".to_owned(), source: refusal("OOM command not allowed when used memory > 'maxmemory'.") };
+        assert_eq!(told.to_string(), "redis at h:1: full (maxmemory): raise it, or remove tasks");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_is_told_also_by_a_connection_without_a_name() {
+        let server = RedisServer::start().await;
+        let mut admin = server.connection().await;
+        let () = redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("good").query_async(&mut admin).await.unwrap();
+        let file = format!("[redis]\nhost = 127.0.0.1\nport = {}\npassword = bad\n[s3]\naddress = http://s3\n", server.port());
+        let config = Config::from_parts(&[("k", &file)], []).unwrap();
+        let connection = Connection::new(&RedisSettings::from_config(&config).unwrap(), "", None).unwrap();
+        let error = connection.run::<()>(redis::pipe().cmd("PING").ignore()).await.unwrap_err();
+        let Error::Redis { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.kind(), ErrorKind::AuthenticationFailed, "{error}");
+    }
 }

@@ -16,6 +16,7 @@ mod delayed;
 mod glimpse;
 pub(crate) mod keys;
 mod names;
+mod patience;
 mod places;
 mod quarantine;
 mod queues;
@@ -36,9 +37,10 @@ pub use analysis::{AnalysisEnded, TaskHistory};
 pub(crate) use analysis::{Found, Index, Outline, end, ended};
 pub(crate) use args::Args;
 pub use bind::Bind;
-pub(crate) use connection::{Connection, connection_info, is_outage};
+pub(crate) use connection::{Connection, connection_info, is_denied, is_outage, reason};
 pub(crate) use glimpse::{Glimpse, resources};
 pub use names::{KARTON_VERSION, ServiceInfo};
+pub(crate) use patience::Patience;
 pub(crate) use places::Places;
 pub(crate) use quarantine::{Kind as QuarantineKind, Quarantined};
 pub(crate) use queues::Pending;
@@ -122,7 +124,7 @@ impl Backend {
     pub(crate) async fn register_bind(&self, bind: &Bind) -> Result<Option<Vec<u8>>, Error> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("EVAL").arg(REGISTER).arg(1).arg(keys::BINDS).arg(&bind.identity).arg(bind.to_json());
-        let (old,): (Option<Vec<u8>>,) = self.redis.retry(&pipeline).await?;
+        let (old,): (Option<Vec<u8>>,) = self.redis.retry(&pipeline, &mut Patience::new(None)).await?;
         Ok(old)
     }
 

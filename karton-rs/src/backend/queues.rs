@@ -97,7 +97,7 @@ impl Backend {
         let reply: Result<(Vec<String>,), Error> = self.redis().run(redis::pipe().cmd("CONFIG").arg("GET").arg(name)).await;
         match reply {
             Ok((pair,)) => Ok(pair.into_iter().nth(1)),
-            Err(error) if error.is_temporary() => Err(error),
+            Err(error) if error.is_temporary() && !error.is_denied() => Err(error),
             Err(_) => Ok(None),
         }
     }

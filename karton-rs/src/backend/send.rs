@@ -6,8 +6,13 @@
 
 use redis::Pipeline;
 
-use super::{Backend, keys, keys::Metric};
-use crate::{error::Error, json::float_text, task::Task};
+use super::{Backend, Patience, keys, keys::Metric};
+use crate::{
+    error::Error,
+    json::float_text,
+    resource::{LocalResource, Resource},
+    task::Task,
+};
 
 /// Writes the record and pushes the uid, unless that was done: then a record of this time, or a later one, is there.
 const SEND_AGAIN: &str = r"
@@ -24,7 +29,7 @@ redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
 
 impl Backend {
     /// Sends a task as a child of the one at work, if there is one; gives it as it was sent.
-    pub(crate) async fn send_task(&self, mut task: Task, current: Option<&Task>) -> Result<Task, Error> {
+    pub(crate) async fn send_task(&self, mut task: Task, current: Option<&Task>, patience: &mut Patience) -> Result<Task, Error> {
         if let Some(current) = current {
             task.inherit(current);
         }
@@ -33,18 +38,35 @@ impl Backend {
         let uploads = if task.resources().is_empty() { Vec::new() } else { task.prepare_uploads(self.storage.bucket()?) };
         let record = task.to_json();
         if uploads.is_empty() {
-            return self.send_record(task, &record).await;
+            return self.send_record(task, &record, patience).await;
         }
-        self.redis.retry::<()>(redis::pipe().set(keys::task(task.uid()), &record).ignore()).await?;
+        self.redis.retry::<()>(redis::pipe().set(keys::task(task.uid()), &record).ignore(), patience).await?;
         for (resource, source) in &uploads {
-            self.storage.upload(resource, source).await?;
+            self.upload(resource, source, patience).await?;
         }
         // Pushed twice it is routed once: the broker knows by the record what it has routed.
-        self.redis.retry::<()>(self.push(redis::pipe().atomic(), &task)).await?;
+        self.redis.retry::<()>(self.push(redis::pipe().atomic(), &task), patience).await?;
         Ok(task)
     }
 
-    async fn send_record(&self, task: Task, record: &str) -> Result<Task, Error> {
+    /// Uploads a file, again and again while the object store is away. One that a store refuses which answers
+    /// others does not hold up its task for ever.
+    async fn upload(&self, resource: &Resource, source: &LocalResource, patience: &mut Patience) -> Result<(), Error> {
+        loop {
+            match self.storage.upload(resource, source).await {
+                Err(error) if error.is_temporary() => {
+                    let away = error.is_denied() || (patience.is_endless() && !self.storage.answers(resource).await);
+                    patience.rest(error, away).await?;
+                }
+                outcome => {
+                    patience.over();
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    async fn send_record(&self, task: Task, record: &str, patience: &mut Patience) -> Result<Task, Error> {
         let mut first = redis::pipe();
         first.atomic().set(keys::task(task.uid()), record).ignore();
         match self.redis.run::<()>(self.push(&mut first, &task)).await {
@@ -52,7 +74,7 @@ impl Backend {
                 let mut again = redis::pipe();
                 again.cmd("EVAL").arg(SEND_AGAIN).arg(3).arg(keys::task(task.uid())).arg(keys::TASKS).arg(Metric::Produced.key());
                 again.arg(task.uid()).arg(record).arg(float_text(task.last_update())).arg(&*self.identity).ignore();
-                self.redis.retry::<()>(&again).await?;
+                self.redis.retry::<()>(&again, patience).await?;
             }
             outcome => outcome?,
         }

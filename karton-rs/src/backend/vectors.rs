@@ -126,7 +126,10 @@ async fn sending_leaves_what_the_reference_leaves() {
         }
         let backend = Backend::new(&config, text(&case.input, "identity"), "").unwrap();
         let current = case.input.get("current_task").and_then(Value::as_str).map(|record| Task::from_json(record).unwrap());
-        let sent = backend.send_task(build(&case, case.input.get("task").unwrap()), current.as_ref()).await.unwrap();
+        let sent = backend
+            .send_task(build(&case, case.input.get("task").unwrap()), current.as_ref(), &mut crate::backend::Patience::new(None))
+            .await
+            .unwrap();
 
         let string = |value: &Value| value.as_str().unwrap().to_owned();
         for set in commands(&case, "SET") {

@@ -91,7 +91,7 @@ async fn next_sample(context: &Context, inspect: &Inspect) -> Result<Sample, Err
     let mut outage = Outage::default();
     loop {
         match sample(inspect).await {
-            Err(error) if error.is_temporary() => outage.wait(&error, &context.shutdown).await,
+            Err(error) if error.is_temporary() && !error.is_denied() => outage.wait(&error, &context.shutdown).await,
             outcome => return outcome,
         }
     }

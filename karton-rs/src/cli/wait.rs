@@ -115,7 +115,7 @@ async fn end(context: &Context, inspect: &Inspect, root: &str, deadline: Instant
     let (mut outage, mut was_away) = (Outage::default(), false);
     loop {
         match inspect.wait(root, deadline.saturating_duration_since(Instant::now())).await {
-            Err(error) if error.is_temporary() => {
+            Err(error) if error.is_temporary() && !error.is_denied() => {
                 was_away = true;
                 let pause = outage.wait(&error, &context.shutdown);
                 if tokio::time::timeout_at(deadline, pause).await.is_err() {

@@ -115,16 +115,17 @@ impl Consumer {
         let bind = self.bind(&settings);
         let (ends, arriving) = mpsc::unbounded_channel();
         let claims = Arc::new(Claims::new(lease_timeout(config)?));
+        let hand_back = CancellationToken::new();
         let running = Arc::new(Running {
             renewal: Renewal::start(Arc::clone(&claims), backend.beside(config)?, backend.clone())?,
             filters: Filters::compile(&self.options.filters)?,
             task_timeout: self.options.task_timeout.or(settings.task_timeout).filter(|timeout| !timeout.is_zero()),
             retry: RetryPolicy::configured(self.options.retry.clone(), config)?,
             signaling: config.bool("signaling", "status")?.unwrap_or(false),
-            karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()),
+            karton: Karton::from_backend(backend.clone(), config).with_stop(shutdown.clone()).patient_until(hand_back.clone()),
             quick: AtomicBool::new(false),
             publisher: publisher.clone(),
-            hand_back: CancellationToken::new(),
+            hand_back,
             give_up: CancellationToken::new(),
             queue: Queue::new(config, bind.clone(), claims)?,
             ends,

@@ -19,7 +19,8 @@ use super::{
     run::{Running, Slot},
 };
 use crate::{
-    backend::{Counted, Ending, Move, Seen, Settled, read_task},
+    backend::{Counted, Ending, Move, Patience, Seen, Settled, read_task},
+    error::Error,
     json::Value,
     logs,
     task::{Task, TaskState},
@@ -27,6 +28,9 @@ use crate::{
 
 /// How long hooks may go on when running tasks must be let go of.
 const HOOKS_GO_ON: Duration = Duration::from_secs(2);
+
+/// A task whose handler had no Redis is not taken again sooner than this: what keeps it away from there may last.
+const REDIS_COMES_BACK: Duration = Duration::from_secs(1);
 
 /// A claimed task; while this lives its claim is renewed.
 pub(super) struct Held {
@@ -132,6 +136,12 @@ impl Running {
         }
     }
 
+    /// Whether a handler failed because our Redis was away: nothing is wrong with its task then.
+    fn had_no_redis(&self, error: &anyhow::Error) -> bool {
+        let is_ours = |server: &str| server == self.backend.redis().server();
+        causes(error).any(|cause| matches!(cause, Error::Redis { server, .. } if cause.is_temporary() && is_ours(server)))
+    }
+
     async fn before(&self, task: &Arc<Task>) {
         let hooks = async {
             for hook in &self.consumer.options.pre_hooks {
@@ -191,7 +201,7 @@ impl Running {
         headers.insert("type".to_owned(), "karton.signaling.status".into());
         headers.insert("status".to_owned(), status.into());
         let signal = Task::new(Value::from(headers));
-        if let Err(error) = self.backend.send_task(signal, Some(task)).await {
+        if let Err(error) = self.backend.send_task(signal, Some(task), &mut Patience::new(None)).await {
             tracing::warn!("cannot signal {status}: {error}");
         }
     }
@@ -274,8 +284,17 @@ impl AtWork<'_> {
                 tracing::info!("Task done - {uid}");
                 Some(self.end(TaskState::Finished, Vec::new(), Counted::Consumed))
             }
-            Err(error) if error.is::<HandBack>() => {
+            Err(error) if error.is::<HandBack>() || waited_in_vain(&error) => {
                 tracing::info!("task {} goes back to its queue: {error}", self.task.task_uid());
+                running.give_back(vec![(Task::clone(&self.task), self.seen.clone())]).await;
+                None
+            }
+            Err(error) if running.had_no_redis(&error) => {
+                tracing::warn!("task {} goes back to its queue, as it had no Redis: {error:#}", self.task.task_uid());
+                tokio::select! {
+                    () = tokio::time::sleep(REDIS_COMES_BACK) => {}
+                    () = running.hand_back.cancelled() => {}
+                }
                 running.give_back(vec![(Task::clone(&self.task), self.seen.clone())]).await;
                 None
             }
@@ -341,6 +360,16 @@ impl AtWork<'_> {
         let retries = self.running.insist("read how often we tried", || self.running.backend.attempts(self.task.uid())).await;
         policy.wait(retries.unwrap_or(0).saturating_add(1))
     }
+}
+
+/// Whether a handler was waiting for a server when the service had to stop.
+fn waited_in_vain(error: &anyhow::Error) -> bool {
+    causes(error).any(|cause| matches!(cause, Error::Stopped(_)))
+}
+
+/// The errors of this library among the causes of an error.
+fn causes(error: &anyhow::Error) -> impl Iterator<Item = &Error> {
+    error.downcast_ref().into_iter().chain(error.chain().filter_map(|cause| cause.downcast_ref()))
 }
 
 fn hook_failed(kind: &str, outcome: anyhow::Result<()>) {

@@ -145,12 +145,8 @@ impl Router<'_> {
             };
             match turn.await {
                 Ok(()) => outage.over(),
-                Err(error) if error.is_temporary() => outage.wait(&error, shutdown).await,
-                Err(error) => {
-                    // A refused command: the batch stays in flight and is tried again.
-                    tracing::error!("routing failed: {error}");
-                    outage.wait(&error, shutdown).await;
-                }
+                // Also a refused command: the batch stays in flight and is tried again.
+                Err(error) => outage.wait(&error, shutdown).await,
             }
         }
         if let Err(error) = sweep::leave(&self.connection, &self.id).await {

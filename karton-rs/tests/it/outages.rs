@@ -7,7 +7,7 @@ use std::sync::{
 use std::time::Duration;
 
 use karton_rs::{
-    Consumer, ConsumerBuilder, RetryPolicy, Task, TaskState,
+    Consumer, ConsumerBuilder, LocalResource, RetryPolicy, Task, TaskState,
     testing::{eventually, throughout, within},
 };
 use serde_json::json;
@@ -223,4 +223,97 @@ async fn a_service_whose_end_of_a_task_cannot_be_written_stops_in_its_time() {
         }
     })
     .await;
+}
+
+/// A consumer whose handler sends a task when it is let.
+fn sending(builder: ConsumerBuilder, with_file: bool) -> (Consumer, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let pass = Arc::clone(&gate);
+    let consumer = builder.process(move |karton, _| {
+        let pass = Arc::clone(&pass);
+        async move {
+            pass.acquire().await?.forget();
+            let mut result = Task::new(json!({"type": "result"}));
+            if with_file {
+                result.attach("file", LocalResource::from_bytes("a.bin", "content")?);
+            }
+            karton.send_task(result).await?;
+            Ok(())
+        }
+    });
+    (consumer, gate)
+}
+
+#[tokio::test]
+async fn a_handler_that_sends_waits_for_redis_longer_than_a_producer() {
+    let mut bed = Bed::durable().await;
+    let _broker = bed.broker();
+    let (consumer, gate) = sending(any("karton.x"), false);
+    let _consumer = bed.consumer(consumer).await;
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    bed.reached(&sent, "karton.x", TaskState::Started).await;
+    bed.redis.kill();
+    gate.add_permits(1);
+    // Longer than a producer tries.
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    bed.redis.restart().await;
+    bed.reached(&sent, "karton.x", TaskState::Finished).await;
+    assert_eq!(bed.command::<u64>(&["HGET", "karton.metrics.produced", "karton.x"]).await, 1);
+}
+
+#[tokio::test]
+async fn a_handler_that_sends_a_file_waits_for_the_object_store() {
+    let mut bed = Bed::start().await;
+    let _broker = bed.broker();
+    let (consumer, gate) = sending(any("karton.x"), true);
+    let _consumer = bed.consumer(consumer).await;
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    bed.reached(&sent, "karton.x", TaskState::Started).await;
+    bed.stop_s3().await;
+    gate.add_permits(1);
+    // Longer than all tries of one request.
+    throughout(Duration::from_secs(4), "no end of the task", || async {
+        !bed.command::<bool>(&["EXISTS", "karton.metrics.crashed"]).await
+    })
+    .await;
+    bed.start_s3().await;
+    bed.reached(&sent, "karton.x", TaskState::Finished).await;
+}
+
+#[tokio::test]
+async fn a_password_that_is_good_no_more_costs_no_task() {
+    let mut bed = Bed::start().await;
+    // Held open all the time: who is in stays in.
+    let mut admin = bed.redis.connection().await;
+    bed.config.set("redis", "password", "hunter2");
+    let _broker = bed.broker();
+    let (consumer, gate) = sending(any("karton.x"), false);
+    let asks = Arc::clone(&gate);
+    let asking = any("karton.y").process(move |karton, task| {
+        let pass = Arc::clone(&asks);
+        async move {
+            pass.acquire().await?.forget();
+            anyhow::ensure!(karton.task(task.uid()).await?.is_some(), "there is no such task");
+            Ok(())
+        }
+    });
+    let _consumers = (bed.consumer(consumer).await, bed.consumer(asking).await);
+    let sent = bed.producer().await.send_task(sample()).await.unwrap();
+    bed.reached(&sent, "karton.x", TaskState::Started).await;
+    bed.reached(&sent, "karton.y", TaskState::Started).await;
+    let set = async |admin: &mut redis::aio::MultiplexedConnection, password: &str| {
+        redis::cmd("CONFIG").arg("SET").arg("requirepass").arg(password).query_async::<()>(admin).await.unwrap();
+    };
+    set(&mut admin, "hunter3").await;
+    redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").query_async::<u64>(&mut admin).await.unwrap();
+    // The one that was handed back may need another.
+    gate.add_permits(8);
+    throughout(Duration::from_secs(3), "no crash", || {
+        let mut admin = admin.clone();
+        async move { !redis::cmd("EXISTS").arg("karton.metrics.crashed").query_async::<bool>(&mut admin).await.unwrap() }
+    })
+    .await;
+    set(&mut admin, "hunter2").await;
+    bed.reached(&sent, "karton.x", TaskState::Finished).await;
+    bed.reached(&sent, "karton.y", TaskState::Finished).await;
 }
