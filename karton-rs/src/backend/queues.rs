@@ -107,11 +107,12 @@ impl Backend {
         Ok(self.setting("timeout").await?.as_deref() == Some("0"))
     }
 
-    /// When Redis was started, by its own clock.
-    pub(crate) async fn server_start(&self) -> Result<f64, Error> {
+    /// When Redis was started, by its own clock; nothing when that clock has gone back behind the start since.
+    pub(crate) async fn server_start(&self) -> Result<Option<f64>, Error> {
         let info = self.info("server").await?;
-        let uptime = info.get("uptime_in_seconds").and_then(|seconds| seconds.trim().parse::<f64>().ok());
-        Ok(self.server_time().await? - uptime.unwrap_or(0.0))
+        let uptime = info.get("uptime_in_seconds").and_then(|seconds| seconds.trim().parse::<f64>().ok()).unwrap_or(0.0);
+        let now = self.server_time().await?;
+        Ok((uptime >= 0.0).then_some(now - uptime))
     }
 
     /// Ids of the routers of ours that may have taken something: whether each gives signs of life, and

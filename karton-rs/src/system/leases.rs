@@ -8,6 +8,9 @@
 //! That a claim has lapsed tells of its consumer only when it could be renewed. So two looks must find
 //! it lapsed and the same, and Redis must have answered for a whole lease: a pause of it, a restart, or
 //! a time when it took no writes makes all claims lapse at once, and then their consumers come first.
+//!
+//! The clock of Redis may go back. Then all waits begin anew, and claims that lapse in a far future were made before:
+//! they count as just made, or those of consumers that are gone would last until the clock is there again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,6 +47,16 @@ else
     redis.call('HINCRBY', KEYS[5], ARGV[5], 1)
 end
 return 1
+";
+
+/// No lease is longer, whatever services that are set up differently from their broker may have.
+const LONGEST_LEASE: f64 = 3600.0;
+
+/// Makes claims that lapse later than can be lapse in a lease from now. Consumers that are there renew them anyhow.
+const SHORTEN: &str = r"
+redis.call('PERSIST', KEYS[1])
+local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'LIMIT', 0, ARGV[3])
+for i = 1, #ahead do redis.call('ZADD', KEYS[1], ARGV[2], ahead[i]) end
 ";
 
 /// A claim, by uid, and when it lapsed: as text, which a renewal always changes.
@@ -93,8 +106,9 @@ impl Watch {
 
     /// A look finds these lapsed; gives those that were found so by the one before.
     fn look(&mut self, now: f64, lapsed: Vec<Lapsed>) -> Vec<Lapsed> {
-        if now - self.looked > self.usual {
+        if self.has_gone_back(now) || now - self.looked > self.usual {
             self.answers = now;
+            self.lapsed.clear();
         }
         self.looked = now;
         let before = std::mem::replace(&mut self.lapsed, lapsed.iter().cloned().collect());
@@ -105,6 +119,17 @@ impl Watch {
     fn is_telling(&self, started: f64) -> bool {
         self.looked - self.answers.max(started) >= self.lease
     }
+
+    /// Whether the clock has gone back since the last look.
+    fn has_gone_back(&self, now: f64) -> bool {
+        now < self.looked
+    }
+
+    /// No claim that was made by this clock lapses later.
+    fn latest(&self, now: f64) -> f64 {
+        // A service with a longer lease than ours comes in time for its claim, but not look after look.
+        now + if self.has_gone_back(now) { self.lease } else { self.lease.max(LONGEST_LEASE) }
+    }
 }
 
 async fn sweep(backend: &Backend, settings: &SystemSettings, watch: &mut Watch) -> Result<(), Error> {
@@ -112,10 +137,12 @@ async fn sweep(backend: &Backend, settings: &SystemSettings, watch: &mut Watch) 
     backend.redis().run::<()>(redis::pipe().cmd("PERSIST").arg(keys::LEASES).ignore()).await?;
     let now = backend.server_time().await?;
     let mut pipeline = redis::pipe();
+    pipeline.cmd("EVAL").arg(SHORTEN).arg(1).arg(keys::LEASES).arg(watch.latest(now)).arg(now + watch.lease).arg(MOST).ignore();
     pipeline.zrangebyscore_limit_withscores(keys::LEASES, "-inf", now, 0, MOST);
     let (lapsed,): (Vec<Lapsed>,) = backend.redis().run(&pipeline).await?;
     let lapsed = watch.look(now, lapsed);
-    if lapsed.is_empty() || !watch.is_telling(backend.server_start().await?) {
+    // One whose start is not known was started before the clock went back, which the watch has seen.
+    if lapsed.is_empty() || !watch.is_telling(backend.server_start().await?.unwrap_or(f64::NEG_INFINITY)) {
         return Ok(());
     }
     let mut failures = Failures::default();
@@ -182,6 +209,21 @@ mod tests {
         assert!(watch.look(120.0, claim("118")).is_empty());
         assert!(watch.look(130.0, Vec::new()).is_empty());
         assert!(watch.look(140.0, claim("118")).is_empty());
+    }
+
+    #[test]
+    fn after_the_clock_has_gone_back_all_waits_begin_anew() {
+        let mut watch = watch();
+        for now in [9990.0, 10_000.0] {
+            watch.look(now, claim("9950"));
+        }
+        assert_eq!((watch.latest(10_010.0), watch.latest(500.0)), (13_610.0, 530.0));
+        assert!(watch.look(500.0, claim("9950")).is_empty());
+        assert!(watch.look(510.0, claim("505")).is_empty());
+        assert_eq!(watch.look(520.0, claim("505")), claim("505"));
+        assert!(!watch.is_telling(f64::NEG_INFINITY));
+        watch.look(530.0, Vec::new());
+        assert!(watch.is_telling(f64::NEG_INFINITY));
     }
 
     #[test]

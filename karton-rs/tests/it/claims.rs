@@ -321,3 +321,17 @@ async fn a_producer_starts_a_crashed_task_again_and_no_other() {
     }
     assert_eq!(runs.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn a_claim_from_before_the_clock_went_back_does_not_last_until_the_clock_is_there_again() {
+    let bed = Bed::start().await;
+    let record = r#"{"uid": "t", "root_uid": "r", "parent_uid": null, "status": "Started", "headers": {"receiver": "karton.x"}, "payload": {}, "payload_persistent": {}, "last_update": 5.0}"#;
+    let () = bed.command(&["SET", "karton.task:t", record]).await;
+    let (seconds, _): (u64, u64) = bed.command(&["TIME"]).await;
+    let () = bed.command(&["ZADD", "karton.rs.leases", &(seconds + 36_000).to_string(), "t"]).await;
+    let _broker = bed.broker();
+    eventually("the task to be queued again", || async {
+        (bed.command::<Vec<String>>(&["LRANGE", "karton.queue.normal:karton.x", "0", "-1"]).await == ["t"]).then_some(())
+    })
+    .await;
+}

@@ -170,7 +170,8 @@ async fn look(backend: &Backend, settings: &SystemSettings, memory: &mut Memory)
         now: backend.server_time().await?,
         patience: settings.orphan_grace.as_secs_f64(),
         tells: backend.idle_connections_stay().await?,
-        started: backend.server_start().await?,
+        // Nobody knows, so it may have been after any task.
+        started: backend.server_start().await?.unwrap_or(f64::INFINITY),
     };
     let workers = workers(connections, &backend.binds().await?);
     let mut failures = Failures::default();
