@@ -107,6 +107,15 @@ impl Backend {
         Ok(self.setting("timeout").await?.as_deref() == Some("0"))
     }
 
+    /// What each of these keys is, in the words of Redis; `none` when it is not there.
+    pub(crate) async fn types(&self, keys: impl Iterator<Item = &str>) -> Result<Vec<String>, Error> {
+        let mut pipeline = redis::pipe();
+        keys.for_each(|key| {
+            pipeline.cmd("TYPE").arg(key);
+        });
+        self.redis().run(&pipeline).await
+    }
+
     /// When Redis was started, by its own clock; nothing when that clock has gone back behind the start since.
     pub(crate) async fn server_start(&self) -> Result<Option<f64>, Error> {
         let info = self.info("server").await?;

@@ -4,6 +4,7 @@
 //! be made is a finding too, and ends no other.
 
 mod configuration;
+mod keys;
 mod servers;
 mod services;
 mod stuck;
@@ -126,6 +127,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Outcome
                 let backend = inspect.backend();
                 // One server that is away must not hide what is wrong with the other.
                 if servers::redis(backend, &redis, &mut report).await? {
+                    let kinds = keys::check(backend, &redis, &mut report).await;
+                    told(&mut report, "redis", kinds)?;
                     let online = services::check(&inspect, &mut report).await;
                     told(&mut report, "services", online)?;
                     let stuck = stuck::check(&inspect, args.stuck_after, &mut report).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Report;
-use crate::{Filters, Inspect, inspect::QueueOverview, json::Value, system::IDENTITY as BROKER};
+use crate::{Error, Filters, Inspect, inspect::QueueOverview, json::Value, system::IDENTITY as BROKER};
 
 pub(super) async fn check(inspect: &Inspect, report: &mut Report) -> anyhow::Result<()> {
     broker(inspect, report).await?;
@@ -46,6 +46,12 @@ async fn broker(inspect: &Inspect, report: &mut Report) -> anyhow::Result<()> {
     let ours = routers.iter().filter(|(_, alive, _)| *alive).count();
     if brokers.is_empty() && ours == 0 {
         report.wrong("broker", format!("no `{BROKER}` is online: nothing is routed or collected"), format!("start `{system}`"))?;
+    } else if ours == 0 && is_full(inspect).await? {
+        report.warning(
+            "broker",
+            format!("`{BROKER}` {} is online; which one it is cannot be told while Redis is full", brokers.join(", ")),
+            "raise maxmemory, or cancel tasks that nobody needs",
+        )?;
     } else if ours == 0 {
         report.warning(
             "broker",
@@ -77,6 +83,14 @@ async fn broker(inspect: &Inspect, report: &mut Report) -> anyhow::Result<()> {
         report.warning("quarantine", format!("{quarantined} things could not be read"), report.commands.karton("quarantine list", &[]))?;
     }
     Ok(())
+}
+
+/// Whether Redis takes nothing new: no broker can show then that it lives.
+async fn is_full(inspect: &Inspect) -> Result<bool, Error> {
+    let memory = inspect.backend().info("memory").await?;
+    let number = |field: &str| memory.get(field).and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
+    let limit = number("maxmemory");
+    Ok(limit > 0 && number("used_memory") >= limit)
 }
 
 /// True when all is well.

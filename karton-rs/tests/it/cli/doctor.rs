@@ -199,3 +199,38 @@ async fn servers_that_are_away_are_named_one_by_one() {
     assert!(code == 1 && findings.iter().all(|finding| text(finding, "level") == "error"), "{out}");
     assert!(found(&findings, "error", "config", "karton.ini").is_some() && !out.contains("configure"), "{out}");
 }
+
+#[tokio::test]
+async fn a_broker_that_a_full_redis_silences_is_not_taken_for_another() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    let _broker = bed.broker();
+    eventually("the broker", || async { bed.command::<bool>(&["EXISTS", "karton.rs.routers"]).await.then_some(()) }).await;
+    let () = bed.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    // Its signs of life lapse, and it can give no more.
+    for key in bed.command::<Vec<String>>(&["KEYS", "karton.rs.router:*"]).await {
+        let () = bed.command(&["DEL", &key]).await;
+    }
+    let (_, out, err) = cli.run(&["doctor", "--json"]).await;
+    let findings = objects(&out);
+    assert!(found(&findings, "warning", "broker", "cannot be told while Redis is full").is_some(), "{out}{err}");
+    assert!(found(&findings, "warning", "broker", "loses tasks").is_none(), "{out}");
+}
+
+#[tokio::test]
+async fn keys_of_the_wrong_type_are_named() {
+    let bed = Bed::start().await;
+    let cli = Cli::on(&bed);
+    bed.bind("karton.a", &json!([{"type": "x"}])).await;
+    for key in ["karton.tasks", "karton.metrics.produced", "karton.queue.low:karton.a"] {
+        let () = bed.command(&["SET", key, "by hand"]).await;
+    }
+    let (code, out, err) = cli.run(&["doctor", "--json"]).await;
+    assert_eq!(code, 1, "{err}");
+    let findings = objects(&out);
+    for (key, kind) in [("karton.tasks", "list"), ("karton.metrics.produced", "hash"), ("karton.queue.low:karton.a", "list")] {
+        let finding = found(&findings, "error", "redis", &format!("key `{key}` is a string, and must be a {kind}"));
+        let fix = text(finding.unwrap_or_else(|| panic!("{key}: {out}")), "fix");
+        assert!(fix.contains("RENAME") && fix.contains(key), "{fix}");
+    }
+}
