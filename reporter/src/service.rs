@@ -80,6 +80,7 @@ pub async fn run_with(settings: Settings, config: &Config, shutdown: Cancellatio
     match mwdb.log_in().await {
         Ok(()) => {}
         Err(error) if is_certificate(&error) => return Err(untrusted(error, config)),
+        // Also status 500, or the page of a proxy: MWDB may be starting, too.
         Err(error) if error.is_temporary() => tracing::warn!("Cannot log in now, tasks will wait: {error}"),
         Err(error) => return Err(error.into()),
     }

@@ -18,8 +18,8 @@ const LONGEST_MESSAGE: usize = 500;
 pub(super) fn judge(status: StatusCode, retry_after: Option<&str>, location: Option<&str>, body: &[u8]) -> Result<Value, Problem> {
     let text = std::str::from_utf8(body);
     if status.is_success() {
-        let text = text.map_err(|_| Problem::BadAnswer("it is not UTF-8 text".to_owned()))?;
-        return Value::parse(text).map_err(|error| Problem::BadAnswer(format!("it is not JSON: {error}")));
+        let text = text.map_err(|_| Problem::NotJson("not UTF-8 text".to_owned()))?;
+        return Value::parse(text).map_err(|error| Problem::NotJson(if is_page(text) { "a page".to_owned() } else { error.to_string() }));
     }
     let said = text.ok().and_then(|text| Value::parse(text).ok());
     let said = said.as_ref().and_then(|value| value.get("message")?.as_str());
@@ -33,7 +33,7 @@ pub(super) fn judge(status: StatusCode, retry_after: Option<&str>, location: Opt
         409 => Problem::TypeConflict(message),
         413 => Problem::TooLarge,
         429 => Problem::RateLimited { retry_after: retry_after.and_then(patience) },
-        502..=504 => Problem::Unavailable { status: number, message },
+        500..=599 => Problem::Unavailable { status: number, message },
         300..=399 => {
             let target = shortened(location.unwrap_or("somewhere else"));
             Problem::Refused {
@@ -54,7 +54,11 @@ fn patience(text: &str) -> Option<Duration> {
 
 /// An answer without a message. Nobody reads a page in a log.
 fn unread(body: &str) -> String {
-    if body.trim_start().starts_with('<') { "it answered with a page".to_owned() } else { shortened(body) }
+    if is_page(body) { "it answered with a page".to_owned() } else { shortened(body) }
+}
+
+fn is_page(body: &str) -> bool {
+    body.trim_start().starts_with('<')
 }
 
 /// One line of bounded length, without control characters.
@@ -88,8 +92,12 @@ mod tests {
     fn maintenance_is_an_outage_and_other_refusals_are_not() {
         assert!(matches!(problem(403, r#"{"message": "Maintenance underway"}"#), Problem::Unavailable { status: 403, .. }));
         assert!(matches!(problem(403, r#"{"message": "You don't have required capability"}"#), Problem::Refused { status: 403, .. }));
-        assert!(matches!(problem(500, ""), Problem::Refused { status: 500, .. }));
-        assert!(matches!(problem(503, ""), Problem::Unavailable { status: 503, .. }));
+        for status in [500, 503, 507] {
+            assert!(matches!(problem(status, ""), Problem::Unavailable { .. }), "{status}");
+        }
+        for page in ["<html>sorry</html>", ""] {
+            assert!(matches!(judge(StatusCode::OK, None, None, page.as_bytes()), Err(Problem::NotJson(_))), "{page}");
+        }
     }
 
     #[test]

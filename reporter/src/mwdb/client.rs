@@ -3,7 +3,10 @@
 //! The calls themselves are in `objects`, `search` and `metadata`. The one rule: a request is sent
 //! again only when a second copy of it changes nothing more.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use karton_rs::json::Value;
 use tokio::sync::OnceCell;
@@ -12,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     error::{Error, Problem},
     object::Account,
-    retry::Waiter,
+    retry::{GivenUp, Waiter},
     session::Session,
     settings::{Credentials, Secret, Settings},
     transport::{Body, Reply, Request, Transport},
@@ -44,6 +47,9 @@ pub(super) struct Inner {
     transport: Transport,
     session: Session,
     version: OnceCell<Version>,
+    given_up: GivenUp,
+    /// Our login and password have been good once.
+    was_let_in: AtomicBool,
     stop: CancellationToken,
 }
 
@@ -55,7 +61,17 @@ impl Client {
     pub fn new(settings: Settings, stop: CancellationToken) -> Result<Self, Error> {
         let transport = Transport::new(&settings)?;
         let session = Session::new(settings.credentials.api_key.clone());
-        Ok(Self { inner: Arc::new(Inner { settings, transport, session, version: OnceCell::new(), stop }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                transport,
+                session,
+                version: OnceCell::new(),
+                given_up: GivenUp::default(),
+                was_let_in: AtomicBool::new(false),
+                stop,
+            }),
+        })
     }
 
     /// Logs in once, without waiting for a server that is away. With an API key, or without any
@@ -69,7 +85,7 @@ impl Client {
 
     /// For waits that belong to the same work, and end with it.
     pub fn waiter(&self) -> Waiter<'_> {
-        Waiter::new(&self.inner.settings.patience, &self.inner.stop)
+        Waiter::new(&self.inner.settings.patience, &self.inner.given_up, &self.inner.stop)
     }
 
     /// Version of the server; asked for once.
@@ -172,11 +188,17 @@ impl Inner {
 
     /// Sends a request until there is an answer.
     async fn patiently(&self, request: &Request<'_>, token: Option<&Secret>) -> Result<Reply, Error> {
-        let mut waiter = Waiter::new(&self.settings.patience, &self.stop);
+        let mut waiter = Waiter::new(&self.settings.patience, &self.given_up, &self.stop);
         loop {
             let error = match self.transport.send(request, token).await {
                 Ok(answer) => {
                     waiter.over();
+                    if request.is_login() {
+                        self.was_let_in.store(true, Ordering::Relaxed);
+                    }
+                    if request.writes() {
+                        self.given_up.clear();
+                    }
                     return Ok(answer);
                 }
                 Err(error) if request.only_once && error.is_ambiguous() => return Err(error),
@@ -184,8 +206,16 @@ impl Inner {
             };
             let waited = match error.problem() {
                 Problem::RateLimited { retry_after } => waiter.pause_for_rate_limit(*retry_after).await,
+                // It was good before: nothing is wrong with what waits for it.
+                _ if request.is_login() && error.refuses_us() && self.was_let_in.load(Ordering::Relaxed) => {
+                    if !waiter.may_repeat(std::future::ready(true)).await {
+                        return Err(error);
+                    }
+                    waiter.pause(&format!("{error}; see [mwdb] username and password")).await
+                }
                 _ if error.is_temporary() => {
-                    if !waiter.may_repeat(async { error.is_outage() || !self.transport.answers().await }).await {
+                    let away = async { error.is_outage() || request.is_login() || !self.transport.answers(token).await };
+                    if !waiter.may_repeat(away).await {
                         return Err(error);
                     }
                     waiter.pause(&error).await
@@ -200,7 +230,9 @@ impl Inner {
     async fn token_at_once(&self) -> Result<Option<Arc<Secret>>, Error> {
         let log_in = || async {
             let Some(request) = self.login_request() else { return Ok(None) };
-            token_of(&json_of(&request, self.transport.send(&request, None).await?)?).map(Some)
+            let token = token_of(&json_of(&request, self.transport.send(&request, None).await?)?)?;
+            self.was_let_in.store(true, Ordering::Relaxed);
+            Ok(Some(token))
         };
         self.session.token(log_in).await
     }

@@ -31,7 +31,7 @@ pub enum Problem {
     /// Nothing moved for so long.
     #[error("no answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
-    /// Status 502, 503 or 504, or 403 because of maintenance.
+    /// Status 500 or above, or 403 because of maintenance.
     #[error("not available (status {status}): {message}")]
     Unavailable {
         /// HTTP status.
@@ -71,6 +71,9 @@ pub enum Problem {
     /// Not what the API promises.
     #[error("answer cannot be used: {0}")]
     BadAnswer(String),
+    /// What says that all is well is no JSON, as the page with which a proxy excuses a server.
+    #[error("answer cannot be used: it is not JSON: {0}")]
+    NotJson(String),
     /// The content to upload cannot be read.
     #[error("content cannot be read: {0}")]
     Content(ContentError),
@@ -94,18 +97,23 @@ impl Error {
 
     /// True when the same request may work later.
     pub fn is_temporary(&self) -> bool {
-        use Problem::{Broken, Certificate, Content, RateLimited, TimedOut, Unavailable, Unreachable};
+        use Problem::{Broken, Certificate, Content, NotJson, RateLimited, TimedOut, Unavailable, Unreachable};
         match &self.problem {
             // It may have expired, and be renewed.
-            Certificate(_) | Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | RateLimited { .. } => true,
+            Certificate(_) | Unreachable(_) | Broken(_) | TimedOut(_) | Unavailable { .. } | NotJson(_) | RateLimited { .. } => true,
             Content(error) => error.is_temporary(),
             _ => false,
         }
     }
 
+    /// True when it is about who we are, of a request to be let in.
+    pub(super) fn refuses_us(&self) -> bool {
+        matches!(self.problem, Problem::NotAuthenticated(_) | Problem::Refused { status: 403, .. })
+    }
+
     /// True when the request may have been carried out all the same.
     pub(super) fn is_ambiguous(&self) -> bool {
-        matches!(self.problem, Problem::Broken(_) | Problem::TimedOut(_) | Problem::Unavailable { .. })
+        matches!(self.problem, Problem::Broken(_) | Problem::TimedOut(_) | Problem::Unavailable { .. } | Problem::NotJson(_))
     }
 
     /// True when a server was not there at all, so that the request itself is above suspicion.

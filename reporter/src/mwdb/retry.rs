@@ -2,8 +2,10 @@
 //!
 //! The one rule: a server that is away is waited for without end, but a request that fails while the
 //! server answers others is given up after some attempts, so that one bad object never holds up the rest.
+//! When several were given up one after another it is hardly the objects: then they are tried for much longer.
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,32 @@ impl Patience {
     }
 }
 
+/// How many requests were given up since MWDB has taken something last. A server whose disk is full answers all who
+/// only ask, and fails at everything else.
+#[derive(Debug, Default)]
+pub(super) struct GivenUp(AtomicU32);
+
+impl GivenUp {
+    /// So many bad objects one after another are not bad luck any more.
+    const SUSPICIOUS: u32 = 3;
+    /// How many times as often a request is then tried: for an hour. Objects that are bad all the same end, too.
+    const MORE: u32 = 25;
+
+    /// MWDB has taken something.
+    pub(super) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn add(&self) {
+        // Nobody counts that far.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tries(&self, retries: u32) -> u32 {
+        if self.0.load(Ordering::Relaxed) < Self::SUSPICIOUS { retries } else { retries.saturating_mul(Self::MORE) }
+    }
+}
+
 /// Waiting was given up because the process is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
@@ -55,6 +83,7 @@ pub struct Interrupted;
 #[derive(Debug)]
 pub struct Waiter<'a> {
     patience: &'a Patience,
+    given_up: &'a GivenUp,
     stop: &'a CancellationToken,
     failures: u32,
     counted: u32,
@@ -66,8 +95,8 @@ impl<'a> Waiter<'a> {
     /// How many silent failures lie between two warnings: some ten minutes.
     const SILENT: u32 = 20;
 
-    pub(super) fn new(patience: &'a Patience, stop: &'a CancellationToken) -> Self {
-        Self { patience, stop, failures: 0, counted: 0, counts: false }
+    pub(super) fn new(patience: &'a Patience, given_up: &'a GivenUp, stop: &'a CancellationToken) -> Self {
+        Self { patience, given_up, stop, failures: 0, counted: 0, counts: false }
     }
 
     /// Whether to try again after a failure. It counts unless the server is `away`, which is only asked
@@ -78,7 +107,16 @@ impl<'a> Waiter<'a> {
         }
         self.counted += 1;
         self.counts = true;
-        self.counted <= self.patience.retries
+        let goes_on = self.counted <= self.tries();
+        if !goes_on {
+            self.given_up.add();
+        }
+        goes_on
+    }
+
+    /// Programs that somebody waits for are not more patient for what others have met.
+    fn tries(&self) -> u32 {
+        if self.patience.wait_for_server { self.given_up.tries(self.patience.retries) } else { self.patience.retries }
     }
 
     /// Pauses after a failure.
@@ -91,7 +129,7 @@ impl<'a> Waiter<'a> {
         if !self.failures.is_multiple_of(Self::SILENT) {
             tracing::debug!("{failure}");
         } else if counts {
-            tracing::warn!("{failure}; trying again, {} times at most", self.patience.retries);
+            tracing::warn!("{failure}; trying again, {} times at most", self.tries());
         } else {
             tracing::warn!("{failure}; trying again until it works");
         }

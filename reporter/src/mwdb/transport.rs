@@ -89,6 +89,16 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Whether it changes what MWDB holds: for this a server needs more than to read.
+    pub(super) fn writes(&self) -> bool {
+        self.method != Method::GET && !self.is_login()
+    }
+
+    /// Whether it asks for a token: what goes wrong with it concerns no task.
+    pub(super) fn is_login(&self) -> bool {
+        self.path == ["auth", "login"]
+    }
+
     pub(super) fn for_content(mut self) -> Self {
         self.wants_content = true;
         self
@@ -133,10 +143,21 @@ impl Transport {
         self.limits.idle
     }
 
-    /// Whether the server answers at all: its version can be asked for by anybody.
-    pub(super) async fn answers(&self) -> bool {
-        let probe = Request::get(vec!["server"]);
-        matches!(tokio::time::timeout(self.limits.probe, self.attempt(&probe, None)).await, Ok(Ok(_)))
+    /// Whether the server answers others: it tells its version, which anybody can ask for, and who we are, for which it
+    /// needs its database.
+    pub(super) async fn answers(&self, token: Option<&Secret>) -> bool {
+        let ask = async |path: Vec<&str>, token| tokio::time::timeout(self.limits.probe, self.send(&Request::get(path), token)).await;
+        if !matches!(ask(vec!["server"], None).await, Ok(Ok(_))) {
+            return false;
+        }
+        match token {
+            // A refusal is an answer, also that there is no such call.
+            Some(_) => match ask(vec!["auth", "validate"], token).await {
+                Ok(outcome) => outcome.err().is_none_or(|error| !error.is_temporary()),
+                Err(_) => false,
+            },
+            None => true,
+        }
     }
 
     fn url(&self, request: &Request<'_>) -> Url {

@@ -62,7 +62,7 @@ impl ReportError {
     /// or the object store in the middle of a file.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Mwdb(error) => error.is_temporary() || matches!(error.problem(), Problem::Refused { status: 500.., .. }),
+            Self::Mwdb(error) => error.is_temporary(),
             Self::Content { source, .. } => source.is_temporary(),
             _ => false,
         }

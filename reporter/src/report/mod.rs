@@ -41,8 +41,8 @@ impl Samples for Karton {
                     None => spool::measured(reader).await,
                 },
                 Err(error) if !error.is_temporary() => Err(ContentError::broken(error.to_string())),
-                // Status 500 for one object is no outage: the others must not wait for it.
-                Err(error) if self.store_answers(resource).await => Err(ContentError::interrupted(error.to_string())),
+                // Status 500 for one object is no outage: the others must not wait for it. A refused key is one.
+                Err(error) if !error.is_denied() && self.store_answers(resource).await => Err(ContentError::interrupted(error.to_string())),
                 Err(error) => Err(ContentError::away(error.to_string())),
             }
         })

@@ -7,7 +7,7 @@ use std::sync::{
 use std::time::{Duration, Instant};
 
 use karton_rs::{Config, testing::eventually};
-use reporter::mwdb::{Client, Credentials, ObjectType, Problem};
+use reporter::mwdb::{Client, Credentials, ObjectType, Problem, UploadOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, client_of, impatient, sample_task};
@@ -203,4 +203,81 @@ async fn a_certificate_that_is_refused_later_costs_no_task() {
     stop.cancel();
     let error = asked.await.unwrap().unwrap_err();
     assert!(matches!(error.problem(), Problem::Stopped), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_and_the_page_of_a_proxy_are_asked_again() {
+    let stub = Stub::start().await;
+    let client = client_of(&stub);
+    for answer in [Answer::status(500), Answer::status(507), Answer::json("<html>Sorry</html>")] {
+        stub.answer("POST blob", 5, answer);
+        client.upload_blob("n", "t", "c", &UploadOptions::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_its_database_is_waited_for() {
+    let stub = Stub::start().await;
+    // It tells its version all the same.
+    stub.answer("GET file", 20, Answer::status(500));
+    stub.answer("GET auth/validate", 20, Answer::status(500));
+    assert!(client_of(&stub).query(ObjectType::File, &hash()).await.unwrap().is_none());
+    assert_eq!(stub.lines().iter().filter(|line| line.starts_with("GET file")).count(), 21);
+    // A login that fails so is nobody's fault, either.
+    stub.answer("POST auth/login", 20, Answer::status(500));
+    let client = Client::new(impatient(&stub.url(), Credentials::password("me", "secret")), CancellationToken::new()).unwrap();
+    assert!(client.query(ObjectType::File, &hash()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_costs_three_tasks_and_no_more() {
+    let stub = Stub::start().await;
+    let client = client_of(&stub);
+    let upload = async || client.upload_blob("n", "t", "c", &UploadOptions::default()).await;
+    // As with a full disk: whatever is only asked for is answered.
+    stub.answer("POST blob", 6 * 3, Answer::status(500));
+    for _ in 0..3 {
+        upload().await.unwrap_err();
+    }
+    stub.answer("POST blob", 30, Answer::status(500));
+    upload().await.unwrap();
+    // It has taken something: what fails now fails for itself.
+    stub.answer("POST blob", 100, Answer::status(500));
+    stub.forget();
+    upload().await.unwrap_err();
+    assert_eq!(stub.lines().iter().filter(|line| *line == "POST blob").count(), 6);
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_does_not_end_the_start() {
+    let stub = Stub::start().await;
+    for answer in [Answer::status(500), Answer::json("<html>Sorry</html>")] {
+        stub.forgive();
+        stub.answer("POST auth/login", 1000, answer);
+        let text = format!(
+            "[redis]\nhost = 127.0.0.1\nport = 1\n[s3]\naddress = http://127.0.0.1:1\naccess_key = k\nsecret_key = s\nbucket = b\n[mwdb]\napi_url = {}\nusername = me\npassword = secret\n",
+            stub.url()
+        );
+        let config = Config::from_parts(&[("karton.ini", &text)], []).unwrap();
+        let stop = CancellationToken::new();
+        let before = stub.lines().len();
+        let running = tokio::spawn(reporter::run(config, stop.clone()));
+        // It has tried to log in, and then to say as whom.
+        eventually("two logins", || async { (stub.lines().len() >= before + 2).then_some(()) }).await;
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_later_is_waited_for() {
+    let stub = Stub::start().await;
+    let client = Client::new(impatient(&stub.url(), Credentials::password("me", "secret")), CancellationToken::new()).unwrap();
+    client.log_in().await.unwrap();
+    // The token has expired meanwhile.
+    stub.change_token(None);
+    for status in [401, 403] {
+        stub.answer("POST auth/login", 10, Answer::status(status));
+    }
+    assert!(client.query(ObjectType::File, &hash()).await.unwrap().is_none());
 }
