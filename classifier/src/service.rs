@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use karton_rs::{Config, Consumer, Error, HandBack, Karton, Resource, ServiceSettings, StorageErrorKind, Task};
+use karton_rs::{Config, Consumer, Error, HandBack, Karton, Resource, ServiceSettings, Task};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,10 @@ const IN_HAND: usize = 3;
 /// How long to wait while the object store is away: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often a sample is fetched again at which the object store fails while it answers others.
+const RETRIES: u32 = 5;
+/// How many silent tries lie between two words about an object store that is away: some ten minutes.
+const SILENT: u32 = 20;
 
 /// The service, ready to start.
 pub struct Classifier {
@@ -171,15 +175,28 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
     Ok(())
 }
 
-/// Fetches a sample, and waits while the object store is away: a sample crashes for what it is, not for an outage.
+/// Fetches a sample, and waits while the object store is away: a sample crashes for what it is, not for an outage. One
+/// at which the store fails while it answers others must not hold up the rest for ever.
 async fn fetch(karton: &Karton, sample: &Resource, need: Need) -> anyhow::Result<Content> {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut failures, mut counted) = (FIRST_PAUSE, 0_u32, 0);
     loop {
         let error = match Content::fetch(karton, sample, need).await {
-            Err(error) if is_outage(&error) => error,
+            Err(error) if of_store(&error).is_some_and(Error::is_temporary) => error,
             outcome => return outcome,
         };
-        tracing::warn!("the object store does not answer, trying again in {} s: {error:#}", pause.as_secs());
+        let is_alone = !of_store(&error).is_some_and(Error::is_denied) && karton.store_answers(sample).await;
+        counted += u32::from(is_alone);
+        if is_alone && counted > RETRIES {
+            return Err(error.context(format!("the object store answers, but fails at this sample, {counted} times")));
+        }
+        if !failures.is_multiple_of(SILENT) {
+            tracing::debug!("{error:#}");
+        } else if is_alone {
+            tracing::warn!("the object store fails at this sample, trying again, {RETRIES} times at most: {error:#}");
+        } else {
+            tracing::error!("the object store does not answer, trying again until it does: {error:#}");
+        }
+        failures = failures.saturating_add(1);
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
             () = karton.stopping().cancelled() => return Err(HandBack("stopped while the object store is away".to_owned()).into()),
@@ -187,8 +204,9 @@ async fn fetch(karton: &Karton, sample: &Resource, need: Need) -> anyhow::Result
     }
 }
 
-fn is_outage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(Error::Storage { kind: StorageErrorKind::Unreachable, .. }))
+/// The error of the object store that this is, if it is one.
+fn of_store(error: &anyhow::Error) -> Option<&Error> {
+    error.downcast_ref().filter(|error| matches!(error, Error::Storage { .. }))
 }
 
 fn find_out(

@@ -88,6 +88,11 @@ impl Bed {
         tokio::time::timeout(Duration::from_mins(1), self.answers.recv()).await.expect("an answer within a minute").unwrap()
     }
 
+    /// Whether any task has crashed.
+    pub async fn has_crashed(&self) -> bool {
+        redis::cmd("EXISTS").arg("karton.metrics.crashed").query_async(&mut self.redis.connection().await).await.unwrap()
+    }
+
     /// The record of a task of this analysis that crashed.
     pub async fn crashed(&self, root_uid: &str) -> Task {
         let redis = self.redis.connection().await;

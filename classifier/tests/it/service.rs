@@ -1,6 +1,11 @@
 //! The service in a pipeline: tasks come through a broker, samples through S3.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use classifier::{IDENTITY, INFO, VERSION, content::IN_MEMORY};
 use karton_rs::{
@@ -9,6 +14,7 @@ use karton_rs::{
     testing::{eventually, throughout},
 };
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -376,4 +382,74 @@ async fn a_task_that_cannot_be_served_crashes_alone() {
 
     bed.send("a.js", b"1;".to_vec(), |_| {}).await;
     assert_eq!(tags(&bed.answer().await), ["script:win32:js"]);
+}
+
+/// An object store that answers with status 500 whenever one of the first so many objects is asked for; gives its address.
+async fn failing_at_first(store: SocketAddr, many: usize) -> String {
+    let bad = Arc::new(Mutex::new(BTreeSet::new()));
+    let fails = move |asked: &[u8]| {
+        let text = String::from_utf8_lossy(asked);
+        let Some(uid) = text.strip_prefix("GET /karton/").and_then(|rest| rest.split([' ', '?']).next()) else { return false };
+        let mut bad = bad.lock().unwrap();
+        bad.contains(uid) || (bad.len() < many && bad.insert(uid.to_owned()))
+    };
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", door.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = door.accept().await {
+            let fails = fails.clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(store).await.unwrap();
+                let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+                loop {
+                    tokio::select! {
+                        read = client.read(&mut asked) => {
+                            let Ok(length @ 1..) = read else { return };
+                            if fails(&asked[..length]) {
+                                let _ = client.write_all(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+                                return;
+                            }
+                            server.write_all(&asked[..length]).await.unwrap();
+                        }
+                        read = server.read(&mut answered) => {
+                            let Ok(length @ 1..) = read else { return };
+                            client.write_all(&answered[..length]).await.unwrap();
+                        }
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_at_which_the_object_store_fails_do_not_hold_up_the_others() {
+    let mut bed = Bed::start().await;
+    // As many as are in hand at once.
+    bed.config.set("s3", "address", failing_at_first(bed.s3.addr(), 3).await);
+    bed.start_classifier().await;
+    let mut bad = Vec::new();
+    for name in ["a.js", "b.js", "c.js"] {
+        bad.push(bed.send(name, b"1;".to_vec(), |_| {}).await);
+    }
+    let good = bed.send("good.js", b"1;".to_vec(), |_| {}).await;
+    let answer = bed.answer().await;
+    assert_eq!(answer.root_uid(), good.root_uid());
+    for task in bad {
+        let crashed = bed.crashed(task.root_uid()).await;
+        assert!(crashed.error().concat().contains("fails at this sample, 6 times"), "{:?}", crashed.error());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_waits_while_the_object_store_refuses_the_key() {
+    let mut bed = Bed::start().await;
+    bed.config.set("s3", "secret_key", "of-another-server");
+    bed.start_classifier().await;
+    let sent = bed.send("a.js", b"1;".to_vec(), |_| {}).await;
+    eventually("it to be taken", || async { (bed.waiting().await == 0).then_some(()) }).await;
+    // It is asked for several times, and stays as it is.
+    throughout(Duration::from_secs(4), "no crash", || async { !bed.has_crashed().await }).await;
+    drop(sent);
 }
