@@ -58,6 +58,9 @@ pub enum ApiError {
     /// 429; carries how long to wait
     #[error("Too many requests, try again later")]
     TooManyRequests(Duration),
+    /// 429 of who has all that one account may have at a time
+    #[error("{0}")]
+    TooManyAtOnce(String),
     /// 503
     #[error("{0}")]
     Unavailable(String),
@@ -120,7 +123,7 @@ impl ApiError {
             Self::Conflict(_) => Status::Conflict,
             Self::TooLarge => Status::PayloadTooLarge,
             Self::RangeNotSatisfiable(_) => Status::RangeNotSatisfiable,
-            Self::TooManyRequests(_) => Status::TooManyRequests,
+            Self::TooManyRequests(_) | Self::TooManyAtOnce(_) => Status::TooManyRequests,
             Self::Unavailable(_) => Status::ServiceUnavailable,
             Self::Mail(_) | Self::Internal(_) => Status::InternalServerError,
         }
@@ -196,7 +199,7 @@ impl<'r> Responder<'r, 'static> for ApiError {
             Self::TooManyRequests(wait) => {
                 response.raw_header("Retry-After", wait.as_secs().saturating_add(1).to_string());
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::TooManyAtOnce(_) => {
                 response.raw_header("Retry-After", "5");
             }
             _ => {}

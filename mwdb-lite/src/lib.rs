@@ -28,6 +28,7 @@ mod metrics;
 mod mistakes;
 mod numbers;
 mod objects;
+mod per_account;
 mod progress;
 pub mod push;
 mod search;

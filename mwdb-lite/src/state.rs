@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use rusqlite::Connection;
@@ -19,6 +20,7 @@ use crate::{
     mail::Mailer,
     metrics::Metrics,
     objects::access,
+    per_account::PerAccount,
 };
 
 /// The server's state; cheap to clone.
@@ -39,10 +41,24 @@ pub struct App {
     /// Mails that somebody asked for who is not logged in.
     pub(crate) asked_mails: Arc<Failures>,
     pub(crate) captcha: Arc<Captcha>,
+    /// Searches that run for somebody.
+    searches: PerAccount,
+    /// Lists that are made for somebody.
+    lists: PerAccount,
+    /// Zips that are made for somebody.
+    pub(crate) zips: PerAccount,
 }
 
 /// So many mails anybody may have sent to one account in some minutes.
 const MOST_MAILS: u32 = 5;
+/// Of the searches that run at a time one account has at most so many: the other half is left to everybody else.
+const SEARCHES_EACH: usize = 2;
+/// The same of lists without a query, which take turns with all that is quick.
+const LISTS_EACH: usize = 4;
+/// Zips that are made at a time for one account: each takes a thread.
+const ZIPS_EACH: usize = 8;
+/// How long a search or list waits for the others of its account.
+const WAIT_FOR_OWN: Duration = Duration::from_secs(5);
 
 impl App {
     /// Opens database and storage, and makes the first account on an empty database.
@@ -76,6 +92,9 @@ impl App {
             mailer: Arc::new(Mailer::new(&config)?),
             asked_mails: Arc::new(Failures::new(MOST_MAILS)),
             captcha: Arc::new(Captcha::new(&config)?),
+            searches: PerAccount::new(SEARCHES_EACH),
+            lists: PerAccount::new(LISTS_EACH),
+            zips: PerAccount::new(ZIPS_EACH),
             config: Arc::new(config),
         })
     }
@@ -122,14 +141,30 @@ impl App {
         self.db.read(move |c| accounts::again(c, &caller).map(Arc::new)).await
     }
 
-    /// Serves a request that searches: bounded in time, and without a second try that may write.
+    /// Serves a request that searches: bounded in time and in how many run for one account, and without a second try
+    /// that may write.
     pub(crate) async fn search<T, F>(&self, caller: &Arc<Caller>, work: F) -> ApiResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &Caller) -> ApiResult<T> + Send + 'static,
     {
+        let _place = self.searches.wait(caller.id, WAIT_FOR_OWN, "Too many of your searches are running").await?;
         let caller = Arc::clone(caller);
         self.db.search(move |c| work(c, &accounts::again(c, &caller)?)).await
+    }
+
+    /// Serves a list or a count: a search, unless there is no query. Nobody waits for searches of others then.
+    pub(crate) async fn list<T, F>(&self, caller: &Arc<Caller>, query: &str, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Caller) -> ApiResult<T> + Send + 'static,
+    {
+        if !query.is_empty() {
+            return self.search(caller, work).await;
+        }
+        let _place = self.lists.wait(caller.id, WAIT_FOR_OWN, "Too many of your lists are being made").await?;
+        let caller = Arc::clone(caller);
+        self.db.list(move |c| work(c, &accounts::again(c, &caller)?)).await
     }
 
     /// Serves a request that changes something, in one transaction, with the rights that the caller has then.

@@ -52,25 +52,31 @@ async fn download(
     user: MaybeUser,
     app: &State<App>,
 ) -> ApiResult<Download> {
-    let sha256 = authorised(app, user, token.0, hash).await?;
+    let (sha256, _) = authorised(app, user, token.0, hash).await?;
     Download::open(app, sha256, range.0.as_deref(), obfuscate.0 == Some("1")).await
 }
 
 /// Ranges mean nothing here: each zip is encrypted anew.
 #[get("/file/<hash>/download/zip?<token>")]
 async fn download_zip(hash: Hash, token: Query<'_>, user: MaybeUser, app: &State<App>) -> ApiResult<Zip> {
-    Zip::open(app, authorised(app, user, token.0, hash).await?).await
+    let (sha256, account) = authorised(app, user, token.0, hash).await?;
+    Zip::open(app, account, sha256).await
 }
 
-/// The SHA-256 of the file that a request may download.
-async fn authorised(app: &App, user: MaybeUser, token: Option<&str>, hash: Hash) -> ApiResult<String> {
+/// Who has a token that tells no account: no account has this id.
+const SOMEBODY: i64 = 0;
+
+/// The SHA-256 of the file that a request may download, and the account on whose behalf.
+async fn authorised(app: &App, user: MaybeUser, token: Option<&str>, hash: Hash) -> ApiResult<(String, i64)> {
     let Some(token) = token.filter(|token| !token.is_empty()) else {
         let caller = user.0.ok_or(ApiError::NotAuthenticated)?;
-        return app.look(&caller, move |c, caller| Ok(access::find(c, caller, Some(Kind::File), &hash.0)?.dhash)).await;
+        let found = app.look(&caller, move |c, caller| Ok(access::find(c, caller, Some(Kind::File), &hash.0)?.dhash)).await?;
+        return Ok((found, caller.id));
     };
     let bad = || ApiError::Forbidden("Download token expired, please re-request download.".to_owned());
-    let sha256 = app.tokens.read_download(token).ok_or_else(bad)?;
-    app.db.read(move |c| downloads::by_token(c, &sha256, &hash.0)).await?.ok_or_else(bad)
+    let (sha256, account) = app.tokens.read_download(token).ok_or_else(bad)?;
+    let found = app.db.read(move |c| downloads::by_token(c, &sha256, &hash.0)).await?.ok_or_else(bad)?;
+    Ok((found, account.unwrap_or(SOMEBODY)))
 }
 
 #[derive(Serialize)]
@@ -90,7 +96,7 @@ async fn zip_token(hash: Hash, user: User, app: &State<App>) -> ApiResult<Json<T
 
 async fn make_token(app: &App, user: &User, hash: String) -> ApiResult<String> {
     let sha256 = app.look(&user.0, move |c, caller| Ok(access::find(c, caller, Some(Kind::File), &hash)?.dhash)).await?;
-    Ok(app.tokens.download(&sha256)?)
+    Ok(app.tokens.download(&sha256, user.0.id)?)
 }
 
 #[derive(Serialize)]
@@ -107,7 +113,7 @@ async fn legacy_url(identifier: String, user: User, app: &State<App>) -> ApiResu
 #[get("/download/<token>")]
 async fn legacy_download(token: &str, app: &State<App>) -> ApiResult<Download> {
     let bad = || ApiError::Forbidden("Download token expired, please re-request download.".to_owned());
-    let sha256 = app.tokens.read_download(token).ok_or_else(bad)?;
+    let (sha256, _) = app.tokens.read_download(token).ok_or_else(bad)?;
     let same = sha256.clone();
     let found = app.db.read(move |c| downloads::by_token(c, &same, &same)).await?.ok_or_else(bad)?;
     Ok(Download { ranges: false, ..Download::open(app, found, None, false).await? })
@@ -159,12 +165,14 @@ pub(crate) struct Zip {
 }
 
 impl Zip {
-    pub(crate) async fn open(app: &App, sha256: String) -> ApiResult<Self> {
+    /// For an account, which has only so many at a time.
+    pub(crate) async fn open(app: &App, account: i64, sha256: String) -> ApiResult<Self> {
+        let place = app.zips.take(account, "Too many zips are being made for you: end other downloads first")?;
         let known = sha256.clone();
         let name = app.db.read(move |c| downloads::entry_name(c, &known)).await?;
         let found = app.store.open_content(&sha256).await?;
         let size = found.size;
-        let packed = content::pack(found.whole().await?, size, name, app.config.zip_download_password.clone()).await?;
+        let packed = content::pack(found.whole().await?, size, name, app.config.zip_download_password.clone(), place).await?;
         Ok(Self { file_name: sha256, packed: Box::pin(packed) })
     }
 

@@ -59,8 +59,9 @@ async fn list(
     // Pages before the first are the first.
     let offset = page.map_or(0, |page| u64::try_from(page.saturating_sub(1)).unwrap_or(0).saturating_mul(PAGE));
     let before = app.row(&user.0, older_than.filled()).await?;
-    let page = Page { query: query.filled().unwrap_or_default(), before, offset, count };
-    let items = app.search(&user.0, move |c, caller| listing::list(c, caller, kind.0, &page)).await?;
+    let query = query.filled().unwrap_or_default();
+    let page = Page { query: query.clone(), before, offset, count };
+    let items = app.list(&user.0, &query, move |c, caller| listing::list(c, caller, kind.0, &page)).await?;
     Ok(Json(List(kind, items)))
 }
 
@@ -72,8 +73,9 @@ struct Count {
 #[get("/<kind>/count?<query>", rank = 20)]
 async fn count(kind: Type, query: Query<'_>, user: User, app: &State<App>) -> ApiResult<Json<Count>> {
     let query = query.filled().unwrap_or_default();
+    let asked = query.clone();
     // Exact or refused: clients take it for what there is.
-    Ok(Json(Count { count: app.search(&user.0, move |c, caller| listing::count(c, caller, kind.0, &query)).await? }))
+    Ok(Json(Count { count: app.list(&user.0, &query, move |c, caller| listing::count(c, caller, kind.0, &asked)).await? }))
 }
 
 /// The search of old: objects of all types, in a bare list.

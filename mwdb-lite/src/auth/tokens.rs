@@ -84,8 +84,9 @@ impl Tokens {
         self.make("set_password", Some(login), Some(SET_PASSWORD_SECONDS), &[("password_ver", password_ver.into())])
     }
 
-    pub(crate) fn download(&self, sha256: &str) -> anyhow::Result<String> {
-        self.make("download_file", None, Some(DOWNLOAD_SECONDS), &[("identifier", sha256.into())])
+    /// A token that opens one file, and tells for which account (MWDB Core's do not).
+    pub(crate) fn download(&self, sha256: &str, account: i64) -> anyhow::Result<String> {
+        self.make("download_file", None, Some(DOWNLOAD_SECONDS), &[("identifier", sha256.into()), ("account", account.into())])
     }
 
     /// The claims of a token that this server signed, whatever they say.
@@ -153,9 +154,10 @@ impl Tokens {
         Some((claims.get("sub")?.as_str()?.to_owned(), claims.get("password_ver")?.as_str()?.to_owned()))
     }
 
-    /// The file a download token is for.
-    pub(crate) fn read_download(&self, token: &str) -> Option<String> {
-        Some(self.scoped(token, "download_file")?.get("identifier")?.as_str()?.to_owned())
+    /// The file a download token is for, and the account that asked for it where the token tells.
+    pub(crate) fn read_download(&self, token: &str) -> Option<(String, Option<i64>)> {
+        let claims = self.scoped(token, "download_file")?;
+        Some((claims.get("identifier")?.as_str()?.to_owned(), claims.get("account").and_then(Value::as_i64)))
     }
 }
 

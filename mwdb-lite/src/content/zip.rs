@@ -1,9 +1,10 @@
 //! Content in a zip that scanners on the way leave alone: one entry, encrypted with a known password.
 //!
-//! It is made while it is sent, by a thread of its own, from a source that is read while it is packed.
+//! It is made while it is sent, by a thread of its own, from a source that is read while it is packed. The one rule: a
+//! thread waits for nobody without end, see [`Pace`].
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream;
@@ -14,7 +15,10 @@ use tokio_util::io::StreamReader;
 use zip::{AesMode, CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::Reader;
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    error::{ApiError, ApiResult},
+    per_account::Place,
+};
 
 /// From this size on the entry needs the long form of its sizes.
 const LARGE: u64 = u32::MAX as u64;
@@ -28,16 +32,19 @@ static PACKING: Semaphore = Semaphore::const_new(64);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A client that takes nothing for so long gets no more.
 const STALLED: Duration = Duration::from_mins(1);
+/// Bytes a second that a client takes at least, all in all: one that takes a piece now and then holds a thread as well.
+const LOWEST_RATE: u64 = 16 * 1024;
 
-/// Packs `size` bytes of content. An error in the middle is an error of the reader, never a short zip.
-pub(crate) async fn pack(content: Reader, size: u64, name: String, password: String) -> ApiResult<impl AsyncRead + Send> {
+/// Packs `size` bytes of content. An error in the middle is an error of the reader, never a short zip. The account has
+/// its place back when the thread has ended.
+pub(crate) async fn pack(content: Reader, size: u64, name: String, password: String, place: Place) -> ApiResult<impl AsyncRead + Send> {
     let busy = |_| ApiError::Unavailable("Too many zips are being made".to_owned());
     let permit = tokio::time::timeout(PATIENCE, PACKING.acquire()).await.map_err(busy)?.map_err(anyhow::Error::from)?;
     let (pieces, inbox) = mpsc::channel(AHEAD);
     let handle = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let mut sink = Sink { pieces, buffer: Vec::with_capacity(PIECE), handle: handle.clone() };
+        let _permits = (permit, place);
+        let mut sink = Sink { pieces, buffer: Vec::with_capacity(PIECE), handle: handle.clone(), pace: Pace::default() };
         let mut source = Source { content, handle };
         if let Err(error) = write(&mut source, size, &name, &password, &mut sink).and_then(|()| sink.flush()) {
             // Nobody listens when the client is gone.
@@ -74,18 +81,45 @@ impl io::Read for Source {
     }
 }
 
+/// How a client takes what is made for it. Only the time that it lets us wait counts.
+#[derive(Default)]
+struct Pace {
+    waited: Duration,
+    taken: u64,
+}
+
+impl Pace {
+    /// How long it may take over the next piece: a minute, and all in all a minute more than at the lowest rate.
+    fn patience(&self) -> Duration {
+        let allowed = STALLED + Duration::from_secs(self.taken / LOWEST_RATE);
+        allowed.saturating_sub(self.waited).min(STALLED)
+    }
+
+    fn took(&mut self, bytes: usize, waited: Duration) {
+        self.taken += bytes as u64;
+        self.waited += waited;
+    }
+}
+
 /// Hands pieces over to the response.
 struct Sink {
     pieces: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
     handle: Handle,
+    pace: Pace,
 }
 
 impl Sink {
-    fn send(&self, piece: io::Result<Bytes>) -> io::Result<()> {
-        let sent = self.handle.block_on(tokio::time::timeout(STALLED, self.pieces.send(piece)));
+    fn send(&mut self, piece: io::Result<Bytes>) -> io::Result<()> {
+        let bytes = piece.as_ref().map_or(0, Bytes::len);
+        let start = Instant::now();
+        // Tokio's timer needs its runtime before it is made.
+        let sent = self.handle.block_on(async { tokio::time::timeout(self.pace.patience(), self.pieces.send(piece)).await });
         match sent {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.pace.took(bytes, start.elapsed());
+                Ok(())
+            }
             Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
@@ -115,9 +149,34 @@ mod tests {
     use std::io::{Cursor, Read as _};
 
     use super::*;
+    use crate::per_account::PerAccount;
+
+    #[test]
+    fn who_takes_a_piece_now_and_then_is_given_up() {
+        // A second for each piece is less than the lowest rate allows; fifty are far too many.
+        let pieces_of = |seconds: u64, most: usize| {
+            let mut pace = Pace::default();
+            (0..most)
+                .take_while(|_| {
+                    let patient = pace.patience() > Duration::from_secs(seconds);
+                    pace.took(PIECE, Duration::from_secs(seconds));
+                    patient
+                })
+                .count()
+        };
+        assert_eq!(pieces_of(1, 10_000), 10_000);
+        assert_eq!(pieces_of(50, 10_000), 1);
+        assert_eq!(pieces_of(6, 10_000), 27);
+        // What was taken fast before is no leave to stop for long.
+        let mut pace = Pace::default();
+        pace.took(1 << 30, Duration::ZERO);
+        assert_eq!(pace.patience(), STALLED);
+    }
 
     async fn packed(content: Vec<u8>, size: u64) -> io::Result<Vec<u8>> {
-        let reader = pack(Box::new(Cursor::new(content)), size, "sample.bin".to_owned(), "infected".to_owned()).await.expect("a thread");
+        let place = PerAccount::new(1).take(1, "").expect("a place");
+        let reader =
+            pack(Box::new(Cursor::new(content)), size, "sample.bin".to_owned(), "infected".to_owned(), place).await.expect("a thread");
         let mut zip = Vec::new();
         Box::pin(reader).read_to_end(&mut zip).await?;
         Ok(zip)

@@ -132,6 +132,18 @@ impl Db {
         self.read_for(self.longest_read.min(LONGEST_SEARCH), work).await
     }
 
+    /// Like [`Db::read`], for lists that nobody narrows: with the deadline of a search, and without its turn.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub(crate) async fn list<T, F>(&self, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> ApiResult<T> + Send + 'static,
+    {
+        self.read_for(self.longest_read.min(LONGEST_SEARCH), work).await
+    }
+
     async fn read_for<T, F>(&self, longest: Duration, work: F) -> ApiResult<T>
     where
         T: Send + 'static,

@@ -206,6 +206,11 @@ pub(crate) fn blob_content(c: &Connection, id: i64) -> Result<String> {
     c.prepare_cached("SELECT content FROM blob WHERE object_id = ?")?.query_row([id], |row| row.get(0))
 }
 
+/// Bytes of the content of a blob, which is not read for that.
+pub(crate) fn blob_bytes(c: &Connection, id: i64) -> Result<u64> {
+    c.prepare_cached("SELECT octet_length(content) FROM blob WHERE object_id = ?")?.query_row([id], |row| row.get(0))
+}
+
 pub(crate) fn insert_blob(c: &Connection, id: i64, blob: &BlobRow, content: &str) -> Result<()> {
     c.prepare_cached("INSERT INTO blob (object_id, blob_name, blob_type, blob_size, last_seen, content) VALUES (?, ?, ?, ?, ?, ?)")?
         .execute(params![id, blob.blob_name, blob.blob_type, blob.blob_size, blob.last_seen, content])?;

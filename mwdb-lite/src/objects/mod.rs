@@ -14,6 +14,7 @@ pub(crate) mod listing;
 pub(crate) mod metakeys;
 pub(crate) mod names;
 pub(crate) mod options;
+pub(crate) mod pair;
 pub(crate) mod plugin;
 pub(crate) mod relations;
 pub(crate) mod remove;

@@ -1,6 +1,7 @@
 //! Live updates: the box of analyses, sent again each time it changes.
 //!
-//! The one rule: a stream ends when the server stops, and there are never more than [`MOST`] of them.
+//! The one rule: a stream ends when the server stops, and there are never more than [`MOST`] of them, nor more than
+//! [`EACH`] of one account.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,23 +17,30 @@ use super::{object::analysis_box, respond::PageResult, session::Session, view::o
 use crate::{
     api::params::Hash,
     error::{ApiError, ApiResult},
+    per_account::PerAccount,
     state::App,
 };
 
 /// Streams that may be open at once.
 const MOST: usize = 200;
+/// Streams that one account may have open at once: so many pages are open in somebody's browser.
+const EACH: usize = 20;
 /// How often a stream looks for changes.
 const LOOK: Duration = Duration::from_secs(1);
-
+/// How often something is sent at least: only then it shows that the browser has left, and the place comes free.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a stream lives. The browser opens the next one, and has to show its session again.
 const LONGEST: Duration = Duration::from_mins(10);
 
 /// The streams that may still be opened.
-pub(super) struct Streams(Arc<Semaphore>);
+pub(super) struct Streams {
+    all: Arc<Semaphore>,
+    own: PerAccount,
+}
 
 impl Default for Streams {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+        Self { all: Arc::new(Semaphore::new(MOST)), own: PerAccount::new(EACH) }
     }
 }
 
@@ -53,15 +61,16 @@ async fn events(
     app: &State<App>,
     mut shutdown: Shutdown,
 ) -> PageResult<EventStream![]> {
+    let own = streams.own.take(session.0.id, "Too many of your pages are watching: this one does not update by itself")?;
     let place: OwnedSemaphorePermit =
-        Arc::clone(&streams.0).try_acquire_owned().map_err(|_| ApiError::Unavailable("Too many pages are watching".to_owned()))?;
+        Arc::clone(&streams.all).try_acquire_owned().map_err(|_| ApiError::Unavailable("Too many pages are watching".to_owned()))?;
     let app = app.inner().clone();
     // Seen before the stream starts: who may not see the object gets the right status. It is sent even
     // so, because the page may be older.
     let mut shown = look(&app, &session, &hash).await?;
     let end = Instant::now() + LONGEST;
     Ok(EventStream! {
-        let _place = place;
+        let _places = (own, place);
         loop {
             // It cannot fail on data: the stream ends, and the browser asks again.
             let Ok(html) = shown.render() else { break };
@@ -83,5 +92,5 @@ async fn events(
             shown = next;
         }
     }
-    .heartbeat(Duration::from_secs(15)))
+    .heartbeat(HEARTBEAT))
 }

@@ -203,7 +203,8 @@ async fn download_file(hash: Hash, session: Session, app: &State<App>) -> PageRe
 
 #[get("/file/<hash>/download/zip")]
 async fn download_zip(hash: Hash, session: Session, app: &State<App>) -> PageResult<Zip> {
-    Ok(Zip::open(app, file_hash(app, &session, hash).await?).await?.with_ending())
+    let account = session.0.id;
+    Ok(Zip::open(app, account, file_hash(app, &session, hash).await?).await?.with_ending())
 }
 
 async fn file_hash(app: &App, session: &Session, hash: Hash) -> ApiResult<String> {

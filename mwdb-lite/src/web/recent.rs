@@ -82,7 +82,7 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
     };
     // One more than is shown tells whether there is another page.
     let page = listing::Page { query: query.clone(), before, offset, count: ROWS + 1 };
-    let found = app.search(&session.0, move |c, caller| {
+    let found = app.list(&session.0, &query, move |c, caller| {
         let counted = if page.query.is_empty() { None } else { Some(listing::count_some(c, caller, kind, &page.query)?) };
         Ok((counted, listing::list(c, caller, kind, &page)?))
     });

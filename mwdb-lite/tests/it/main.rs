@@ -47,6 +47,7 @@ mod push;
 mod register_pages;
 mod relation_pages;
 mod robust;
+mod room_for_others;
 mod search;
 mod search_json;
 mod search_pages;
