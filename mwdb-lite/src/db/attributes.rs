@@ -170,11 +170,16 @@ pub(crate) fn values_of_key(c: &Connection, object_id: i64, key: &str) -> Result
         .collect()
 }
 
-/// Adds a value unless the object has an equal one under this key.
-pub(crate) fn insert_value(c: &Connection, object_id: i64, key: &str, value: &str, digest: &[u8]) -> Result<()> {
+/// How many values an object has, of all keys.
+pub(crate) fn values_held(c: &Connection, object_id: i64) -> Result<u64> {
+    c.prepare_cached("SELECT count(*) FROM attribute WHERE object_id = ?")?.query_row([object_id], |row| row.get(0))
+}
+
+/// Adds a value unless the object has an equal one under this key; tells whether it had none.
+pub(crate) fn insert_value(c: &Connection, object_id: i64, key: &str, value: &str, digest: &[u8]) -> Result<bool> {
     c.prepare_cached("INSERT OR IGNORE INTO attribute (object_id, key, value, digest) VALUES (?, ?, ?, ?)")?
-        .execute(params![object_id, key, value, digest])?;
-    Ok(())
+        .execute(params![object_id, key, value, digest])
+        .map(|added| added > 0)
 }
 
 /// The key of a value of this object.

@@ -12,11 +12,20 @@ pub(crate) fn tags(c: &Connection, object_id: i64) -> Result<Vec<String>> {
         .collect()
 }
 
-pub(crate) fn add_tag(c: &Connection, object_id: i64, tag: &str) -> Result<()> {
+/// How many tags an object has, and their bytes.
+pub(crate) fn tags_held(c: &Connection, object_id: i64) -> Result<(u64, u64)> {
+    c.prepare_cached(
+        "SELECT count(*), ifnull(sum(octet_length(t.tag)), 0) FROM object_tag x JOIN tag t ON t.id = x.tag_id WHERE x.object_id = ?",
+    )?
+    .query_row([object_id], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Whether the object had no such tag.
+pub(crate) fn add_tag(c: &Connection, object_id: i64, tag: &str) -> Result<bool> {
     c.prepare_cached("INSERT OR IGNORE INTO tag (tag) VALUES (?)")?.execute([tag])?;
     c.prepare_cached("INSERT OR IGNORE INTO object_tag (object_id, tag_id) SELECT ?, id FROM tag WHERE tag = ?")?
-        .execute(params![object_id, tag])?;
-    Ok(())
+        .execute(params![object_id, tag])
+        .map(|added| added > 0)
 }
 
 pub(crate) fn remove_tag(c: &Connection, object_id: i64, tag: &str) -> Result<()> {
@@ -51,6 +60,12 @@ pub(crate) fn comments(c: &Connection, object_id: i64) -> Result<Vec<CommentRow>
     )?
     .query_map([object_id], |row| Ok(CommentRow { id: row.get(0)?, author: row.get(1)?, comment: row.get(2)?, timestamp: row.get(3)? }))?
     .collect()
+}
+
+/// How many comments an object has, and their bytes.
+pub(crate) fn comments_held(c: &Connection, object_id: i64) -> Result<(u64, u64)> {
+    c.prepare_cached("SELECT count(*), ifnull(sum(octet_length(comment)), 0) FROM comment WHERE object_id = ?")?
+        .query_row([object_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 pub(crate) fn insert_comment(c: &Connection, object_id: i64, user_id: i64, comment: &str, timestamp: Timestamp) -> Result<i64> {

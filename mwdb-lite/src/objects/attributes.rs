@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Kind, access,
+    Kind, access, room,
     text::{self, Nul, trimmed},
     views::json_text,
 };
@@ -79,12 +79,17 @@ pub(crate) fn add(
     if !db::has(c, caller, Right::Set, key)? {
         return Err(not_settable(key));
     }
-    insert(c, object.id, key, value)?;
+    put(c, object.id, [(key, value)])?;
     items(c, caller, object.id, false)
 }
 
-pub(crate) fn insert(c: &Connection, object_id: i64, key: &str, value: &Value) -> ApiResult<()> {
-    Ok(db::insert_value(c, object_id, key, &value.to_json(), &digest(value))?)
+/// Adds values to an object, as far as there is room for them.
+pub(crate) fn put<'a>(c: &Connection, object_id: i64, values: impl IntoIterator<Item = (&'a str, &'a Value)>) -> ApiResult<()> {
+    let mut added = false;
+    for (key, value) in values {
+        added |= db::insert_value(c, object_id, key, &value.to_json(), &digest(value))?;
+    }
+    if added { room::for_attributes(c, object_id) } else { Ok(()) }
 }
 
 pub(crate) fn remove(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, id: i64) -> ApiResult<()> {

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::{Kind, access, text::check_longest};
+use super::{Kind, access, room, text::check_longest};
 use crate::{
     auth::Caller,
     db::metadata as db,
@@ -34,6 +34,7 @@ pub(crate) fn add(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &st
     let object = access::find(c, caller, kind, hash)?;
     let timestamp = Timestamp::now();
     let id = db::insert_comment(c, object.id, caller.id, &comment, timestamp)?;
+    room::for_comments(c, object.id)?;
     Ok(CommentItem { id, author: Some(caller.login.clone()), comment, timestamp })
 }
 

@@ -10,6 +10,7 @@ use super::{
     Kind, access, analyses, attributes,
     names::sanitise,
     options::{Checked, Options},
+    tags,
     text::{HAS_NUL, check_longest},
     views::{self, Detail},
 };
@@ -17,7 +18,7 @@ use crate::{
     auth::{Caller, Capability},
     content::Digests,
     db::{
-        analyses as analyses_db, fresh, metadata,
+        analyses as analyses_db, fresh,
         objects::{self as db, BlobRow, ConfigRow, FileRow, ObjectRow},
     },
     error::{ApiError, ApiResult},
@@ -83,9 +84,7 @@ pub(crate) fn upload(c: &Connection, caller: &Caller, content: Content, options:
     if let Some(analysis) = options.analysis {
         analyses::assign_known(c, &analysis.to_string(), object.id)?;
     }
-    for tag in &options.tags {
-        metadata::add_tag(c, object.id, tag)?;
-    }
+    tags::put(c, object.id, &options.tags)?;
     if new && announce && options.analysis.is_none() {
         let id = uuid::Uuid::new_v4().to_string();
         analyses_db::insert(c, &id, &Value::Object(options.arguments).to_json())?;
@@ -98,9 +97,7 @@ pub(crate) fn upload(c: &Connection, caller: &Caller, content: Content, options:
 
 /// What uploads and blobs embedded in configs have in common: attributes, access, the flag.
 fn share(c: &Connection, caller: &Caller, object: &ObjectRow, options: &Checked) -> ApiResult<()> {
-    for (key, value) in &options.attributes {
-        attributes::insert(c, object.id, key, value)?;
-    }
+    attributes::put(c, object.id, options.attributes.iter().map(|(key, value)| (key.as_str(), value)))?;
     let private = caller.groups.iter().find(|group| group.private).map(|group| group.id);
     for group in &options.groups {
         let reason = if Some(*group) == private { "added" } else { "shared" };

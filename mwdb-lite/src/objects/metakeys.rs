@@ -85,7 +85,7 @@ pub(crate) fn add(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &st
         if !db::has(c, caller, Right::Set, &key)? {
             return Err(attributes::not_settable(&key));
         }
-        attributes::insert(c, object.id, &key, &value.into())?;
+        attributes::put(c, object.id, [(key.as_str(), &value.into())])?;
     }
     of_object(c, caller, object.id, false)
 }

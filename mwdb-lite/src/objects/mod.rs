@@ -18,6 +18,7 @@ pub(crate) mod pair;
 pub(crate) mod plugin;
 pub(crate) mod relations;
 pub(crate) mod remove;
+mod room;
 pub(crate) mod shares;
 pub(crate) mod tags;
 pub(crate) mod text;

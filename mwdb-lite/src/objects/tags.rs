@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{
-    Kind, access,
+    Kind, access, room,
     text::{HAS_NUL, check_longest, trimmed},
     views::{self, TagItem},
 };
@@ -38,8 +38,17 @@ pub(crate) fn list(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &s
 
 pub(crate) fn add(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, tag: &str) -> ApiResult<Vec<TagItem>> {
     let object = access::find(c, caller, kind, hash)?;
-    db::add_tag(c, object.id, tag)?;
+    put(c, object.id, &[tag])?;
     views::tags(c, object.id)
+}
+
+/// Adds tags to an object, as far as there is room for them.
+pub(crate) fn put(c: &Connection, object_id: i64, tags: &[impl AsRef<str>]) -> ApiResult<()> {
+    let mut added = false;
+    for tag in tags {
+        added |= db::add_tag(c, object_id, tag.as_ref())?;
+    }
+    if added { room::for_tags(c, object_id) } else { Ok(()) }
 }
 
 pub(crate) fn remove(c: &Connection, caller: &Caller, kind: Option<Kind>, hash: &str, tag: &str) -> ApiResult<Vec<TagItem>> {

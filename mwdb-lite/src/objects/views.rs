@@ -31,6 +31,9 @@ pub(crate) struct ObjectRef {
     #[serde(rename = "type")]
     pub(crate) kind: Kind,
     pub(crate) tags: Vec<TagItem>,
+    /// Tags that are left out. The API leaves out none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_tags: Option<usize>,
     pub(crate) upload_time: Timestamp,
 }
 
@@ -50,7 +53,7 @@ struct FileDetails {
     crc32: String,
     ssdeep: Option<String>,
     alt_names: Vec<String>,
-    latest_config: Option<EmbeddedConfig>,
+    latest_config: Option<Box<EmbeddedConfig>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +116,18 @@ pub(crate) struct ListItem {
     fields: Option<Fields>,
 }
 
+impl ListItem {
+    /// The same with at most so many tags.
+    pub(crate) fn with_few_tags(mut self, most: usize) -> Self {
+        let left_out = self.object.tags.len().saturating_sub(most);
+        if left_out > 0 {
+            self.object.tags.truncate(most);
+            self.object.more_tags = Some(left_out);
+        }
+        self
+    }
+}
+
 /// Everything about one object.
 #[derive(Debug, Serialize)]
 pub(crate) struct Detail {
@@ -130,7 +145,13 @@ pub(crate) struct Detail {
 }
 
 pub(crate) fn reference(c: &Connection, object: &ObjectRow) -> ApiResult<ObjectRef> {
-    Ok(ObjectRef { id: object.dhash.clone(), kind: object.kind, tags: tags(c, object.id)?, upload_time: object.upload_time })
+    Ok(ObjectRef {
+        id: object.dhash.clone(),
+        kind: object.kind,
+        tags: tags(c, object.id)?,
+        more_tags: None,
+        upload_time: object.upload_time,
+    })
 }
 
 pub(crate) fn references(c: &Connection, objects: &[ObjectRow]) -> ApiResult<Vec<ObjectRef>> {
@@ -179,7 +200,10 @@ fn details(c: &Connection, caller: &Caller, object: &ObjectRow) -> ApiResult<Det
                 crc32: file.crc32,
                 ssdeep: file.ssdeep,
                 alt_names: db::alt_names(c, object.id)?,
-                latest_config: relations::latest_config(c, caller, object.id)?.map(|config| embedded_config(c, &config)).transpose()?,
+                latest_config: relations::latest_config(c, caller, object.id)?
+                    .map(|config| embedded_config(c, &config))
+                    .transpose()?
+                    .map(Box::new),
             })
         }
         Kind::Config => Details::Config(ConfigDetails { cfg: json_text(db::config_cfg(c, object.id)?)? }),

@@ -84,7 +84,9 @@ async fn list(app: &App, session: Session, section: Section, kind: Option<Kind>,
     let page = listing::Page { query: query.clone(), before, offset, count: ROWS + 1 };
     let found = app.list(&session.0, &query, move |c, caller| {
         let counted = if page.query.is_empty() { None } else { Some(listing::count_some(c, caller, kind, &page.query)?) };
-        Ok((counted, listing::list(c, caller, kind, &page)?))
+        // Left out where they are found: a list of objects with thousands of tags would be read as JSON before.
+        let items = listing::list(c, caller, kind, &page)?.into_iter().map(|item| item.with_few_tags(shown::MOST_TAGS));
+        Ok((counted, items.collect::<Vec<_>>()))
     });
     let saved = quick_queries::of(app, &session, kind).await?;
     let can_save = session.has(Capability::Personalize);

@@ -33,6 +33,9 @@ use crate::{
 /// How much of a text a page shows.
 const LONGEST: usize = 256 * 1024;
 
+/// Tags of one object where others are beside it.
+pub(super) const MOST_TAGS: usize = 100;
+
 /// An answer as exact JSON.
 pub(super) fn answer(view: &impl Serialize) -> ApiResult<Value> {
     let text = serde_json::to_string(view).map_err(anyhow::Error::from)?;
@@ -78,6 +81,14 @@ pub(super) fn tags(value: &Value, to: &'static str) -> Vec<Tag> {
     list(value, "tags").iter().map(|tag| Tag::new(text(tag, "tag"), to)).collect()
 }
 
+/// The first tags of an object that is one of many, and how many more it has.
+fn first_tags(value: &Value, to: &'static str) -> (Vec<Tag>, u64) {
+    let mut tags = tags(value, to);
+    let more = tags.len().saturating_sub(MOST_TAGS) as u64 + number(value, "more_tags");
+    tags.truncate(MOST_TAGS);
+    (tags, more)
+}
+
 /// What an object is called: name of a file or blob, family of a config.
 pub(super) fn title(object: &Value) -> Text {
     let name = match kind(object) {
@@ -101,6 +112,7 @@ pub(super) fn row(object: &Value, typed: bool, query: &Arc<str>) -> Row {
         Kind::Blob => Some(Size(number(object, "blob_size"))),
         Kind::Config => None,
     };
+    let (tags, more_tags) = first_tags(object, if typed { kind.list() } else { "/objects" });
     Row {
         kind,
         id: text(object, "id"),
@@ -108,7 +120,8 @@ pub(super) fn row(object: &Value, typed: bool, query: &Arc<str>) -> Row {
         detail: typed.then(|| text(object, detail).into()),
         size: size.filter(|_| typed),
         md5: object.get("md5").and_then(Value::as_str).map(str::to_owned),
-        tags: tags(object, if typed { kind.list() } else { "/objects" }).into_iter().map(|tag| tag.within(query)).collect(),
+        tags: tags.into_iter().map(|tag| tag.within(query)).collect(),
+        more_tags,
         query: Arc::clone(query),
         uploaded: required_moment(object, "upload_time"),
         last_seen: moment(object, "last_seen"),
@@ -121,7 +134,8 @@ pub(super) fn references(object: &Value, name: &str) -> Vec<ObjectRef> {
 
 fn reference(object: &Value) -> ObjectRef {
     let kind = kind(object);
-    ObjectRef { kind, id: text(object, "id"), tags: tags(object, kind.list()), uploaded: required_moment(object, "upload_time") }
+    let (tags, more_tags) = first_tags(object, kind.list());
+    ObjectRef { kind, id: text(object, "id"), tags, more_tags, uploaded: required_moment(object, "upload_time") }
 }
 
 pub(super) fn details(object: &Value) -> Vec<Detail> {

@@ -20,6 +20,7 @@ mod announcements;
 mod attributes;
 mod auth;
 mod backup;
+mod bounds;
 mod check;
 mod command;
 mod concurrency;

@@ -128,6 +128,8 @@ pub(crate) struct ObjectRef {
     pub(crate) kind: Kind,
     pub(crate) id: String,
     pub(crate) tags: Vec<Tag>,
+    /// Tags that are left out.
+    pub(crate) more_tags: u64,
     pub(crate) uploaded: Moment,
 }
 

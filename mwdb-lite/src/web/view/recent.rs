@@ -150,6 +150,8 @@ pub(crate) struct Row {
     pub(crate) size: Option<Size>,
     pub(crate) md5: Option<String>,
     pub(crate) tags: Vec<Tag>,
+    /// Tags that the list leaves out.
+    pub(crate) more_tags: u64,
     pub(crate) uploaded: Moment,
     pub(crate) last_seen: Option<Moment>,
     /// What the list shows the results of; empty for all objects.

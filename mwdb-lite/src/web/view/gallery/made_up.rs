@@ -138,6 +138,7 @@ pub(super) fn rows(source: Source, section: Section) -> Vec<Row> {
                 size: sized.then(|| Size(317 << (at % 20))),
                 md5: None,
                 tags: tags[at % 6].iter().map(|tag| source.tag(tag)).collect(),
+                more_tags: if at % 6 == 1 { 9900 } else { 0 },
                 uploaded: minutes_ago(i64::try_from(at * at * 37).unwrap_or(0)),
                 last_seen: (section == Section::Blobs).then(|| minutes_ago(3)),
                 query: "".into(),
@@ -147,7 +148,13 @@ pub(super) fn rows(source: Source, section: Section) -> Vec<Row> {
 }
 
 pub(super) fn related(source: Source, kind: Kind, seed: usize) -> ObjectRef {
-    ObjectRef { kind, id: digest(seed), tags: vec![source.tag("dump:win32:exe"), source.tag("emotet")], uploaded: minutes_ago(90) }
+    ObjectRef {
+        kind,
+        id: digest(seed),
+        tags: vec![source.tag("dump:win32:exe"), source.tag("emotet")],
+        more_tags: 0,
+        uploaded: minutes_ago(90),
+    }
 }
 
 pub(super) fn analyses(source: Source, enabled: bool) -> AnalysisBox {
