@@ -8,6 +8,7 @@ use crate::{
     auth::{Caller, Capability},
     db::accounts::{self as db, GroupRow, NewUser, UserRow},
     error::{ApiError, ApiResult},
+    objects::text::check_longest,
     timestamp::Timestamp,
 };
 
@@ -143,10 +144,31 @@ pub(crate) struct Account {
     pub(crate) feed_quality: String,
 }
 
+/// Characters of each text of somebody who asks for an account.
+const LONGEST_TEXT: usize = 4096;
+/// Characters of an address for mails (RFC 5321, 4.5.3.1.3).
+const LONGEST_EMAIL: usize = 254;
+/// Accounts that wait for acceptance at a time: anybody may ask for one.
+const MOST_PENDING: u64 = 1000;
+
+/// Bounds what somebody without an account can make us keep.
+fn check_request(c: &Connection, account: &Account) -> ApiResult<()> {
+    check_longest("additional_info", &account.additional_info, LONGEST_TEXT)?;
+    check_longest("email", &account.email, LONGEST_EMAIL)?;
+    check_longest("feed_quality", &account.feed_quality, LONGEST_TEXT)?;
+    if db::count_pending(c)? >= MOST_PENDING {
+        return Err(ApiError::Unavailable("Too many registrations wait for acceptance. Try again later.".to_owned()));
+    }
+    Ok(())
+}
+
 /// Makes an account with its private group, in all default groups. Without a registrar it waits for acceptance.
 pub(crate) fn create(c: &Connection, account: &Account, registrar: Option<&Caller>) -> ApiResult<()> {
     if db::user(c, &account.login)?.is_some() || db::group(c, &account.login)?.is_some() {
         return Err(ApiError::Conflict("User or group with this name already exists".to_owned()));
+    }
+    if registrar.is_none() {
+        check_request(c, account)?;
     }
     let now = Timestamp::now();
     let id = db::insert_user(

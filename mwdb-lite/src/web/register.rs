@@ -47,9 +47,12 @@ fn only(offered: bool) -> ApiResult<()> {
 /// A refusal that the form can show; anything else is a page of its own.
 fn shown(error: ApiError) -> ApiResult<(Status, String)> {
     match error {
-        ApiError::BadRequest(_) | ApiError::Invalid(_) | ApiError::Forbidden(_) | ApiError::Conflict(_) | ApiError::TooManyRequests(_) => {
-            Ok((error.status(), message(&error)))
-        }
+        ApiError::BadRequest(_)
+        | ApiError::Invalid(_)
+        | ApiError::Forbidden(_)
+        | ApiError::Conflict(_)
+        | ApiError::TooManyRequests(_)
+        | ApiError::Unavailable(_) => Ok((error.status(), message(&error))),
         other => Err(other),
     }
 }

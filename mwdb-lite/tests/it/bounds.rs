@@ -1,4 +1,4 @@
-//! What there is room for on one object.
+//! What there is room for: on one object, and for those who have no account yet.
 
 use serde_json::{Value, json};
 
@@ -89,4 +89,30 @@ async fn comments_of_an_object_are_bounded() {
     comment(&other).await.ok();
     assert_eq!(comment(&other).await.refused(400), "An object can have at most 16777216 bytes of comments");
     assert_eq!(admin.get(&format!("file/{file}/comment")).await.ok().as_array().unwrap().len(), MOST);
+}
+
+#[tokio::test]
+async fn registrations_are_bounded_in_size_and_number() {
+    let mut server = Server::with(|config| config.enable_registration = true).await;
+    let ask = async |server: &Server, login: &str, info: &str| {
+        let account = json!({"login": login, "email": "a@example.com", "additional_info": info});
+        server.anonymous().post("auth/register", account).await
+    };
+    assert!(ask(&server, "alice", &"x".repeat(4097)).await.refused(400).contains("Longer than maximum length 4096."));
+    ask(&server, "alice", &"x".repeat(4096)).await.ok();
+    let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < CAST(? AS INTEGER))";
+    let insert = "INSERT INTO users (login, email, additional_info, feed_quality, disabled, pending, password_ver, identity_ver)";
+    meddle(&mut server, &format!("{insert} {numbers} SELECT 'waiting' || i, 'a@example.com', 'x', 'high', 0, 1, '', '' FROM n"), "998")
+        .await;
+    ask(&server, "bob", "x").await.ok();
+    let refused = ask(&server, "carol", "x").await;
+    assert_eq!(refused.refused(503), "Too many registrations wait for acceptance. Try again later.");
+    assert_eq!(refused.header("retry-after"), "5");
+    let form = [("login", "carol"), ("email", "a@example.com"), ("additional_info", "my story")];
+    Browser::new(&server).post("/register", &form).await.page(503).has("Too many registrations wait").has("my story");
+    // Administrators are not in the way of it, and make room.
+    let admin = server.admin().await;
+    admin.post("user/dave", json!({"email": "a@example.com", "additional_info": "x".repeat(5000)})).await.ok();
+    admin.post_empty("user/alice/pending").await.ok();
+    ask(&server, "carol", "x").await.ok();
 }
