@@ -33,7 +33,7 @@ mod suggest;
 mod upload;
 mod view;
 
-use rocket::{Build, Rocket, Route, fairing::AdHoc, http::Header};
+use rocket::{Build, Response, Rocket, Route, fairing::AdHoc, http::Header};
 
 use crate::state::App;
 
@@ -43,7 +43,7 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
         return rocket.register("/", crate::api::catchers());
     }
     if let Some(folder) = &app.config.web_folder {
-        return rocket.mount("/", folder::routes(folder.clone())).register("/", crate::api::catchers());
+        return rocket.mount("/", folder::routes(folder.clone())).register("/", crate::api::catchers()).attach(headers(protect_others));
     }
     let routes = [pages().into_iter().map(gate::guard).collect(), assets::routes()];
     rocket
@@ -51,13 +51,18 @@ pub(crate) fn mount(rocket: Rocket<Build>, app: &App) -> Rocket<Build> {
         .register("/", respond::catchers())
         .manage(events::Streams::default())
         .manage(new_keys::NewKeys::default())
-        .attach(AdHoc::on_response("headers of pages", |request, response| {
-            Box::pin(async move {
-                if !request.uri().path().starts_with("/api/") {
-                    protect(response);
-                }
-            })
-        }))
+        .attach(headers(protect))
+}
+
+/// Sets headers of all that is no answer of the API.
+fn headers(set: fn(&mut Response<'_>)) -> AdHoc {
+    AdHoc::on_response("headers of pages", move |request, response| {
+        Box::pin(async move {
+            if !request.uri().path().starts_with("/api/") {
+                set(response);
+            }
+        })
+    })
 }
 
 /// All pages and forms.
@@ -84,7 +89,7 @@ fn pages() -> Vec<Route> {
 }
 
 /// Pages run no script and use no style but ours, load nothing from elsewhere and are in nobody's frame.
-fn protect(response: &mut rocket::Response<'_>) {
+fn protect(response: &mut Response<'_>) {
     const HEADERS: [(&str, &str); 5] = [
         (
             "Content-Security-Policy",
@@ -103,4 +108,11 @@ fn protect(response: &mut rocket::Response<'_>) {
     if !response.headers().contains("Cache-Control") {
         response.set_header(Header::new("Cache-Control", "no-store"));
     }
+}
+
+/// Another web interface is in nobody's frame either, and tells no other site which object somebody looks at. What it
+/// may load and run is for its author to say.
+fn protect_others(response: &mut Response<'_>) {
+    response.set_header(Header::new("Content-Security-Policy", "frame-ancestors 'none'"));
+    response.set_header(Header::new("Referrer-Policy", "same-origin"));
 }

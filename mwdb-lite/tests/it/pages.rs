@@ -492,6 +492,12 @@ async fn the_configuration_turns_the_pages_off_or_over_to_a_folder() {
         browser.get(path).await.page(200).has("another interface");
     }
     let script = browser.get("/app.js").await;
+    // Nothing that other pages could not live with.
+    for path in ["/", "/app.js"] {
+        let shown = browser.get(path).await;
+        let headers = ["content-security-policy", "referrer-policy"].map(|name| shown.header(name));
+        assert_eq!(headers, ["frame-ancestors 'none'", "same-origin"], "{path}");
+    }
     assert_eq!((script.html.as_str(), script.header("content-length"), script.header("cache-control")), ("1", "1", "no-cache"));
     let ask = async |method: Method, path: &str, headers: &[(&str, &str)]| {
         let request = headers.iter().fold(browser.request(method, path), |request, (name, value)| request.header(*name, *value));
