@@ -109,9 +109,9 @@ async fn matches(app: &App, login: &str, secret: String, stored: Option<String>,
     })?;
     let matches = password::verify(secret, stored).await?;
     if matches {
-        attempt.succeeded()
+        attempt.succeeded();
     } else {
-        attempt.failed()
+        attempt.failed();
     }
     Ok(matches)
 }
