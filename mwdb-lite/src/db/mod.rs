@@ -64,13 +64,9 @@ impl Db {
     }
 
     fn open_file(path: &Path, statement_timeout: Option<Duration>) -> anyhow::Result<Self> {
+        may_write(path).with_context(|| format!("open the database `{}`", path.display()))?;
         let mut connection = Connection::open(path).with_context(|| format!("open the database `{}`", path.display()))?;
         prepare(&connection).with_context(|| format!("open the database `{}`", path.display()))?;
-        // SQLite opens a file that it may not write for reading alone, which nobody would see before the first login.
-        if connection.is_readonly(rusqlite::MAIN_DB)? {
-            let refusal = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), None);
-            return Err(anyhow::Error::from(refusal).context(format!("open the database `{}`", path.display())));
-        }
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         // What a statement could take back is a chain in memory otherwise, which is gone through from its start for each
         // further statement: ten thousand long tags took minutes, and everybody waited.
@@ -94,7 +90,8 @@ impl Db {
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn is_current(path: &Path) -> anyhow::Result<bool> {
-        migrate::is_current(path).with_context(|| format!("open the database `{}`", path.display())).map_err(who_may_write)
+        let current = may_write(path).and_then(|()| migrate::is_current(path));
+        current.with_context(|| format!("open the database `{}`", path.display())).map_err(who_may_write)
     }
 
     /// Runs `work` on a snapshot. It is interrupted at the deadline and then answered 503.
@@ -196,6 +193,15 @@ fn who_may_write(error: anyhow::Error) -> anyhow::Error {
             error.context("[mwdb] sqlite_path and its folder must be writable for the account of mwdb-lite")
         }
         _ => error,
+    }
+}
+
+/// Whether the file, if it is there, may be written. `SQLite` opens one that may not for reading alone, which nobody would
+/// see before the first login; and it makes its log like the file, so that nobody could write that later either.
+fn may_write(path: &Path) -> anyhow::Result<()> {
+    match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(_) => Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), None).into()),
     }
 }
 
