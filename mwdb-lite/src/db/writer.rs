@@ -1,6 +1,6 @@
 //! The one connection that writes, on a thread of its own.
 //!
-//! Requests that arrive while a commit is running are committed together by the next one, each in a
+//! Requests that arrive while a commit is running are committed together by the next one, all but the first in a
 //! savepoint: one that fails takes nothing with it. The one rule: **nobody hears of success before
 //! the commit**, and a commit is on disk, power cut or not. Only what the next start would find out
 //! again anyway may be lost with the power: see [`Writer::run_lazily`].
@@ -44,7 +44,10 @@ impl Drop for Writer {
 trait Job: Send {
     /// Whether its commit must be on disk.
     fn is_durable(&self) -> bool;
-    fn run(&mut self, connection: &Connection);
+    /// Does the work. `alone`: nothing else is in the transaction, which a failure may end.
+    fn run(&mut self, connection: &Connection, alone: bool);
+    /// Whether the work was done, and is to be kept.
+    fn is_done(&self) -> bool;
     /// Takes the work back: the transaction it was part of is gone, for a reason of the database or of ours.
     fn lose(&mut self, reason: Result<&rusqlite::Error, &str>);
     fn answer(self: Box<Self>);
@@ -66,10 +69,14 @@ where
         self.durable
     }
 
-    fn run(&mut self, connection: &Connection) {
+    fn run(&mut self, connection: &Connection, alone: bool) {
         if let Some(work) = self.work.take() {
-            self.outcome = Some(in_savepoint(connection, work));
+            self.outcome = Some(if alone { in_transaction(connection, work) } else { in_savepoint(connection, work) });
         }
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.outcome, Some(Ok(_)))
     }
 
     fn lose(&mut self, reason: Result<&rusqlite::Error, &str>) {
@@ -89,10 +96,23 @@ where
     }
 }
 
+fn guarded<T>(connection: &Connection, work: impl FnOnce(&Connection) -> ApiResult<T>) -> ApiResult<T> {
+    catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or_else(|_| Err(anyhow!("a database request panicked").into()))
+}
+
+/// Takes the transaction back when the work fails. A savepoint would do the same, and keep a copy of each page that is
+/// changed, in a file made for it: half as much again as what the commit writes.
+fn in_transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> ApiResult<T>) -> ApiResult<T> {
+    let outcome = guarded(connection, work);
+    if outcome.is_err() && !connection.is_autocommit() {
+        connection.prepare_cached("ROLLBACK")?.execute([])?;
+    }
+    outcome
+}
+
 fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> ApiResult<T>) -> ApiResult<T> {
     connection.prepare_cached("SAVEPOINT request")?.execute([])?;
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or_else(|_| Err(anyhow!("a database request panicked").into()));
+    let outcome = guarded(connection, work);
     // SQLite may have rolled everything back itself (disk full): then there is no savepoint any more.
     if !connection.is_autocommit() {
         if outcome.is_err() {
@@ -177,16 +197,19 @@ fn run_batch(connection: &Connection, first: Box<dyn Job>, inbox: &mpsc::Receive
     let wanted = if durable { Synchronous::Full } else { Synchronous::Normal };
     let mut batch: Vec<Box<dyn Job>> = Vec::new();
     let mut begun = synchronous.set(connection, wanted).and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
+    let mut alone = true;
     while let Some(mut job) = waiting.pop_front() {
         match &begun {
-            Ok(()) => job.run(connection),
+            Ok(()) => job.run(connection, alone),
             Err(error) => job.lose(Ok(error)),
         }
         if begun.is_ok() && connection.is_autocommit() {
             batch.iter_mut().for_each(|earlier| earlier.lose(Err("another request of the batch ended it")));
             job.lose(Err("SQLite ended the transaction"));
+            alone = true;
             begun = connection.execute_batch("BEGIN IMMEDIATE");
         }
+        alone &= !job.is_done();
         batch.push(job);
         // What came meanwhile; a commit that does not wait for the disk takes none that must.
         if waiting.is_empty() && durable && batch.len() < LARGEST_BATCH {
