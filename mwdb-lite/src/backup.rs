@@ -189,7 +189,7 @@ async fn copy_one(store: &Store, target: &Arc<Store>, sha256: &str) -> anyhow::R
     if staged.sha256() != Some(sha256) {
         return Ok(Copied::Unreadable("its content is damaged, see `mwdb-lite check`"));
     }
-    drop(target.keep(staged, async |_| ()).await?);
+    drop(target.keep(staged, |_| std::future::ready(())).await?);
     target.no_doubt(sha256)?;
     Ok(Copied::New(size))
 }

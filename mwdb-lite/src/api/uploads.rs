@@ -131,7 +131,8 @@ pub(crate) async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, opti
         return Err(ApiError::BadRequest("File cannot be empty".to_owned()));
     };
     // As long as `kept` lives, no deletion takes the content away.
-    let (Upload { kept, size, digests, fresh }, file_type) = app.store.keep(staged, async |path| app.magic.describe(path).await).await?;
+    let magic = app.magic.clone();
+    let (Upload { kept, size, digests, fresh }, file_type) = app.store.keep(staged, move |path| magic.describe(path)).await?;
     let (sha256, is_fresh) = (digests.sha256.clone(), fresh.is_some());
     let new = NewFile::new(&name, size, digests, file_type, fresh);
     let stored = store_object(app, caller, Content::File(new), options).await;

@@ -42,12 +42,6 @@ impl Locks {
         self.held(hash, Guard::Shared(guard))
     }
 
-    /// Nothing when somebody has it alone, or waits for that.
-    pub(super) fn try_shared(self: &Arc<Self>, hash: &str) -> Option<Held> {
-        let guard = self.of(hash).try_read_owned().ok()?;
-        Some(self.held(hash, Guard::Shared(guard)))
-    }
-
     pub(super) async fn alone(self: &Arc<Self>, hash: &str) -> Held {
         let guard = self.of(hash).write_owned().await;
         self.held(hash, Guard::Alone(guard))
@@ -84,7 +78,6 @@ mod tests {
         let locks = Arc::new(Locks::default());
         let (one, two) = (locks.shared("a").await, locks.shared("a").await);
         assert!(locks.try_alone("a").is_none());
-        assert!(locks.try_shared("a").is_some());
         assert!(locks.try_alone("b").is_some());
         let waiting = tokio::spawn({
             let locks = Arc::clone(&locks);

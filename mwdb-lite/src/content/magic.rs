@@ -34,17 +34,18 @@ impl Magic {
         Ok(Self { questions })
     }
 
-    /// The description of a file, in the words of `file`.
-    pub(crate) async fn describe(&self, path: PathBuf) -> String {
+    /// The description of a file, in the words of `file`. It is asked for at once, and waited for with what this gives.
+    pub(crate) fn describe(&self, path: PathBuf) -> impl Future<Output = String> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        if self.questions.send((path, reply)).is_err() {
-            return UNKNOWN.to_owned();
+        // Without a thread that takes the question, its channel is closed.
+        let _ = self.questions.send((path, reply));
+        async {
+            let Ok(described) = tokio::time::timeout(LONGEST, answer).await else {
+                tracing::warn!("libmagic has no answer after {} s: a file is called `{UNKNOWN}`", LONGEST.as_secs());
+                return UNKNOWN.to_owned();
+            };
+            described.unwrap_or_else(|_| UNKNOWN.to_owned())
         }
-        let Ok(described) = tokio::time::timeout(LONGEST, answer).await else {
-            tracing::warn!("libmagic has no answer after {} s: a file is called `{UNKNOWN}`", LONGEST.as_secs());
-            return UNKNOWN.to_owned();
-        };
-        described.unwrap_or_else(|_| UNKNOWN.to_owned())
     }
 }
 

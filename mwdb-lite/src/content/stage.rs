@@ -59,6 +59,12 @@ enum Complete {
     Large(OnDisk),
 }
 
+/// A complete upload in the staging folder, of which a small one is not hashed yet.
+pub(super) enum Written {
+    Small { path: TempPath, bytes: Vec<u8>, ssdeep: bool },
+    Hashed(OnDisk),
+}
+
 /// A complete upload in the staging folder.
 pub(super) struct OnDisk {
     pub(super) path: TempPath,
@@ -117,7 +123,8 @@ impl Staged {
     /// As if it were a large one: [`Store::keep`] then waits until the disk has it.
     pub(crate) async fn spooled(self, store: &Store) -> io::Result<Self> {
         let folder = store.staging_folder().to_owned();
-        let on_disk = tokio::task::spawn_blocking(move || self.on_disk(&folder)).await.map_err(io::Error::other)??;
+        let on_disk =
+            tokio::task::spawn_blocking(move || Ok::<_, io::Error>(self.written(&folder)?.hashed())).await.map_err(io::Error::other)??;
         Ok(Self(Complete::Large(OnDisk { small: None, ..on_disk })))
     }
 
@@ -129,16 +136,28 @@ impl Staged {
         }
     }
 
-    /// Writes and hashes what is in memory still. Blocks.
-    pub(super) fn on_disk(self, folder: &Path) -> io::Result<OnDisk> {
+    /// Writes what is in memory still. Blocks.
+    pub(super) fn written(self, folder: &Path) -> io::Result<Written> {
         match self.0 {
-            Complete::Large(on_disk) => Ok(on_disk),
+            Complete::Large(on_disk) => Ok(Written::Hashed(on_disk)),
             Complete::Small { bytes, ssdeep } => {
-                let mut hasher = Hasher::new(ssdeep);
-                hasher.update(&bytes);
                 let mut file = NamedTempFile::new_in(folder)?;
                 file.write_all(&bytes)?;
-                Ok(OnDisk { path: file.into_temp_path(), size: hasher.size(), digests: hasher.finish(), small: Some(bytes) })
+                Ok(Written::Small { path: file.into_temp_path(), bytes, ssdeep })
+            }
+        }
+    }
+}
+
+impl Written {
+    /// Hashes what is not hashed. Takes a while.
+    pub(super) fn hashed(self) -> OnDisk {
+        match self {
+            Self::Hashed(on_disk) => on_disk,
+            Self::Small { path, bytes, ssdeep } => {
+                let mut hasher = Hasher::new(ssdeep);
+                hasher.update(&bytes);
+                OnDisk { path, size: hasher.size(), digests: hasher.finish(), small: Some(bytes) }
             }
         }
     }
@@ -216,7 +235,7 @@ mod tests {
         std::fs::remove_dir_all(store.staging_folder())?;
         let mut staging = Staging::start(&store, false);
         staging.push(Bytes::from_static(b"small")).await?;
-        let error = staging.finish().await?.on_disk(store.staging_folder()).err().map(|error| error.kind());
+        let error = staging.finish().await?.written(store.staging_folder()).err().map(|error| error.kind());
         assert_eq!(error, Some(io::ErrorKind::NotFound));
         let mut staging = Staging::start(&store, false);
         // The first pieces of a larger one may fit into the channel before the thread has noticed.

@@ -21,7 +21,7 @@ use super::{
     disk::{self, Disk, Placed},
     locks::{Held, Locks},
     s3::Bucket,
-    stage::OnDisk,
+    stage::{OnDisk, Written},
 };
 use crate::{
     claim::Claim,
@@ -93,6 +93,32 @@ enum Source {
 pub(crate) struct Lent {
     pub(crate) path: PathBuf,
     _copy: Option<TempPath>,
+}
+
+/// How far a look at the bytes of an upload has come.
+enum Look<T, F, L> {
+    Later(L),
+    Begun(F),
+    Ended(T),
+}
+
+impl<T, F: Future<Output = T>, L: FnOnce(PathBuf) -> F> Look<T, F, L> {
+    /// Ends it, if it has begun.
+    async fn ended(self) -> Self {
+        match self {
+            Self::Begun(seen) => Self::Ended(seen.await),
+            look => look,
+        }
+    }
+
+    /// What is seen, of a file that is now at `path`.
+    async fn at(self, path: PathBuf) -> T {
+        match self {
+            Self::Later(look) => look(path).await,
+            Self::Begun(seen) => seen.await,
+            Self::Ended(seen) => seen,
+        }
+    }
 }
 
 impl Store {
@@ -221,42 +247,44 @@ impl Store {
         Kept(self.locks.shared(sha256).await)
     }
 
-    /// Brings an upload to its place. While the disk or the bucket takes it, `look` is given a file with its bytes.
-    pub(crate) async fn keep<T>(self: &Arc<Self>, staged: Staged, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<(Upload, T), StoreError> {
+    /// Brings an upload to its place. `look` is given a file with its bytes, and what it gives is waited for: while a
+    /// small one is hashed, or while the disk or the bucket takes a larger one.
+    pub(crate) async fn keep<T, F, L>(self: &Arc<Self>, staged: Staged, look: L) -> Result<(Upload, T), StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+        L: FnOnce(PathBuf) -> F + Send + 'static,
+    {
         let store = Arc::clone(self);
-        let (size, digests, small, begun) = blocking(move || {
-            let staged = staged.on_disk(&store.staging).map_err(StoreError::disk("write into the folder", &store.staging))?;
-            let OnDisk { path, size, digests, small } = staged;
-            // As a rule nobody else is at work on the same bytes: then all of it is one piece of work.
-            let begun = match store.locks.try_shared(&digests.sha256) {
-                Some(held) => Ok((held, store.begin(path, size, &digests.sha256)?)),
-                None => Err(path),
+        let (OnDisk { path, size, digests, small }, look) = blocking(move || {
+            let written = staged.written(&store.staging).map_err(StoreError::disk("write into the folder", &store.staging))?;
+            let look = match &written {
+                Written::Small { path, .. } => Look::Begun(look(path.to_path_buf())),
+                Written::Hashed(_) => Look::Later(look),
             };
-            Ok((size, digests, small, begun))
+            Ok((written.hashed(), look))
         })
         .await?;
-        let (held, begun) = match begun {
-            Ok(begun) => begun,
-            Err(path) => {
-                let (store, sha256) = (Arc::clone(self), digests.sha256.clone());
-                let held = self.locks.shared(&sha256).await;
-                (held, blocking(move || store.begin(path, size, &sha256)).await?)
-            }
-        };
+        // It goes to its place from under whoever looks at it.
+        let look = if matches!(self.place, Place::Disk(_)) { look.ended().await } else { look };
+        let held = self.locks.shared(&digests.sha256).await;
+        let (store, sha256) = (Arc::clone(self), digests.sha256.clone());
+        // The lock goes along: who gives the upload up meanwhile does not give up this.
+        let (held, begun) = blocking(move || store.begin(path, size, &sha256).map(|begun| (held, begun))).await?;
         let (fresh, seen) = match begun {
             Begun::Placed(placed) => {
                 let path = placed.path.clone();
                 let fresh = small.filter(|_| placed.is_new());
                 // The database takes small ones to the disk, all at once.
                 if fresh.is_some() {
-                    (fresh, look(path).await)
+                    (fresh, look.at(path).await)
                 } else {
-                    let (secured, seen) = tokio::join!(blocking(move || placed.secure()), look(path));
+                    let (secured, seen) = tokio::join!(blocking(move || placed.secure()), look.at(path));
                     (secured.map(|()| None)?, seen)
                 }
             }
             Begun::Staged { bucket, path, doubtful } => {
-                let (put, seen) = tokio::join!(bucket.put(&path, size, &digests, doubtful), look(path.to_path_buf()));
+                let (put, seen) = tokio::join!(bucket.put(&path, size, &digests, doubtful), look.at(path.to_path_buf()));
                 (put.map(|()| None)?, seen)
             }
         };
