@@ -40,9 +40,11 @@ pub const INFO: &str = "
     type only (e.g. `raw` => `runnable:win32:exe`)
     ";
 
-/// Samples in hand where nobody says how many: one is looked at while another is fetched and a third one answered.
-/// One thread does all the looking, as in the Python service.
-const IN_HAND: usize = 3;
+/// Samples in hand where nobody says how many: one is looked at while others are fetched or answered, so that it never
+/// waits for the store or for Redis. One thread does all the looking, as in the Python service.
+const IN_HAND: usize = 8;
+/// How many samples of the largest size that is held in memory may be there besides those that are looked at.
+const AHEAD: usize = 2;
 
 /// How long to wait while the object store is away: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -83,7 +85,8 @@ impl Classifier {
         }
         let time = Time::new(settings.task_timeout, at_once, workers.count());
         let files = Arc::new(Semaphore::new(workers.count()));
-        let bench = Arc::new(Bench { workers, files, has_rules: self.rules.is_some(), time });
+        let memory = Arc::new(Semaphore::new((workers.count() + AHEAD) * kibibytes(IN_MEMORY) as usize));
+        let bench = Arc::new(Bench { workers, files, memory, has_rules: self.rules.is_some(), time });
         Consumer::new(IDENTITY)
             .version(VERSION)
             .info(INFO)
@@ -119,6 +122,8 @@ struct Bench {
     workers: Workers,
     /// The right to have a large sample on disk: for as many as are looked at.
     files: Arc<Semaphore>,
+    /// The right to hold so many KiB of samples in memory.
+    memory: Arc<Semaphore>,
     has_rules: bool,
     time: Time,
 }
@@ -149,8 +154,10 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
     let started = Instant::now();
     let sample = task.resource(task::SAMPLE)?;
     let need = if bench.has_rules || task::lacks_sha256(&sample) { Need::Whole } else { Need::Parts };
-    let is_large = sample.size.is_none_or(|size| size > IN_MEMORY);
-    let file = if is_large { Some(Arc::clone(&bench.files).acquire_owned().await?) } else { None };
+    let room = match sample.size.filter(|size| *size <= IN_MEMORY) {
+        Some(size) => Arc::clone(&bench.memory).acquire_many_owned(kibibytes(size)).await?,
+        None => Arc::clone(&bench.files).acquire_owned().await?,
+    };
     let content = fetch(&karton, &sample, need).await?;
     let name = if sample.name.is_empty() { "sample".to_owned() } else { sample.name.clone() };
 
@@ -159,7 +166,7 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
         let (task, name, sample, time) = (Arc::clone(&task), name.clone(), sample.clone(), bench.time);
         let look = move |tools: &mut Tools<'_>| {
             let findings = find_out(tools, &task, &name, &sample, &content, time.left(started.elapsed()));
-            drop((content, file));
+            drop((content, room));
             findings
         };
         bench.workers.run(look).await??
@@ -173,6 +180,11 @@ async fn process(karton: Karton, task: Task, bench: Arc<Bench>) -> anyhow::Resul
         send(&karton, task::recognized(&task, &sample, class, &findings.found)).await?;
     }
     Ok(())
+}
+
+/// As few as hold so many bytes, of a sample that fits into memory.
+fn kibibytes(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// Fetches a sample, and waits while the object store is away: a sample crashes for what it is, not for an outage. One
