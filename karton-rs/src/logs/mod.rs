@@ -38,7 +38,7 @@ const GATHER: Duration = Duration::from_millis(3);
 /// How long a service that ends waits for its last records to be published.
 const FLUSH: Duration = Duration::from_millis(500);
 /// How long the next ones wait after as many as that, of which nobody has heard: what is dropped meanwhile costs nothing.
-const PAUSE_UNHEARD: Duration = Duration::from_millis(20);
+const PAUSE_UNHEARD: Duration = Duration::from_millis(100);
 /// Bytes of records that wait: each one carries the whole record of its task, which may be large.
 const QUEUE_BYTES: usize = 16 << 20;
 
