@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use karton_rs::testing::RedisServer;
 use redis::aio::MultiplexedConnection;
 
-use crate::{Plan, process::Process, report::Who, tasks};
+use crate::{Plan, folder, process::Process, report::Who, tasks};
 
 /// Who has most of what is stored in its queue.
 const STORED_FOR: &str = "karton.stored";
@@ -19,7 +19,7 @@ pub(crate) struct Bed {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) ini: PathBuf,
     pub(crate) s3_url: String,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     _s3: Process,
 }
 
@@ -27,12 +27,12 @@ impl Bed {
     /// `system`: further lines of the section `[system]`.
     pub(crate) async fn start(stored: u64, system: &str) -> anyhow::Result<Self> {
         let redis = RedisServer::start().await;
-        let folder = tempfile::tempdir()?;
-        let objects = folder.path().join("objects");
+        let folder = folder::empty()?;
+        let objects = folder.join("objects");
         std::fs::create_dir(&objects)?;
-        let mut s3 = Process::ours(&["peer-s3", &objects.to_string_lossy()], folder.path())?;
+        let mut s3 = Process::ours(&["peer-s3", &objects.to_string_lossy()], &folder)?;
         let s3_url = s3.line().await?.trim().to_owned();
-        let ini = folder.path().join("karton.ini");
+        let ini = folder.join("karton.ini");
         let text = format!(
             "[redis]\nhost = 127.0.0.1\nport = {}\n[s3]\naddress = {s3_url}\naccess_key = access\nsecret_key = secret-key\nbucket = karton\n[system]\n{system}",
             redis.port()
@@ -44,11 +44,11 @@ impl Bed {
     }
 
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     pub(crate) fn objects(&self) -> PathBuf {
-        self.folder.path().join("objects").join("karton")
+        self.folder.join("objects").join("karton")
     }
 
     pub(crate) fn redis_port(&self) -> u16 {

@@ -7,6 +7,7 @@
 //! A new section is a file in `sections` and a line in its list.
 
 mod bed;
+mod folder;
 mod peer;
 mod process;
 mod report;
@@ -17,6 +18,7 @@ mod tasks;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
     }
     let mut report = Report::default();
     let outcome = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        let _folders = folder::of_run().context("cannot make a folder")?;
         runtime.block_on(async {
             let stop = CancellationToken::new();
             karton_rs::service::cancel_on_signal(stop.clone());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::{Plan, bed::Bed, process::Process};
+use crate::{Plan, bed::Bed, folder, process::Process};
 
 /// Whether the reference can be run; says why not.
 #[expect(clippy::print_stderr, reason = "beside the table, which shows no figure of it")]
@@ -43,8 +43,6 @@ pub(super) struct Postgres {
     account: Account,
     programs: PathBuf,
     data: PathBuf,
-    /// Removed at the end.
-    _folder: tempfile::TempDir,
 }
 
 /// Who `PostgreSQL` runs as: it refuses to be root.
@@ -79,20 +77,20 @@ impl Postgres {
     fn start(bed: &Bed) -> anyhow::Result<Self> {
         let (programs, account) = (programs()?, Account::find()?);
         // Not below the folder of the bed, which nobody else may enter.
-        let folder = tempfile::tempdir()?;
+        let folder = folder::empty()?;
         if let Account(Some((user, group))) = account {
-            chown(folder.path(), Some(user), Some(group)).context("cannot give PostgreSQL its folder")?;
+            chown(&folder, Some(user), Some(group)).context("cannot give PostgreSQL its folder")?;
         }
-        let data = folder.path().join("data");
+        let data = folder.join("data");
         let mut init = account.command(&programs.join("initdb"));
         init.args(["--username", "mwdb", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--pgdata"]).arg(&data);
-        let made = init.current_dir(folder.path()).stdin(Stdio::null()).output().context("cannot run initdb")?;
+        let made = init.current_dir(&folder).stdin(Stdio::null()).output().context("cannot run initdb")?;
         anyhow::ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr).trim());
         let port = super::server::free_port()?;
         let mut command = account.command(&programs.join("postgres"));
-        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(folder.path());
-        let process = Process::start_in(command, folder.path(), bed.folder())?;
-        Ok(Self { port, process, account, programs, data, _folder: folder })
+        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(&folder);
+        let process = Process::start_in(command, &folder, bed.folder())?;
+        Ok(Self { port, process, account, programs, data })
     }
 
     pub(super) fn cpu(&self) -> anyhow::Result<f64> {
