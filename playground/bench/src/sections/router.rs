@@ -15,6 +15,8 @@ use crate::{
 pub(crate) const NAME: &str = "router";
 /// Binds, and how many of them want the task.
 const SHAPES: [(usize, usize); 3] = [(1, 1), (10, 3), (30, 5)];
+/// Nothing is collected meanwhile.
+const SYSTEM: &str = "gc_interval = 86400\n";
 /// What the floor sends in one round trip.
 const FLOOR_BATCH: usize = 250;
 /// How many single tasks are timed.
@@ -22,17 +24,28 @@ const SINGLE: usize = 300;
 
 pub(super) async fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     for stored in &plan.stored {
-        let mut bed = Bed::start(*stored, "gc_interval = 86400\n").await?;
+        let mut bed = Bed::start(*stored, SYSTEM).await?;
         for (binds, matching) in SHAPES {
             let shape = format!("{binds} binds, {matching} match, {} stored", short(*stored));
-            for _ in 0..plan.runs {
-                for who in [Who::Reference, Who::Ours] {
-                    measure(plan, report, &mut bed, who, (binds, matching), &shape).await?;
-                }
-                let speed = floor(&mut bed, binds, matching).await?;
-                report.add(Figure::new(NAME, &shape, "tasks/s", Better::Higher), Who::Floor, speed);
-            }
+            all(plan, report, &mut bed, (binds, matching), &shape).await?;
         }
+    }
+    // Ours without the history of analyses, which the reference has none of.
+    let mut bed = Bed::start(0, &format!("{SYSTEM}history_ttl = 0\n")).await?;
+    for (binds, matching) in SHAPES {
+        all(plan, report, &mut bed, (binds, matching), &format!("{binds} binds, {matching} match, no history")).await?;
+    }
+    Ok(())
+}
+
+/// Everybody in turn, as often as is asked for.
+async fn all(plan: &Plan, report: &mut Report, bed: &mut Bed, (binds, matching): (usize, usize), shape: &str) -> anyhow::Result<()> {
+    for _ in 0..plan.runs {
+        for who in [Who::Reference, Who::Ours] {
+            measure(plan, report, bed, who, (binds, matching), shape).await?;
+        }
+        let speed = floor(bed, binds, matching).await?;
+        report.add(Figure::new(NAME, shape, "tasks/s", Better::Higher), Who::Floor, speed);
     }
     Ok(())
 }
