@@ -427,6 +427,7 @@ async fn failing_at_first(store: SocketAddr, many: usize) -> String {
 async fn samples_at_which_the_object_store_fails_do_not_hold_up_the_others() {
     let mut bed = Bed::start().await;
     // As many as are in hand at once.
+    bed.config.set("karton", "concurrency_limit", "3");
     bed.config.set("s3", "address", failing_at_first(bed.s3.addr(), 3).await);
     bed.start_classifier().await;
     let mut bad = Vec::new();
