@@ -140,12 +140,11 @@ pub(crate) async fn store_file(app: &App, caller: &Arc<Caller>, form: Form, opti
         app.store.note_fresh();
     }
     drop(kept);
-    if stored.is_ok() {
-        app.store.uploaded.add(sha256);
-    } else {
-        // Who is refused finds nothing left behind, and who has gone leaves nothing either.
-        let (db, store) = (app.db.clone(), Arc::clone(&app.store));
-        let _ = tokio::spawn(async move { settle(&db, &store, &sha256).await }).await;
+    let (db, store) = (app.db.clone(), Arc::clone(&app.store));
+    let settled = tokio::spawn(async move { settle(&db, &store, &sha256).await });
+    if stored.is_err() {
+        // Who is refused finds nothing left behind. Otherwise the answer need not wait: what is to do is noted.
+        let _ = settled.await;
     }
     stored
 }

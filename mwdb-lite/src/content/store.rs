@@ -21,7 +21,6 @@ use super::{
     disk::{self, Disk, Placed},
     locks::{Held, Locks},
     s3::Bucket,
-    settle::Uploaded,
     stage::{OnDisk, Written},
 };
 use crate::{
@@ -51,8 +50,6 @@ pub(crate) struct Store {
     pub(super) large: Arc<Semaphore>,
     /// There may be [fresh](super::fresh) content.
     pub(super) fresh: Notify,
-    /// What uploads have left to [`settle`](super::settle).
-    pub(crate) uploaded: Uploaded,
 }
 
 #[derive(Clone)]
@@ -138,15 +135,7 @@ impl Store {
             Storage::Disk => Place::Disk(Disk::new(folder, layout)),
             Storage::S3(settings) => Place::S3(Bucket::new(settings, layout).await),
         };
-        Ok(Self {
-            staging,
-            place,
-            layout,
-            locks: Arc::default(),
-            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
-            fresh: Notify::new(),
-            uploaded: Uploaded::default(),
-        })
+        Ok(Self { staging, place, layout, locks: Arc::default(), large: Arc::new(Semaphore::new(LARGE_AT_ONCE)), fresh: Notify::new() })
     }
 
     /// Whether content can be kept: that the bucket exists and may be used.
