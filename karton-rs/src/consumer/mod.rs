@@ -49,6 +49,14 @@ pub struct Consumer {
     pub(crate) handler: Handler,
 }
 
+impl Consumer {
+    /// Under which it takes tasks, unless `[karton] identity` names another.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.options.identity
+    }
+}
+
 /// Returned by a handler that could not work on its task now, though nothing is wrong with it: the
 /// task goes back to the head of its queue instead of crashing. For use when the service stops.
 ///

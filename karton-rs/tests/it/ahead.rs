@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use karton_rs::{Task, testing::eventually};
 
-use crate::bed::{Bed, Mortal};
+use crate::bed::Bed;
 use crate::consumer::{any, becomes, no_claims, routed, status};
 
 /// Puts tasks into a queue of karton.x.
@@ -85,7 +85,7 @@ async fn what_may_kill_its_consumers_is_taken_alone() {
             Ok(())
         }
     });
-    let _consumer = Mortal::start(consumer, bed.config.clone());
+    let _consumer = bed.mortal(consumer, bed.config.clone()).await;
     tokio::time::timeout(Duration::from_secs(20), told.recv()).await.unwrap().unwrap();
     let claims: Vec<String> = bed.command(&["ZRANGE", "karton.rs.leases", "0", "-1"]).await;
     assert_eq!(claims, ["30"]);

@@ -131,10 +131,27 @@ impl Bed {
     }
 
     pub async fn consumer_with(&self, consumer: Consumer, config: Config) -> Running<Result<StopReason, karton_rs::Error>> {
+        let identity = consumer.identity().to_owned();
+        let start = || Running::spawn(move |shutdown| async move { consumer.run(&config, shutdown).await });
+        self.once_bound(&identity, start).await
+    }
+
+    /// Runs a consumer that can be ended as if its process had died; gives it back when its bind is registered.
+    pub async fn mortal(&self, consumer: Consumer, config: Config) -> Mortal {
+        let identity = consumer.identity().to_owned();
+        self.once_bound(&identity, || Mortal::start(consumer, config)).await
+    }
+
+    /// Waits for a bind to be registered: what is routed before goes to nobody.
+    async fn once_bound<T>(&self, identity: &str, start: impl FnOnce() -> T) -> T {
         let before = self.bind_writes().await;
-        let running = Running::spawn(move |shutdown| async move { consumer.run(&config, shutdown).await });
-        eventually("a bind", || async { (self.bind_writes().await > before).then_some(()) }).await;
-        running
+        let started = start();
+        eventually("a bind", || async {
+            let bound = self.bind_writes().await > before && self.command::<bool>(&["HEXISTS", "karton.binds", identity]).await;
+            bound.then_some(())
+        })
+        .await;
+        started
     }
 
     /// How often a bind was registered.
@@ -205,7 +222,7 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 pub struct Mortal(Option<tokio::runtime::Runtime>);
 
 impl Mortal {
-    pub fn start(consumer: Consumer, config: Config) -> Self {
+    fn start(consumer: Consumer, config: Config) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move { consumer.run(&config, CancellationToken::new()).await });
         Self(Some(runtime))

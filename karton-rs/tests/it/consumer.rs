@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::bed::{Bed, Mortal, Running, Way};
+use crate::bed::{Bed, Running, Way};
 
 pub(crate) fn any(identity: &str) -> karton_rs::ConsumerBuilder {
     Consumer::new(identity).filters(json!([{"type": "sample"}]))
@@ -144,9 +144,8 @@ async fn what_a_dead_consumer_had_is_processed_by_another_one() {
     let bed = Bed::start().await;
     let _broker = bed.broker();
     let config = bed.with_options(&[("karton", "lease_timeout", "1")]);
-    let mortal = Mortal::start(any("karton.x").concurrency(2).process(|_, _| std::future::pending()), config);
+    let mortal = bed.mortal(any("karton.x").concurrency(2).process(|_, _| std::future::pending()), config).await;
     let producer = bed.producer().await;
-    eventually("its bind", || async { bed.command::<bool>(&["HEXISTS", "karton.binds", "karton.x"]).await.then_some(()) }).await;
     let mut sent = Vec::new();
     for _ in 0..2 {
         sent.push(producer.send_task(sample()).await.unwrap());

@@ -4,7 +4,7 @@ use karton_rs::{Consumer, Task, TaskState, json::Value, testing::eventually};
 use serde_json::json;
 
 use super::{Cli, objects, text};
-use crate::bed::{Bed, Mortal};
+use crate::bed::Bed;
 
 #[tokio::test]
 async fn restart_makes_the_copy_of_the_reference_and_leaves_running_tasks_alone() {
@@ -108,7 +108,7 @@ async fn a_cancelled_task_is_not_processed_while_consumers_race_for_it() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         Ok(())
     });
-    let _slow = Mortal::start(slow, bed.config.clone());
+    let _slow = bed.mortal(slow, bed.config.clone()).await;
     let karton = bed.producer().await;
     for _ in 0..150 {
         karton.send_task(Task::new(json!({"type": "x"}))).await.unwrap();
