@@ -28,6 +28,7 @@ mod hex;
 mod inspect;
 mod karton;
 mod logs;
+mod own_thread;
 mod reader;
 mod redis_server;
 mod resource;

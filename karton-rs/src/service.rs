@@ -147,8 +147,9 @@ impl ConsumerArgs {
 /// SIGINT and SIGTERM cancel the token once; a second SIGINT ends the process at once. An error is
 /// logged, and is code 1, or 2 when it is one of configuration.
 ///
-/// The service runs on the threads of the runtime, beside its connections: on the main thread each
-/// answer would have to wake another thread.
+/// The service and its connections have one thread: what Redis answers wakes no other. Async handlers share it; what
+/// computes for long belongs into [`process_blocking`](crate::ConsumerBuilder::process_blocking), which has threads of
+/// its own. `TOKIO_WORKER_THREADS` gives it more. The main thread hears of signals, whatever the others do.
 pub fn run_main<F, S>(config: Result<Config, ConfigError>, service: S) -> ExitCode
 where
     S: FnOnce(Config, CancellationToken) -> F,
@@ -157,11 +158,15 @@ where
     start_logging(config.as_ref().ok());
     install_crypto();
     let outcome = config.map_err(anyhow::Error::from).and_then(|config| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let outcome = runtime.block_on(async {
+        let runtime = service_runtime()?;
+        let outcome = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
             let shutdown = CancellationToken::new();
             cancel_on_signal(shutdown.clone());
-            tokio::spawn(service(config, shutdown)).await?
+            let service = {
+                let _entered = runtime.enter();
+                tokio::spawn(service(config, shutdown))
+            };
+            service.await?
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         outcome
@@ -173,6 +178,15 @@ where
             exit_code(&error)
         }
     }
+}
+
+fn service_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // Tokio reads it itself.
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        builder.worker_threads(1);
+    }
+    builder.enable_all().build()
 }
 
 /// 2 for a configuration that cannot be used, 1 for everything else.
@@ -352,6 +366,42 @@ mod tests {
         assert!((0..100).filter(|number| outage.word(&format!("number {number}"), at(20)) == Word::Reason).count() < 10);
         outage.over();
         assert_eq!(outage.word("refused", at(21)), Word::Reason);
+    }
+
+    #[test]
+    #[ignore = "never ends by itself: the test below starts it"]
+    fn a_service_that_never_waits() {
+        let config = Config::from_parts(&[("k", "[redis]\nhost = h\n[s3]\naddress = http://s3\n")], []);
+        run_main(config, |_, _| async {
+            tracing::info!("busy");
+            loop {
+                std::thread::park();
+            }
+        });
+    }
+
+    #[test]
+    fn two_interrupts_end_a_service_that_keeps_its_thread_busy() -> anyhow::Result<()> {
+        use rustix::process::{Pid, Signal, kill_process};
+        use std::io::{BufRead, BufReader};
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command.args(["service::tests::a_service_that_never_waits", "--exact", "--ignored", "--nocapture"]);
+        let mut child = command.env("RUST_LOG", "info").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn()?;
+        let pid = Pid::from_child(&child);
+        // It would be waited for for ever. Who has ended by then is not there to be killed.
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(20));
+            let _ = kill_process(pid, Signal::KILL);
+        });
+        let mut said = BufReader::new(child.stderr.take().expect("its stderr")).lines();
+        let mut interrupt_after = |words: &str| {
+            assert!(said.any(|line| line.is_ok_and(|line| line.contains(words))), "never said `{words}`");
+            kill_process(pid, Signal::INT)
+        };
+        interrupt_after("busy")?;
+        interrupt_after("Got signal")?;
+        assert_eq!(child.wait()?.code(), Some(130));
+        Ok(())
     }
 
     #[test]

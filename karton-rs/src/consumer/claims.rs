@@ -10,13 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
-
 use crate::{
     backend::{Backend, keys},
     config::{Config, ConfigError, ConfigErrorKind},
     error::Error,
+    own_thread::OwnThread,
     service::Outage,
 };
 
@@ -44,39 +42,12 @@ pub(super) struct Claims {
 }
 
 /// Claims are renewed as long as this lives.
-pub(super) struct Renewal(CancellationToken);
-
-impl Drop for Renewal {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
+pub(super) struct Renewal(#[expect(dead_code, reason = "held, not read")] OwnThread<()>);
 
 impl Renewal {
     /// Starts the thread; `own` is its alone, `service` what the service writes with.
     pub(super) fn start(claims: Arc<Claims>, own: Backend, service: Backend) -> Result<Self, Error> {
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        // Several services may live in one process: the span tells which one speaks.
-        let work = async move { claims.keep(&own, &service).await }.in_current_span();
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
-        let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let (runtime, outcome) = runtime.map_or_else(|error| (None, Err(error)), |runtime| (Some(runtime), Ok(())));
-            // Who starts us waits for it.
-            let _ = tell.send(outcome);
-            if let Some(runtime) = runtime {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = work => {}
-                        () = stopped => {}
-                    }
-                });
-            }
-        };
-        std::thread::Builder::new().name("claims".to_owned()).spawn(work).map_err(Error::Thread)?;
-        told.recv().unwrap_or_else(|_| Err(std::io::Error::other("it ended at once"))).map_err(Error::Thread)?;
-        Ok(Self(stop))
+        Ok(Self(OwnThread::start("claims", async move { claims.keep(&own, &service).await })?))
     }
 }
 

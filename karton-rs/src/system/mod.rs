@@ -29,9 +29,10 @@ pub use settings::{SystemArgs, SystemSettings};
 
 use crate::{
     backend::{Backend, ServiceInfo, keys},
-    config::{Config, ServiceSettings},
+    config::{Config, RedisSettings, ServiceSettings},
     error::Error,
     logs::{self, Publisher},
+    own_thread::OwnThread,
     service::Outage,
 };
 
@@ -85,14 +86,14 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
             }
             kept
         };
-        let routing = async {
-            let outcome = if settings.enable_router { router::run(&config, &name, &settings, &all).await } else { Ok(()) };
+        let routed = async {
+            let outcome = if settings.enable_router { routing(&config, name, &settings, publisher.as_ref(), &all).await } else { Ok(()) };
             if outcome.is_err() {
                 all.cancel();
             }
             outcome
         };
-        let (routed, kept) = tokio::join!(routing, kept);
+        let (routed, kept) = tokio::join!(routed, kept);
         tracing::info!("Service {} stopped", service.identity);
         routed.and(kept)
     };
@@ -101,6 +102,18 @@ pub async fn run(config: Config, setup_bucket: bool, shutdown: CancellationToken
         publisher.flush().await;
     }
     outcome
+}
+
+/// Routes on a thread of its own, so that what goes on beside keeps no task waiting.
+async fn routing(
+    config: &Config,
+    name: String,
+    settings: &Arc<SystemSettings>,
+    publisher: Option<&Publisher>,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
+    let router = router::run(RedisSettings::from_config(config)?, name, Arc::clone(settings), shutdown.clone());
+    OwnThread::start("router", logs::scope(publisher.cloned(), None, router))?.ended().await
 }
 
 /// Whose turn it is to look at all tasks: one at a time is enough for memory and for Redis.
