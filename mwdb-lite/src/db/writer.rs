@@ -240,6 +240,33 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn requests_of_a_batch_that_fail_take_nothing_with_them() -> anyhow::Result<()> {
+        let connection = crate::db::scratch();
+        let (jobs, inbox) = mpsc::channel::<Box<dyn Job>>();
+        let add = |hash: &'static str, fails: bool| -> anyhow::Result<_> {
+            let (reply, answer) = oneshot::channel();
+            let work = move |c: &Connection| {
+                c.execute("INSERT INTO fresh_content (sha256, content) VALUES (?, '')", [hash])?;
+                if fails { Err(ApiError::Conflict(hash.to_owned())) } else { Ok(hash) }
+            };
+            let job = Box::new(Work { durable: true, work: Some(work), outcome: None, reply });
+            jobs.send(job).map_err(|_| anyhow!("nobody takes it"))?;
+            Ok(answer)
+        };
+        let answers = [add("a", true)?, add("b", true)?, add("c", false)?, add("d", true)?, add("e", false)?];
+        run_batch(&connection, inbox.recv()?, &inbox, &mut Synchronous::Normal);
+        let told = answers.map(|mut answer| match answer.try_recv() {
+            Ok(Ok(hash)) => format!("{hash} kept"),
+            Ok(Err(ApiError::Conflict(hash))) => format!("{hash} refused"),
+            other => format!("{:?}", other.map(|answer| answer.map_err(|error| error.cause()))),
+        });
+        assert_eq!(told, ["a refused", "b refused", "c kept", "d refused", "e kept"]);
+        let kept: String = connection.query_row("SELECT group_concat(sha256, '') FROM fresh_content", [], |row| row.get(0))?;
+        assert_eq!((kept.as_str(), connection.is_autocommit()), ("ce", true));
+        Ok(())
+    }
+
     #[tokio::test]
     async fn what_a_statement_may_take_back_is_no_chain_in_memory() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
