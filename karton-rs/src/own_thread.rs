@@ -1,8 +1,8 @@
 //! Parts of a service that have a thread to themselves: they wait for nothing but what they ask for themselves,
 //! and what they hear wakes no other thread.
 //!
-//! The one rule: such a part ends with the value that stands for it, in the middle of what it waits for, like any
-//! future that is dropped.
+//! The one rule: such a part is told to end when the value that stands for it goes: it does so where it waits next,
+//! like any future that is dropped.
 
 use std::future::Future;
 use std::thread::JoinHandle;
@@ -27,15 +27,24 @@ impl<T: Send + 'static> OwnThread<T> {
     /// # Errors
     /// When the system has no thread to give.
     pub(crate) fn start(name: &str, work: impl Future<Output = T> + Send + 'static) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         let stop = CancellationToken::new();
         let (stopped, work) = (stop.clone(), work.in_current_span());
-        let (ended, end) = oneshot::channel();
+        let ((ended, end), (tell, told)) = (oneshot::channel::<()>(), std::sync::mpsc::sync_channel(1));
         let run = move || {
-            let _ended: oneshot::Sender<()> = ended;
-            runtime.block_on(stopped.run_until_cancelled_owned(work))
+            // Goes last, also in a panic: who waits for it joins the thread.
+            let _ended = ended;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let (runtime, built) = runtime.map_or_else(|error| (None, Err(error)), |runtime| (Some(runtime), Ok(())));
+            // Who starts us waits for it.
+            let _ = tell.send(built);
+            let runtime = runtime?;
+            let outcome = runtime.block_on(stopped.run_until_cancelled_owned(work));
+            // A name that is looked up for long is waited for by nobody.
+            runtime.shutdown_background();
+            outcome
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(Error::Thread)?;
+        told.recv().unwrap_or_else(|_| Err(std::io::Error::other("it ended at once"))).map_err(Error::Thread)?;
         Ok(Self { stop: stop.drop_guard(), end, thread })
     }
 

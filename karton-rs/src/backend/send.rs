@@ -24,7 +24,7 @@ if type(current) == 'string' then
 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('RPUSH', KEYS[2], ARGV[1])
-redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
+redis.pcall('HINCRBY', KEYS[3], ARGV[4], 1)
 ";
 
 impl Backend {
@@ -45,7 +45,8 @@ impl Backend {
             self.upload(resource, source, patience).await?;
         }
         // Pushed twice it is routed once: the broker knows by the record what it has routed.
-        self.redis.retry::<()>(self.push(redis::pipe().atomic(), &task), patience).await?;
+        let answers = self.redis.retry(self.push(redis::pipe().atomic(), &task), patience).await?;
+        self.pushed(answers)?;
         Ok(task)
     }
 
@@ -69,19 +70,25 @@ impl Backend {
     async fn send_record(&self, task: Task, record: &str, patience: &mut Patience) -> Result<Task, Error> {
         let mut first = redis::pipe();
         first.atomic().set(keys::task(task.uid()), record).ignore();
-        match self.redis.run::<()>(self.push(&mut first, &task)).await {
+        match self.redis.run(self.push(&mut first, &task)).await {
             Err(error) if error.is_temporary() => {
                 let mut again = redis::pipe();
                 again.cmd("EVAL").arg(SEND_AGAIN).arg(3).arg(keys::task(task.uid())).arg(keys::TASKS).arg(Metric::Produced.key());
                 again.arg(task.uid()).arg(record).arg(float_text(task.last_update())).arg(&*self.identity).ignore();
                 self.redis.retry::<()>(&again, patience).await?;
             }
-            outcome => outcome?,
+            answers => self.pushed(answers?)?,
         }
         Ok(task)
     }
 
+    /// Gives the uid to the broker, and counts that. That it cannot be counted is no error.
     fn push<'a>(&self, pipeline: &'a mut Pipeline, task: &Task) -> &'a Pipeline {
-        pipeline.rpush(keys::TASKS, task.uid()).ignore().hincr(Metric::Produced.key(), &*self.identity, 1).ignore()
+        pipeline.ignore_errors().rpush(keys::TASKS, task.uid()).hincr(Metric::Produced.key(), &*self.identity, 1).ignore()
+    }
+
+    /// What the answers to [`Self::push`] say.
+    fn pushed(&self, answers: Vec<redis::Value>) -> Result<(), Error> {
+        answers.into_iter().try_for_each(|answer| answer.extract_error().map(drop)).map_err(|source| self.redis.error(source))
     }
 }

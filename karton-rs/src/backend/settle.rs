@@ -87,8 +87,8 @@ local function finish(n)
         end
         redis.call('ZADD', KEYS[4], 'XX', unpack(looks))
     end
-    if consumed > 0 then redis.call('HINCRBY', KEYS[5], ARGV[1], consumed) end
-    if crashed > 0 then redis.call('HINCRBY', KEYS[6], ARGV[1], crashed) end
+    if consumed > 0 then redis.pcall('HINCRBY', KEYS[5], ARGV[1], consumed) end
+    if crashed > 0 then redis.pcall('HINCRBY', KEYS[6], ARGV[1], crashed) end
     return settled
 end
 ";

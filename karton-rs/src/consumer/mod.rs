@@ -19,6 +19,7 @@ pub use builder::ConsumerBuilder;
 pub(crate) use claims::{lease_timeout, max_deliveries};
 pub use retry::RetryPolicy;
 pub use run::StopReason;
+pub(crate) use run::longest_stop;
 
 use handler::Handler;
 

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Bind, Settled},
-    config::{Config, ServiceSettings},
+    config::{Config, ConfigError, ServiceSettings},
     error::Error,
     filters::Filters,
     karton::Karton,
@@ -37,6 +37,17 @@ const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long handing back may take.
 const LAST_WRITES: Duration = Duration::from_secs(10);
+
+/// How long running tasks may go on, as the configuration says.
+fn stop_timeout(config: &Config) -> Result<Duration, ConfigError> {
+    let seconds = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
+    Ok(seconds.map_or(STOP_TIMEOUT, Duration::from_secs))
+}
+
+/// How long a consumer takes to stop at most, unless its handlers never wait.
+pub(crate) fn longest_stop(config: &Config) -> Result<Duration, ConfigError> {
+    Ok(stop_timeout(config)?.saturating_add(LAST_WRITES))
+}
 
 /// Why [`Consumer::run`] ended.
 ///
@@ -111,7 +122,7 @@ impl Consumer {
         let backend = Backend::new(config, &settings.identity, "")?;
         let publisher = Publisher::start(&backend, &settings);
         let concurrency = settings.concurrency.unwrap_or(self.options.concurrency).min(MOST_TASKS);
-        let stop_timeout = config.int("karton", "stop_timeout")?.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        let stop_timeout = stop_timeout(config)?;
         let bind = self.bind(&settings);
         let (ends, arriving) = mpsc::unbounded_channel();
         let claims = Arc::new(Claims::new(lease_timeout(config)?));
@@ -138,7 +149,7 @@ impl Consumer {
         let mut ends = Ends::new(&running, arriving);
         let work = async {
             let reason = running.take_tasks(&slots, concurrency, &mut ends, &shutdown).await;
-            running.drain(&mut ends, stop_timeout.unwrap_or(STOP_TIMEOUT)).await;
+            running.drain(&mut ends, stop_timeout).await;
             reason
         };
         let reason = tokio::select! {

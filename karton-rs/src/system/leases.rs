@@ -44,7 +44,7 @@ if ARGV[5] == '' then
     redis.call('HSET', KEYS[4], ARGV[1], ARGV[6])
 else
     redis.call('HDEL', KEYS[4], ARGV[1])
-    redis.call('HINCRBY', KEYS[5], ARGV[5], 1)
+    redis.pcall('HINCRBY', KEYS[5], ARGV[5], 1)
 end
 return 1
 ";

@@ -163,10 +163,11 @@ impl Plan {
         self.quarantined.insert(what, reason);
     }
 
-    /// Everything in one transaction, whose answers [`Plan::outcome`] reads.
+    /// Everything in one transaction, whose answers [`Plan::outcome`] reads. What somebody has put in the place of a
+    /// statistic or a history keeps no task from being routed: that it cannot be written there is no error.
     pub(super) fn transaction(&self, settings: &SystemSettings, in_flight: &str, full: &Full) -> Pipeline {
         let mut pipeline = redis::pipe();
-        pipeline.atomic();
+        pipeline.atomic().ignore_errors();
         if !self.records.is_empty() {
             let mut write = redis::Cmd::with_capacity(self.records.len() + 1, self.records.bytes() + 4);
             write.arg("MSET").arg(&self.records);
@@ -176,7 +177,7 @@ impl Plan {
             for (priority, uids) in queues {
                 pipeline.cmd("RPUSH").arg(keys::queue(*priority, receiver)).arg(uids);
             }
-            pipeline.hincr(Metric::Assigned.key(), receiver, *count);
+            pipeline.hincr(Metric::Assigned.key(), receiver, *count).ignore();
             let wake = keys::wake(receiver);
             pipeline.lpush(&wake, vec!["1"; WAKE_TOKENS.min(*count)]).ltrim(&wake, 0, LAST_WAKE_TOKEN);
             // Nobody may take them: consumers that are not ours do not know them.
@@ -201,10 +202,7 @@ impl Plan {
         pipeline
     }
 
-    /// What somebody has put in the place of a history keeps no task from being routed: that it cannot be written there
-    /// is no error.
     fn add_histories(&self, pipeline: &mut Pipeline, settings: &SystemSettings, full: &Full) {
-        pipeline.ignore_errors();
         let (mut first, mut open) = (Args::default(), Args::default());
         let (now, look) = (self.time.to_string(), (self.time + FIRST_LOOK).to_string());
         let ttl = settings.history_ttl.as_secs();

@@ -317,6 +317,37 @@ async fn names_that_are_no_text_stop_neither_routing_nor_collecting() {
 }
 
 #[tokio::test]
+async fn statistics_that_cannot_be_counted_keep_no_task_waiting() {
+    let bed = Bed::start().await;
+    for metric in ["produced", "assigned", "consumed", "crashed"] {
+        let () = bed.command(&["SET", &format!("karton.metrics.{metric}"), "by hand"]).await;
+    }
+    let _broker = bed.broker();
+    let service = Consumer::new("karton.x").filters(json!([{"type": "sample"}])).process(|karton, task| async move {
+        anyhow::ensure!(task.payload_as::<u64>("number")? != Some(0), "refused");
+        karton.send_task(Task::new(json!({"type": "result"}))).await?;
+        Ok(())
+    });
+    let _service = bed.consumer(service).await;
+    let _results = bed.consumer(Consumer::new("karton.y").filters(json!([{"type": "result"}])).process(|_, _| async { Ok(()) })).await;
+    let producer = bed.producer().await;
+    let refused = producer.send_task(sample(0)).await.unwrap();
+    bed.reached(&refused, "karton.x", TaskState::Crashed).await;
+    // A broker that took each of them for an outage would rest for longer and longer.
+    let one_by_one = async {
+        for number in 1..12 {
+            let mut task = sample(number);
+            if number == 1 {
+                task.attach("sample", LocalResource::from_bytes("a.bin", "content").unwrap());
+            }
+            let sent = producer.send_task(task).await.unwrap();
+            bed.reached(&sent, "karton.y", TaskState::Finished).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), one_by_one).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_record_under_another_key_is_judged_by_its_key() {
     let bed = Bed::start().await;
     let original = bed.producer().await.send_task(sample(0)).await.unwrap();

@@ -30,7 +30,7 @@ impl Bed {
         let folder = folder::empty()?;
         let objects = folder.join("objects");
         std::fs::create_dir(&objects)?;
-        let mut s3 = Process::ours(&["peer-s3", &objects.to_string_lossy()], &folder)?;
+        let mut s3 = Process::server(&["peer-s3", &objects.to_string_lossy()], &folder)?;
         let s3_url = s3.line().await?.trim().to_owned();
         let ini = folder.join("karton.ini");
         let text = format!(

@@ -33,6 +33,14 @@ impl Process {
         Self::start(command, folder)
     }
 
+    /// Starts this program in the role of a server, which has as many threads as there are processors, as those that are
+    /// no services have.
+    pub(crate) fn server(arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+        command.args(arguments).env("TOKIO_WORKER_THREADS", std::thread::available_parallelism()?.to_string());
+        Self::start(command, folder)
+    }
+
     /// Starts the Python side of the same role.
     pub(crate) fn reference(python: &Path, arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(python);

@@ -40,7 +40,7 @@ if ARGV[4] == '' then
     redis.call('HINCRBY', KEYS[4], ARGV[1], 1)
 else
     redis.call('HDEL', KEYS[4], ARGV[1])
-    redis.call('HINCRBY', KEYS[5], ARGV[4], 1)
+    redis.pcall('HINCRBY', KEYS[5], ARGV[4], 1)
 end
 return 1
 ";

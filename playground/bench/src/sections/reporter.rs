@@ -99,7 +99,7 @@ impl Mwdb {
     async fn start(bed: &Bed) -> anyhow::Result<Self> {
         let folder = bed.folder().join("mwdb");
         std::fs::create_dir(&folder)?;
-        let mut process = Process::ours(&["peer-repository", &folder.to_string_lossy()], bed.folder())?;
+        let mut process = Process::server(&["peer-repository", &folder.to_string_lossy()], bed.folder())?;
         let url = process.line().await?.trim().to_owned();
         let mut mwdb = Self { _process: process, url, http: reqwest::Client::new(), token: String::new() };
         let login = mwdb.send(mwdb.http.post(mwdb.path("auth/login")).json(&json!({"login": "admin", "password": "admin"}))).await?;
