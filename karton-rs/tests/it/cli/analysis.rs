@@ -93,6 +93,13 @@ async fn the_end_of_a_task_is_told_by_its_record_where_nothing_else_does() {
     assert_eq!(cli.run(&["wait", sent.root_uid()]).await.0, 0);
 }
 
+/// Whether an outage is told, and no reason of it twice: a connection may break before the next one is refused.
+fn tells_each_reason_once(told: &str) -> bool {
+    let reasons: Vec<&str> =
+        told.lines().filter(|line| line.contains("trying again")).filter_map(|line| Some(line.split_once("redis at")?.1)).collect();
+    !reasons.is_empty() && reasons.iter().all(|reason| reasons.iter().filter(|other| *other == reason).count() == 1)
+}
+
 #[tokio::test]
 async fn who_waits_and_watches_outlives_a_restart_of_redis() {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -123,13 +130,13 @@ async fn who_waits_and_watches_outlives_a_restart_of_redis() {
     bed.redis.restart().await;
     told.read_to_string(&mut text).await.unwrap();
     let (status, told) = (top.wait().await.unwrap(), text);
-    assert_eq!((status.code(), told.matches("trying again").count()), (Some(0), 1), "{told}");
+    assert_eq!((status.code(), tells_each_reason_once(&told)), (Some(0), true), "{told}");
     assert!(!told.contains('\x1b'), "no colours into a pipe: {told}");
     listening(&bed).await;
     cli.out(&["cancel", sent.uid()]).await;
     let output = waiter.wait_with_output().await.unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), told.matches("trying again").count()), (Some(0), 1), "{told}");
+    assert_eq!((output.status.code(), tells_each_reason_once(&told)), (Some(0), true), "{told}");
     // Within its time: what has been waited for is not crashed.
     let sent = bed.producer().await.send_task(Task::new(json!({"type": "x"}))).await.unwrap();
     let waiter = cli.command(&["wait", sent.root_uid(), "--timeout", "6s"]).spawn().unwrap();
