@@ -5,7 +5,6 @@
 //! like any future that is dropped.
 
 use std::future::Future;
-use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,9 +15,7 @@ use crate::error::Error;
 /// Work on a thread of its own.
 pub(crate) struct OwnThread<T> {
     stop: DropGuard,
-    /// Dropped at the end.
-    end: oneshot::Receiver<()>,
-    thread: JoinHandle<Option<T>>,
+    outcome: oneshot::Receiver<T>,
 }
 
 impl<T: Send + 'static> OwnThread<T> {
@@ -29,37 +26,30 @@ impl<T: Send + 'static> OwnThread<T> {
     pub(crate) fn start(name: &str, work: impl Future<Output = T> + Send + 'static) -> Result<Self, Error> {
         let stop = CancellationToken::new();
         let (stopped, work) = (stop.clone(), work.in_current_span());
-        let ((ended, end), (tell, told)) = (oneshot::channel::<()>(), std::sync::mpsc::sync_channel(1));
+        let ((end, outcome), (tell, told)) = (oneshot::channel(), std::sync::mpsc::sync_channel(1));
         let run = move || {
-            // Goes last, also in a panic: who waits for it joins the thread.
-            let _ended = ended;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let (runtime, built) = runtime.map_or_else(|error| (None, Err(error)), |runtime| (Some(runtime), Ok(())));
+            let (runtime, built) = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => (Some(runtime), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
             // Who starts us waits for it.
             let _ = tell.send(built);
-            let runtime = runtime?;
+            let Some(runtime) = runtime else { return };
             let outcome = runtime.block_on(stopped.run_until_cancelled_owned(work));
             // A name that is looked up for long is waited for by nobody.
             runtime.shutdown_background();
-            outcome
+            // Nobody listens to what is only held.
+            outcome.map(|outcome| end.send(outcome));
         };
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(Error::Thread)?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(Error::Thread)?;
         told.recv().unwrap_or_else(|_| Err(std::io::Error::other("it ended at once"))).map_err(Error::Thread)?;
-        Ok(Self { stop: stop.drop_guard(), end, thread })
+        Ok(Self { stop: stop.drop_guard(), outcome })
     }
 
-    /// Waits for what comes of it. A panic goes on here.
+    /// Waits for what comes of it. A panic goes on here; its message was printed.
     pub(crate) async fn ended(self) -> T {
-        let Self { stop, end, thread } = self;
-        // Nothing is ever sent.
-        let _ = end.await;
-        let outcome = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        drop(stop);
-        match outcome {
-            Some(outcome) => outcome,
-            // Only who drops this value stops it.
-            None => std::future::pending().await,
-        }
+        let Self { stop: _stop, outcome } = self;
+        outcome.await.unwrap_or_else(|_| std::panic::resume_unwind(Box::new("a part of the service has panicked")))
     }
 }
 
@@ -98,7 +88,7 @@ mod tests {
     async fn a_panic_goes_on_where_its_end_is_waited_for() -> Result<(), Error> {
         let beside = OwnThread::start("test", async { panic!("of the work") })?;
         let outcome: Result<(), _> = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(beside.ended())).await;
-        assert_eq!(outcome.err().and_then(|panic| panic.downcast_ref::<&str>().copied()), Some("of the work"));
+        assert!(outcome.is_err());
         Ok(())
     }
 }

@@ -192,7 +192,7 @@ fn a_scan_of_a_huge_sample_with_endless_matches_stays_in_bounds() {
     )]);
     let sample = rules.path().join("sample");
     let file = fs::File::create(&sample).unwrap();
-    file.write_all_at(&vec![b'a'; 2 << 20], 0).unwrap();
+    file.write_all_at(&vec![b'a'; 4 << 20], 0).unwrap();
     file.set_len(HUGE).unwrap();
     let limited = format!("ulimit -c 0; ulimit -d {}; exec \"$@\"", SCAN_MEMORY >> 10);
     let mut command = Command::new("sh");

@@ -170,6 +170,14 @@ impl Connection {
         Client::open(info.set_redis_settings(settings))
     }
 
+    /// What answers say that hold the errors of their commands: the first refusal.
+    ///
+    /// # Errors
+    /// When a command was refused; the others are done.
+    pub(crate) fn accepted(&self, answers: Vec<redis::Value>) -> Result<(), Error> {
+        answers.into_iter().try_for_each(|answer| answer.extract_error().map(drop)).map_err(|source| self.error(source))
+    }
+
     pub(crate) fn error(&self, source: RedisError) -> Error {
         Error::Redis { server: self.server.clone(), source }
     }

@@ -46,7 +46,7 @@ impl Backend {
         }
         // Pushed twice it is routed once: the broker knows by the record what it has routed.
         let answers = self.redis.retry(self.push(redis::pipe().atomic(), &task), patience).await?;
-        self.pushed(answers)?;
+        self.redis.accepted(answers)?;
         Ok(task)
     }
 
@@ -77,7 +77,7 @@ impl Backend {
                 again.arg(task.uid()).arg(record).arg(float_text(task.last_update())).arg(&*self.identity).ignore();
                 self.redis.retry::<()>(&again, patience).await?;
             }
-            answers => self.pushed(answers?)?,
+            answers => self.redis.accepted(answers?)?,
         }
         Ok(task)
     }
@@ -85,10 +85,5 @@ impl Backend {
     /// Gives the uid to the broker, and counts that. That it cannot be counted is no error.
     fn push<'a>(&self, pipeline: &'a mut Pipeline, task: &Task) -> &'a Pipeline {
         pipeline.ignore_errors().rpush(keys::TASKS, task.uid()).hincr(Metric::Produced.key(), &*self.identity, 1).ignore()
-    }
-
-    /// What the answers to [`Self::push`] say.
-    fn pushed(&self, answers: Vec<redis::Value>) -> Result<(), Error> {
-        answers.into_iter().try_for_each(|answer| answer.extract_error().map(drop)).map_err(|source| self.redis.error(source))
     }
 }

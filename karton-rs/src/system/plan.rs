@@ -163,7 +163,7 @@ impl Plan {
         self.quarantined.insert(what, reason);
     }
 
-    /// Everything in one transaction, whose answers [`Plan::outcome`] reads. What somebody has put in the place of a
+    /// Everything in one transaction, whose answers [`Plan::note`] reads. What somebody has put in the place of a
     /// statistic or a history keeps no task from being routed: that it cannot be written there is no error.
     pub(super) fn transaction(&self, settings: &SystemSettings, in_flight: &str, full: &Full) -> Pipeline {
         let mut pipeline = redis::pipe();
@@ -233,16 +233,12 @@ impl Plan {
         place.and_then(|place| self.histories.get_index(place)).map(|(root_uid, _)| root_uid.as_str())
     }
 
-    /// What the answers to the transaction say.
-    ///
-    /// # Errors
-    /// When Redis has refused a part of it: the other parts are done.
-    pub(super) fn outcome(&self, mut answers: Vec<redis::Value>, settings: &SystemSettings, full: &mut Full) -> redis::RedisResult<()> {
+    /// Takes out of the answers to the transaction what it has asked for; the others only say whether all was done.
+    pub(super) fn note(&self, answers: &mut Vec<redis::Value>, settings: &SystemSettings, full: &mut Full) {
         if let Some(root_uid) = self.asked(settings, full).map(str::to_owned) {
             let fields = answers.pop().and_then(|fields| redis::from_redis_value(fields).ok());
             full.note(&root_uid, fields.unwrap_or(0));
         }
-        answers.into_iter().try_for_each(|answer| answer.extract_error().map(drop))
     }
 
     /// After the transaction: tells where each task has gone.

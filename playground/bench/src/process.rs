@@ -28,17 +28,20 @@ pub(crate) struct Process {
 impl Process {
     /// Starts this program in another role.
     pub(crate) fn ours(arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
-        command.args(arguments);
+        Self::start(Self::itself(arguments)?, folder)
+    }
+
+    /// The same for a server, which has as many threads as there are processors, as those that are no services have.
+    pub(crate) fn server(arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+        let mut command = Self::itself(arguments)?;
+        command.env("TOKIO_WORKER_THREADS", std::thread::available_parallelism()?.to_string());
         Self::start(command, folder)
     }
 
-    /// Starts this program in the role of a server, which has as many threads as there are processors, as those that are
-    /// no services have.
-    pub(crate) fn server(arguments: &[&str], folder: &Path) -> anyhow::Result<Self> {
+    fn itself(arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
-        command.args(arguments).env("TOKIO_WORKER_THREADS", std::thread::available_parallelism()?.to_string());
-        Self::start(command, folder)
+        command.args(arguments);
+        Ok(command)
     }
 
     /// Starts the Python side of the same role.

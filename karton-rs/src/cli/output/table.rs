@@ -1,217 +1,26 @@
-//! Printing: lines, JSON, tables that fit, and text that cannot act on a terminal.
+//! Tables that are printed while their rows come in, and fit.
 //!
-//! The one rule: what comes from Redis is printed through [`escape`], because headers and errors are
-//! made by anyone who can send a task. Colours and cutting to the width are for terminals alone.
+//! The one rule: on a terminal no row is wider than it, as long as what must be whole leaves room: what is missed least
+//! goes first.
 
 use std::borrow::Cow;
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::io;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
-use crate::{json::Value, service};
+use super::{
+    Out, Style,
+    text::{cut, cut_name, cut_start, cut_uid, escape},
+};
 
-/// Columns of a terminal that does not tell.
-const USUAL_WIDTH: usize = 80;
 /// What columns that may be cut keep while there is something else to do without.
 const USEFUL_WIDTH: usize = 16;
 /// What text keeps before columns are missing that are missed.
 const LEAST_WIDTH: usize = 8;
 /// Signs of a uid that are enough to name it, where there is no room for more.
-pub(super) const SHORT_UID: usize = 8;
+pub(in crate::cli) const SHORT_UID: usize = 8;
 /// Rows that are looked at to choose the widths of the columns.
 const ROWS_AHEAD: usize = 200;
-
-/// How a piece of text stands out on a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
-    Plain,
-    Bold,
-    Dim,
-    Red,
-    Green,
-    Yellow,
-    Cyan,
-}
-
-impl Style {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Plain => "",
-            Self::Bold => "1",
-            Self::Dim => "2",
-            Self::Red => "31",
-            Self::Green => "32",
-            Self::Yellow => "33",
-            Self::Cyan => "36",
-        }
-    }
-
-    /// The text in this style, when there are colours.
-    pub(super) fn paint(self, colour: bool, text: &str) -> String {
-        if colour && self != Self::Plain { format!("\x1b[{}m{text}\x1b[0m", self.code()) } else { text.to_owned() }
-    }
-}
-
-/// Standard output.
-pub(super) struct Out {
-    out: BufWriter<Stdout>,
-    /// Columns, when it is a terminal.
-    width: Option<usize>,
-    colour: bool,
-    /// Nobody has to read it.
-    goes_on: bool,
-}
-
-impl Out {
-    /// Of a command that only looks: it ends when nobody reads any more.
-    pub(super) fn new() -> Self {
-        let stdout = io::stdout();
-        let terminal = stdout.is_terminal();
-        let width = terminal.then(terminal_width);
-        Self { out: BufWriter::new(stdout), width, colour: terminal && service::colours_wanted(), goes_on: false }
-    }
-
-    /// Of a command that does something, or whose exit code says something: it goes on to its end when
-    /// nobody reads any more, as after `| head`.
-    pub(super) fn of_deeds() -> Self {
-        Self { goes_on: true, ..Self::new() }
-    }
-
-    fn heed(&self, outcome: io::Result<()>) -> io::Result<()> {
-        match outcome {
-            Err(error) if self.goes_on && error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            outcome => outcome,
-        }
-    }
-
-    /// Columns that a line may have.
-    pub(super) fn width(&self) -> usize {
-        self.width.unwrap_or(usize::MAX)
-    }
-
-    pub(super) fn is_terminal(&self) -> bool {
-        self.width.is_some()
-    }
-
-    pub(super) fn paint(&self, style: Style, text: &str) -> String {
-        style.paint(self.colour, text)
-    }
-
-    pub(super) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        let outcome = writeln!(self.out, "{}", text.as_ref());
-        self.heed(outcome)
-    }
-
-    /// Text as it is, without a newline.
-    pub(super) fn raw(&mut self, text: &str) -> io::Result<()> {
-        let outcome = self.out.write_all(text.as_bytes());
-        self.heed(outcome)
-    }
-
-    pub(super) fn json(&mut self, value: &Value) -> io::Result<()> {
-        self.line(value.to_json())
-    }
-
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        let outcome = self.out.flush();
-        self.heed(outcome)
-    }
-}
-
-/// Columns of the terminal now: it may have been resized.
-pub fn terminal_width() -> usize {
-    terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0))
-}
-
-/// Text without anything that moves a cursor, changes a colour, hides or reorders what is read.
-pub(super) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(acts) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if acts(c) && u32::from(c) < 0x100 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if acts(c) => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    Cow::Owned(out)
-}
-
-/// As [`escape`], for text of several lines.
-pub(super) fn escape_lines(text: &str) -> String {
-    text.lines().map(escape).collect::<Vec<_>>().join("\n")
-}
-
-/// As [`escape`], for bytes that may be no text.
-pub(super) fn escape_bytes(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(&escape(chunk.valid()));
-        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
-    }
-    out
-}
-
-fn acts(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// The beginning of a text that fits into `width` columns, with a sign that something is missing.
-pub(super) fn cut(text: &str, width: usize) -> Cow<'_, str> {
-    if text.width() <= width {
-        return Cow::Borrowed(text);
-    }
-    let mut used = 0;
-    let mut kept = String::new();
-    for character in text.chars() {
-        let columns = character.width().unwrap_or(0);
-        if used + columns + 1 > width {
-            break;
-        }
-        used += columns;
-        kept.push(character);
-    }
-    kept.push('…');
-    Cow::Owned(kept)
-}
-
-/// A name in `width` columns: what stands before its first dot is left out before its end is.
-pub(super) fn cut_name(text: &str, width: usize) -> Cow<'_, str> {
-    match text.split_once('.') {
-        Some((_, own)) if text.width() > width && width > 1 => Cow::Owned(cut(&format!("…{own}"), width).into_owned()),
-        _ => cut(text, width),
-    }
-}
-
-/// The end of a text that fits into `width` columns, with a sign that something is missing.
-fn cut_start(text: &str, width: usize) -> Cow<'_, str> {
-    let mut spare = text.width().saturating_sub(width);
-    if spare == 0 {
-        return Cow::Borrowed(text);
-    }
-    // For the sign.
-    spare += 1;
-    let kept = text.char_indices().find(|(_, character)| {
-        let enough = spare == 0;
-        spare = spare.saturating_sub(character.width().unwrap_or(0));
-        enough
-    });
-    Cow::Owned(format!("…{}", kept.map_or("", |(at, _)| &text[at..])))
-}
-
-/// The beginning of a uid, which the commands take as well. What is no such uid is cut as any text.
-pub(super) fn cut_uid(text: &str, width: usize) -> Cow<'_, str> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    if plain && text.len() > width { Cow::Borrowed(&text[..width]) } else { cut(text, width) }
-}
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
@@ -263,7 +72,7 @@ impl Column {
     }
 
     /// The same, with a title for narrow terminals.
-    pub(super) const fn short(mut self, title: &'static str) -> Self {
+    pub(in crate::cli) const fn short(mut self, title: &'static str) -> Self {
         self.short = title;
         self
     }
@@ -292,17 +101,17 @@ pub const fn path(title: &'static str) -> Column {
 }
 
 /// The identity of a service, by which rows are told apart.
-pub(super) const fn name(title: &'static str) -> Column {
+pub(in crate::cli) const fn name(title: &'static str) -> Column {
     Column::new(title, false, Kind::Name)
 }
 
 /// The part of a uid that the commands take.
-pub(super) const fn uid(title: &'static str) -> Column {
+pub(in crate::cli) const fn uid(title: &'static str) -> Column {
     Column::new(title, false, Kind::Uid)
 }
 
 /// Numbers, aligned to the right.
-pub(super) const fn number(title: &'static str) -> Column {
+pub(in crate::cli) const fn number(title: &'static str) -> Column {
     Column::new(title, true, Kind::Whole)
 }
 
@@ -319,18 +128,18 @@ impl Cell {
         Self::styled(text, Style::Plain)
     }
 
-    pub(super) fn styled(text: impl AsRef<str>, style: Style) -> Self {
+    pub(in crate::cli) fn styled(text: impl AsRef<str>, style: Style) -> Self {
         Self { text: escape(text.as_ref()).into_owned(), style }
     }
 
     /// A number; nothing stands out less than a zero.
-    pub(super) fn count(count: u64, style: Style) -> Self {
+    pub(in crate::cli) fn count(count: u64, style: Style) -> Self {
         Self { text: count.to_string(), style: if count == 0 { Style::Dim } else { style } }
     }
 }
 
 /// A table that is printed while its rows come in: the first rows decide about the widths.
-pub(super) struct Table<'a> {
+pub(in crate::cli) struct Table<'a> {
     out: &'a mut Out,
     columns: Vec<Column>,
     waiting: Vec<Vec<Cell>>,
@@ -338,17 +147,17 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(out: &'a mut Out, columns: &[Column]) -> Self {
+    pub(in crate::cli) fn new(out: &'a mut Out, columns: &[Column]) -> Self {
         Self { out, columns: columns.to_vec(), waiting: Vec::new(), layout: None }
     }
 
-    pub(super) fn row(&mut self, row: Vec<Cell>) -> io::Result<()> {
+    pub(in crate::cli) fn row(&mut self, row: Vec<Cell>) -> io::Result<()> {
         self.waiting.push(row);
         if self.waiting.len() >= ROWS_AHEAD { self.print() } else { Ok(()) }
     }
 
     /// Prints what is left; a table without rows prints nothing.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    pub(in crate::cli) fn finish(mut self) -> io::Result<()> {
         self.print()
     }
 
@@ -521,14 +330,6 @@ mod tests {
 
     fn cells(texts: &[&str]) -> Vec<Cell> {
         texts.iter().map(Cell::new).collect()
-    }
-
-    #[test]
-    fn nothing_that_acts_on_a_terminal_passes() {
-        assert_eq!(escape("plain ünïcödé 漢"), "plain ünïcödé 漢");
-        assert_eq!(escape("\x1b[2Jgone\x07\r\n\t"), "\\x1b[2Jgone\\x07\\r\\n\\t");
-        assert_eq!(escape("exe.\u{202e}txt\u{9b}31m"), "exe.\\u{202e}txt\\x9b31m");
-        assert_eq!(escape_bytes(b"a\xff\x1b"), "a\\xff\\x1b");
     }
 
     #[test]
